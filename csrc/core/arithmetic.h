@@ -1,0 +1,58 @@
+// SPDX-FileCopyrightText: 2026 The stic_fast authors
+// SPDX-License-Identifier: MIT
+
+// Annotations and bit-level primitives that host and device share, so that both evaluate the same arithmetic.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#if defined(__CUDACC__)
+#define STIC_HD __host__ __device__ __forceinline__
+#else
+// always_inline keeps each translation unit's copy compiled for its own instruction set: an out-of-line inline
+// function would be merged by the linker and might run AVX-512 code on a machine without it.
+#define STIC_HD static inline __attribute__((always_inline))
+#endif
+
+namespace stic {
+
+STIC_HD uint32_t bits_of(float value) {
+  uint32_t bits;
+  memcpy(&bits, &value, sizeof bits);
+  return bits;
+}
+
+STIC_HD float float_of(uint32_t bits) {
+  float value;
+  memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+// One rounding, on every target: a·b + c.
+STIC_HD float fused_multiply_add(float a, float b, float c) {
+#if defined(__CUDA_ARCH__)
+  return __fmaf_rn(a, b, c);
+#else
+  return __builtin_fmaf(a, b, c);
+#endif
+}
+
+STIC_HD double fused_multiply_add(double a, double b, double c) {
+#if defined(__CUDA_ARCH__)
+  return __fma_rn(a, b, c);
+#else
+  return __builtin_fma(a, b, c);
+#endif
+}
+
+// Correctly rounded square root, on every target.
+STIC_HD float square_root(float value) {
+#if defined(__CUDA_ARCH__)
+  return __fsqrt_rn(value);
+#else
+  return __builtin_sqrtf(value);
+#endif
+}
+
+}  // namespace stic

@@ -1,0 +1,68 @@
+// SPDX-FileCopyrightText: 2026 The stic_fast authors
+// SPDX-License-Identifier: MIT
+
+// The Metropolis–Hastings correction of a Langevin proposal, one read of each input, one write.
+//
+// For x' ~ q(·|x) = N(x + ε1·∇log p(x), ε3²·I),
+//     log α = log p(x') − log p(x) + (‖x' − x − ε1·∇log p(x)‖² − ‖x − x' − ε1·∇log p(x')‖²) / (2ε3²),
+// and the chain moves to x' if log u < log α. Bound by memory. The sums run in double precision over eight fixed
+// lanes of a chain that one thread owns, so they do not depend on threads or instruction set.
+#include <cmath>
+#include <type_traits>
+
+#include "kernel_loops.h"
+
+namespace stic {
+namespace STIC_ISA {
+
+constexpr int kLanes = 8;
+
+template <typename T>
+static void accept(const MetropolisAccept& args) {
+  const NoiseAddress address = address_of(args.noise, kMetropolis);
+  for_each_chain(args.chains, args.elements, args.threads, [&](int64_t chain) {
+    const double eps1 = args.eps[chain], eps3 = args.eps[args.chains + chain];
+    const int64_t row = chain * args.elements;
+    const T* const x = static_cast<const T*>(args.x) + row;
+    const T* const proposal = static_cast<const T*>(args.proposal) + row;
+    const T* const grad_x = static_cast<const T*>(args.grad_x) + row;
+    const T* const grad_proposal = static_cast<const T*>(args.grad_proposal) + row;
+
+    double forward[kLanes] = {}, backward[kLanes] = {}, outside[kLanes] = {};
+    const auto add = [&](int64_t i, int lane) {
+      const double from = load(x[i]), to = load(proposal[i]), move = to - from;
+      const double ahead = fused_multiply_add(-eps1, static_cast<double>(load(grad_x[i])), move);
+      const double back = fused_multiply_add(-eps1, static_cast<double>(load(grad_proposal[i])), -move);
+      forward[lane] = fused_multiply_add(ahead, ahead, forward[lane]);
+      backward[lane] = fused_multiply_add(back, back, backward[lane]);
+      outside[lane] += (to < args.low) | (to > args.high) ? 1.0 : 0.0;
+    };
+    int64_t at = 0;
+    for (; at + kLanes <= args.elements; at += kLanes)
+      for (int lane = 0; lane < kLanes; ++lane) add(at + lane, lane);
+    for (int lane = 0; at + lane < args.elements; ++lane) add(at + lane, lane);
+    double sum_forward = 0, sum_backward = 0, sum_outside = 0;
+    for (int lane = 0; lane < kLanes; ++lane) {
+      sum_forward += forward[lane];
+      sum_backward += backward[lane];
+      sum_outside += outside[lane];
+    }
+
+    const double log_alpha = args.logp_proposal[chain] - args.logp_x[chain] +
+                             (sum_forward - sum_backward) / (2 * eps3 * eps3);
+    const uint32_t word = noise_words(address, chain_id(args.noise, chain), 0).w0;
+    const bool inside = sum_outside == 0;
+    const bool accepted = inside && std::log((word + 0.5) * 0x1p-32) < log_alpha;  // false where log α is NaN
+    args.log_alpha[chain] = inside ? log_alpha : -INFINITY;
+    args.accepted[chain] = accepted;
+    const T* const chosen = accepted ? proposal : x;
+    std::copy(chosen, chosen + args.elements, static_cast<T*>(args.out) + row);
+  });
+}
+
+void metropolis_accept(const MetropolisAccept& args) {
+  with_storage_type(args.dtype, [&](auto* type) { accept<std::remove_pointer_t<decltype(type)>>(args); });
+}
+
+}  // namespace STIC_ISA
+}  // namespace stic

@@ -1,0 +1,17 @@
+// SPDX-FileCopyrightText: 2026 The stic_fast authors
+// SPDX-License-Identifier: MIT
+
+// The kernel table of the instruction set this file is compiled for.
+#include "kernel_loops.h"
+
+#define STIC_STRING_(name) #name
+#define STIC_STRING(name) STIC_STRING_(name)
+
+namespace stic {
+namespace STIC_ISA {
+
+extern const KernelTable table;
+const KernelTable table = {STIC_STRING(STIC_ISA), noise_fill, grmala_step, metropolis_accept, vrm_batch};
+
+}  // namespace STIC_ISA
+}  // namespace stic

@@ -1,0 +1,161 @@
+# SPDX-FileCopyrightText: 2026 The stic_fast authors
+# SPDX-License-Identifier: MIT
+"""Image files sorted into one folder per class."""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from stic_fast.data.image_set import ImageSet, Splits
+from stic_fast.errors import InputError
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+_FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "GIF", "TIFF", "PPM")  # none of Pillow's that starts another program
+_GREY_MODES = ("1", "L", "LA", "La")
+_DEEP_MODES = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
+
+
+def load_folder(path: Path) -> Splits:
+    """Read PATH/CLASS/IMAGE, or PATH/train/CLASS/IMAGE with PATH/test/CLASS/IMAGE (or "val" where there is no "test").
+
+    The classes are the folders' names, sorted. Without a test folder a tenth of every class, always the same images,
+    is held out. All images share one size and are all grey (1 channel) or all coloured (3); whatever is transparent is
+    laid on white, and of an animation the first frame is taken. Files and folders whose names start with a dot and
+    files that are no PNG, JPEG, BMP, WebP, GIF, TIFF or PPM by their suffix are ignored. Raises InputError otherwise;
+    OSError if a folder cannot be listed.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in ("day/1.png", "day/2.png", "night/1.png"):
+    ...         (Path(folder) / name).parent.mkdir(exist_ok=True)
+    ...         Image.new("L", (8, 6)).save(Path(folder) / name)
+    ...     load_folder(Path(folder)).train.class_names
+    ('day', 'night')
+    """
+    if not path.is_dir():
+        raise InputError(f"{path} is a file; folder needs a folder with one folder of images per class")
+    name = f"folder:{path}"
+    held_out = _test_folder(path)
+    if held_out is None:
+        classes = _class_files(path)
+        files = _flat(classes)
+        images = _read_images(files)
+        whole = ImageSet.from_numpy(images, _numbers(classes), class_names=tuple(classes), name=name)
+        return Splits.stratified(whole, test_fraction=0.1)
+    train_classes, test_classes = _class_files(path / "train"), _class_files(held_out)
+    for one, other, where in ((train_classes, test_classes, held_out), (test_classes, train_classes, path / "train")):
+        for missing in sorted(one.keys() - other.keys()):
+            raise InputError(f"{where} lacks the class folder {missing!r}; give train and test the same classes")
+    images = _read_images(_flat(train_classes) + _flat(test_classes))
+    train_labels, test_labels = _numbers(train_classes), _numbers(test_classes)
+    names, cut = tuple(train_classes), len(train_labels)
+    return Splits(
+        train=ImageSet.from_numpy(images[:cut], train_labels, class_names=names, name=f"{name} train"),
+        test=ImageSet.from_numpy(images[cut:], test_labels, class_names=names, name=f"{name} test"),
+    )
+
+
+def _test_folder(path: Path) -> Path | None:
+    """The folder of test images beside PATH/train; None where PATH holds the classes themselves."""
+    train = path / "train"
+    if not train.is_dir() or not _subfolders(train):
+        return None
+    for held_out in (path / "test", path / "val"):
+        if held_out.is_dir():
+            return held_out
+    raise InputError(
+        f"{path} holds train but neither test nor val; add one, or give folder:{train} to have a tenth held out"
+    )
+
+
+def _class_files(path: Path) -> dict[str, list[Path]]:
+    """The image files of every class under `path`, classes and files in the order of their names."""
+    loose = _image_files(path)
+    if loose:
+        raise InputError(f"{loose[0]} stands outside any class folder; move it into {path / 'CLASS'}")
+    folders = _subfolders(path)
+    if not folders:
+        raise InputError(f"{path} holds no images; put them into one folder per class, {path / 'CLASS' / 'IMAGE.png'}")
+    classes = {}
+    for folder in folders:
+        nested = _subfolders(folder)
+        if nested:
+            raise InputError(f"{nested[0]} is a folder inside a class folder; move its images into {folder}")
+        files = _image_files(folder)
+        if not files:
+            raise InputError(f"{folder} holds no images; add some ({', '.join(SUFFIXES)}) or remove the folder")
+        classes[folder.name] = files
+    return classes
+
+
+def _visible(path: Path) -> list[Path]:
+    return sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
+
+
+def _subfolders(path: Path) -> list[Path]:
+    return [entry for entry in _visible(path) if entry.is_dir()]
+
+
+def _image_files(path: Path) -> list[Path]:
+    return [entry for entry in _visible(path) if entry.suffix.lower() in SUFFIXES and entry.is_file()]
+
+
+def _flat(classes: dict[str, list[Path]]) -> list[Path]:
+    return [file for files in classes.values() for file in files]
+
+
+def _numbers(classes: dict[str, list[Path]]) -> np.ndarray:
+    return np.repeat(np.arange(len(classes)), [len(files) for files in classes.values()])
+
+
+def _read_images(files: list[Path]) -> np.ndarray:
+    """uint8 (N, C, H, W); every file must agree with the first one in size and in being grey or coloured."""
+    first = _read_image(files[0])
+    images = np.empty((len(files), *first.shape), np.uint8)
+    for row, file in enumerate(files):
+        image = _read_image(file)
+        if image.shape[1:] != first.shape[1:]:
+            raise InputError(
+                f"{files[0]} is {_size(first)} but {file} is {_size(image)} pixels; resize all images to one size first"
+            )
+        if image.shape != first.shape:
+            raise InputError(
+                f"{files[0]} is {_colour(first)} but {file} is {_colour(image)}; convert all images to grey or to RGB"
+            )
+        images[row] = image
+    return images
+
+
+def _read_image(file: Path) -> np.ndarray:
+    """One image as uint8 (1, H, W) if its file is grey, (3, H, W) if not."""
+    try:
+        with Image.open(file, formats=_FORMATS) as image:
+            mode = image.mode
+            if mode in _DEEP_MODES:
+                raise InputError(f"{file} has more than 8 bits per value (mode {mode}); save it with 8 bits")
+            pixels = np.asarray(_opaque(image).convert("L" if mode in _GREY_MODES else "RGB"))
+    except InputError:
+        raise
+    except (OSError, SyntaxError, ValueError, EOFError, zlib.error, Image.DecompressionBombError) as error:
+        raise InputError(f"{file} cannot be read as an image ({error}); replace or remove it") from error
+    return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+
+
+def _opaque(image: Image.Image) -> Image.Image:
+    """The image laid on white, since the colour hidden under full transparency is arbitrary."""
+    if not image.has_transparency_data:
+        return image
+    over = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", over.size, "white"), over)
+
+
+def _size(image: np.ndarray) -> str:
+    return f"{image.shape[2]}x{image.shape[1]}"
+
+
+def _colour(image: np.ndarray) -> str:
+    return "grey" if image.shape[0] == 1 else "coloured"

@@ -1,0 +1,104 @@
+# SPDX-FileCopyrightText: 2026 The stic_fast authors
+# SPDX-License-Identifier: MIT
+"""The IDX files of MNIST and Fashion-MNIST, plain or gzipped."""
+
+from __future__ import annotations
+
+import gzip
+import math
+import struct
+import zlib
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from stic_fast.data.image_set import ImageSet, Splits, numbered_classes
+from stic_fast.errors import InputError
+
+_UBYTE = 0x08  # the third magic byte; the others of the format are 09 int8, 0B int16, 0C int32, 0D float, 0E double
+_MEND = "download the file again"
+
+
+def load_idx(path: Path) -> Splits:
+    """Read a folder with the four files of MNIST: {train,t10k}-images-idx3-ubyte and {train,t10k}-labels-idx1-ubyte.
+
+    Each may end in .gz, and `.idx3` may stand for `-idx3`; a plain file is preferred to a gzipped one. Images are
+    (N, H, W), or (N, H, W, C) in an idx4 file with C = 1 or 3. The classes are named "0".."C-1". Raises InputError
+    for a missing, damaged or unfitting file; OSError if one cannot be opened.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for part in ("train", "t10k"):
+    ...         images, labels = (Path(folder) / f"{part}-{kind}-ubyte" for kind in ("images-idx3", "labels-idx1"))
+    ...         _ = images.write_bytes(bytes([0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 2]) + bytes(4))
+    ...         _ = labels.write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 1]) + bytes(1))
+    ...     load_idx(Path(folder)).test.image_shape
+    (1, 2, 2)
+    """
+    if not path.is_dir():
+        raise InputError(f"{path} is not a folder; idx needs the folder that holds the four IDX files")
+    train_images, train_labels = _read_part(path, "train")
+    test_images, test_labels = _read_part(path, "t10k")
+    name = f"idx:{path}"
+    names = numbered_classes(train_labels, test_labels, name=name)
+    return Splits(
+        train=ImageSet.from_numpy(train_images, train_labels, class_names=names, name=f"{name} train"),
+        test=ImageSet.from_numpy(test_images, test_labels, class_names=names, name=f"{name} test"),
+    )
+
+
+def _read_part(folder: Path, part: Literal["train", "t10k"]) -> tuple[np.ndarray, np.ndarray]:
+    images_file = _find(folder, f"{part}-images", ranks=(3, 4))
+    labels_file = _find(folder, f"{part}-labels", ranks=(1,))
+    images = _read_array(images_file, ranks=(3, 4))
+    labels = _read_array(labels_file, ranks=(1,))
+    if len(images) != len(labels):
+        raise InputError(
+            f"{images_file} holds {len(images)} images but {labels_file} {len(labels)} labels; use two files that "
+            "belong together"
+        )
+    return (images.transpose(0, 3, 1, 2) if images.ndim == 4 else images), labels
+
+
+def _find(folder: Path, stem: str, *, ranks: tuple[int, ...]) -> Path:
+    for rank in ranks:
+        for separator in "-.":
+            for ending in ("", ".gz"):
+                file = folder / f"{stem}{separator}idx{rank}-ubyte{ending}"
+                if file.is_file():
+                    return file
+    raise InputError(f"{folder} lacks {stem}-idx{ranks[0]}-ubyte (or the same with .gz); put the four IDX files there")
+
+
+def _read_array(file: Path, *, ranks: tuple[int, ...]) -> np.ndarray:
+    """uint8 array of an IDX file: 0 0 08 rank, then big-endian uint32 sizes, then the bytes in row-major order."""
+    content = _read_bytes(file)
+    if len(content) < 4 or content[:2] != b"\0\0":
+        raise InputError(f"{file} does not start with the IDX magic number 00 00 08; {_MEND}")
+    if content[2] != _UBYTE:
+        raise InputError(f"{file} stores the IDX type {content[2]:02X}, only unsigned bytes (08) are read; convert it")
+    rank = content[3]
+    if rank not in ranks:
+        wanted = " or ".join(str(r) for r in ranks)
+        raise InputError(f"{file} has {rank} dimensions instead of {wanted}; put the file its name promises there")
+    start = 4 + 4 * rank
+    if len(content) < start:
+        raise InputError(f"{file} ends inside its header; {_MEND}")
+    shape = struct.unpack(f">{rank}I", content[4:start])
+    if not all(shape):
+        raise InputError(f"{file} holds nothing, its shape is {shape}; {_MEND}")
+    held, needed = len(content) - start, math.prod(shape)
+    if held != needed:
+        raise InputError(f"{file} holds {held} bytes after its header, its shape {shape} needs {needed}; {_MEND}")
+    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+
+
+def _read_bytes(file: Path) -> bytes:
+    if file.suffix != ".gz":
+        return file.read_bytes()
+    with file.open("rb") as raw, gzip.open(raw) as unpacked:
+        try:
+            return unpacked.read()
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise InputError(f"{file} is not a complete gzip file ({error}); {_MEND}") from error

@@ -1,0 +1,167 @@
+# SPDX-FileCopyrightText: 2026 The stic_fast authors
+# SPDX-License-Identifier: MIT
+"""Images and labels from one NumPy .npz archive, read without ever unpickling."""
+
+from __future__ import annotations
+
+import lzma
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from stic_fast.data.image_set import ImageSet, Splits, numbered_classes
+from stic_fast.errors import InputError
+
+_SPLIT_KEYS = ("x_train", "y_train", "x_test", "y_test")
+_WHOLE_KEYS = (("x", "y"), ("images", "labels"), ("x", "labels"), ("images", "y"), ("arr_0", "arr_1"))
+_CHANNELS = (1, 3)
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    OSError,
+    RuntimeError,  # an encrypted entry, or (NotImplementedError) a compression zipfile does not know
+    MemoryError,  # a shape too large for this machine, damaged or not
+)
+
+
+def load_npz(path: Path) -> Splits:
+    """Read `x_train`, `y_train`, `x_test` and `y_test` from an .npz archive.
+
+    Images are whole numbers 0..255 of shape (N, H, W), (N, H, W, C) or (N, C, H, W) with C = 1 or 3; labels are
+    integers of shape (N,) or (N, 1), numbered 0..C-1 with every class in `y_train`. Where the archive holds one set
+    only, under `x` or `images` with `y` or `labels`, or `arr_0` with `arr_1`, a tenth of every class, always the
+    same images, is held out for testing. The classes are named "0".."C-1". Raises InputError for anything else;
+    OSError if the file cannot be opened.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "dots.npz"
+    ...     np.savez(path, x=np.zeros((20, 8, 8), np.uint8), y=np.arange(20) % 2)
+    ...     splits = load_npz(path)
+    >>> len(splits.train), len(splits.test), splits.train.image_shape
+    (18, 2, (1, 8, 8))
+    """
+    arrays = _read_arrays(path)
+    name = f"npz:{path}"
+    if "x_train" not in arrays:
+        (x_key, images), (y_key, labels) = arrays.items()
+        images, labels = _images(images, f"{x_key} in {path}"), _labels(labels, f"{y_key} in {path}")
+        _check_lengths(images, labels, f"{x_key} and {y_key} in {path}")
+        names = numbered_classes(labels, name=name)
+        whole = ImageSet.from_numpy(images, labels, class_names=names, name=name)
+        return Splits.stratified(whole, test_fraction=0.1)
+    x_train, x_test = (_images(arrays[key], f"{key} in {path}") for key in ("x_train", "x_test"))
+    y_train, y_test = (_labels(arrays[key], f"{key} in {path}") for key in ("y_train", "y_test"))
+    _check_lengths(x_train, y_train, f"x_train and y_train in {path}")
+    _check_lengths(x_test, y_test, f"x_test and y_test in {path}")
+    names = numbered_classes(y_train, y_test, name=name)
+    return Splits(
+        train=ImageSet.from_numpy(x_train, y_train, class_names=names, name=f"{name} train"),
+        test=ImageSet.from_numpy(x_test, y_test, class_names=names, name=f"{name} test"),
+    )
+
+
+def _read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of the split keys, or of one (images, labels) pair in this order."""
+    if path.is_dir():
+        raise InputError(f"{path} is a folder, npz needs one .npz file; give the file, or read it as folder:{path}")
+    with path.open("rb") as file:
+        try:
+            archive = np.load(file, allow_pickle=False)
+        except ValueError as error:
+            raise InputError(f"{path} is not an .npz archive; save the arrays with numpy.savez") from error
+        except _DAMAGE as error:
+            raise InputError(f"{path} is not a complete .npz archive ({error}); save or copy it again") from error
+        if isinstance(archive, np.ndarray):
+            raise InputError(f"{path} is a single .npy array; save images and labels together with numpy.savez")
+        with archive:
+            return {key: _read_array(archive, key, path) for key in _choose_keys(archive.files, path)}
+
+
+def _choose_keys(present: list[str], path: Path) -> tuple[str, ...]:
+    if any(key in present for key in _SPLIT_KEYS):
+        missing = [key for key in _SPLIT_KEYS if key not in present]
+        if missing:
+            raise InputError(f"{path} lacks {' and '.join(missing)}; save {', '.join(_SPLIT_KEYS)} together")
+        return _SPLIT_KEYS
+    for pair in _WHOLE_KEYS:
+        if all(key in present for key in pair):
+            return pair
+    raise InputError(
+        f"{path} holds {', '.join(present) or 'nothing'}; save images and labels as {', '.join(_SPLIT_KEYS)}, or as x "
+        "and y to have a tenth held out"
+    )
+
+
+def _read_array(archive: np.lib.npyio.NpzFile, key: str, path: Path) -> np.ndarray:
+    try:
+        array = archive[key]
+    except ValueError as error:
+        raise InputError(
+            f"{key} in {path} is not one plain array (ragged and object arrays are not read, nothing is unpickled); "
+            "stack its entries into one array of numbers and save it again"
+        ) from error
+    except _DAMAGE as error:
+        raise InputError(f"{key} in {path} is damaged ({error}); save or copy the file again") from error
+    if not isinstance(array, np.ndarray):
+        raise InputError(f"{key} in {path} is not a NumPy array; save the file again with numpy.savez")
+    return array
+
+
+def _images(array: np.ndarray, where: str) -> np.ndarray:
+    """uint8 (N, C, H, W) from any of the accepted layouts."""
+    if array.dtype.kind not in "iu":
+        raise InputError(
+            f"{where} has values of type {array.dtype}, images must be whole numbers 0..255; for values in [0, 1] save "
+            "(255 * x).round().astype('uint8')"
+        )
+    if array.ndim not in (3, 4) or not array.size:
+        raise InputError(
+            f"{where} has the shape {array.shape}; images must be (N, H, W), (N, H, W, C) or (N, C, H, W), none of "
+            "them 0"
+        )
+    if array.dtype != np.uint8 and (int(array.min()) < 0 or int(array.max()) > 255):
+        raise InputError(
+            f"{where} has values from {array.min()} to {array.max()}, images must lie in 0..255; scale them and save "
+            "uint8"
+        )
+    return _channels_first(array.astype(np.uint8, copy=False), where)
+
+
+def _channels_first(images: np.ndarray, where: str) -> np.ndarray:
+    if images.ndim == 3:
+        return images[:, None]
+    first, last = images.shape[1] in _CHANNELS, images.shape[3] in _CHANNELS
+    if first and last:
+        raise InputError(
+            f"{where} has the shape {images.shape}, where the channels could come first or last; pad the images so "
+            "that no side is 1 or 3 pixels long"
+        )
+    if not first and not last:
+        raise InputError(
+            f"{where} has the shape {images.shape} without a dimension of 1 or 3 channels, second or last; convert the "
+            "images to grey or RGB"
+        )
+    return images if first else images.transpose(0, 3, 1, 2)
+
+
+def _labels(array: np.ndarray, where: str) -> np.ndarray:
+    if array.dtype.kind not in "iu":
+        raise InputError(f"{where} has values of type {array.dtype}, labels must be integers; save y.astype('int64')")
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim != 1:
+        raise InputError(
+            f"{where} has the shape {array.shape}, labels must be (N,), one class number per image; for one-hot rows "
+            "save y.argmax(axis=1)"
+        )
+    return array
+
+
+def _check_lengths(images: np.ndarray, labels: np.ndarray, where: str) -> None:
+    if len(images) != len(labels):
+        raise InputError(f"{where} hold {len(images)} images but {len(labels)} labels; save one label per image")

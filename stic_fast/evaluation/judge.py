@@ -1,0 +1,309 @@
+# SPDX-FileCopyrightText: 2026 The stic_fast authors
+# SPDX-License-Identifier: MIT
+"""The judge: a small convolutional classifier, trained apart, that scores images and is never the model under test.
+
+The paper's Cls_R and Cls_G (STIC, section 4, "Quantitative Evaluation") ask a ResNet-50. This judge is far smaller, so
+that it trains in seconds on a CPU for 8x8 digits; whoever reports a score of it should name it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from stic_fast.errors import InputError
+
+SMALLEST_SIDE = 4  # pixels
+FIRST_WIDTH, LARGEST_WIDTH = 32, 256  # channels of the first stage, doubled from stage to stage up to the largest
+WEIGHT_DECAY = 0.01
+LABEL_TYPES = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
+
+
+class Judge(nn.Module):
+    """A plain convolutional network with batch normalisation: the referee of generated images.
+
+    Each stage is two times (3x3 convolution, batch normalisation, ReLU) and doubles the channels of the one before,
+    from 32 to at most 256. Stages are parted by 2x2 max pooling for as long as both sides have 8 pixels or more (one
+    stage at 4x4, two at 8x8, three at 28x28, four at 32x32); the mean over the remaining positions is the feature
+    vector, and one linear layer reads the classes from it.
+
+    Calling it, ``judge(images)``, gives logits (N, num_classes) in float32 for images (N, C, H, W) that are either
+    uint8, which the judge scales itself to x/127.5 - 1, or floating point and already in [-1, 1].
+
+    Args:
+        image_shape: (C, H, W) of every image it will see; both sides at least 4.
+        num_classes: the number of classes, at least 1.
+        generator: a CPU generator from which the weights are drawn; the global generator stays untouched.
+
+    Raises:
+        InputError: for a shape or number of classes outside these bounds, and for images of another shape or type.
+
+    >>> judge = Judge((1, 8, 8), 10, generator=torch.Generator().manual_seed(0)).eval()
+    >>> images = torch.zeros(5, 1, 8, 8, dtype=torch.uint8)
+    >>> judge(images).shape, judge.features(images).shape
+    (torch.Size([5, 10]), torch.Size([5, 64]))
+    """
+
+    def __init__(self, image_shape: tuple[int, int, int], num_classes: int, *, generator: torch.Generator) -> None:
+        super().__init__()
+        channels, height, width = image_shape
+        if channels < 1 or min(height, width) < SMALLEST_SIDE:
+            wanted = f"a judge needs images with at least 1 channel and {SMALLEST_SIDE} pixels a side"
+            raise InputError(f"{wanted}, got (C, H, W) = {tuple(image_shape)}; enlarge or pad the images")
+        if num_classes < 1:
+            raise InputError(f"num_classes must be at least 1, got {num_classes}; give the number of real classes")
+        self.image_shape = (channels, height, width)
+        self.num_classes = num_classes
+        # Built without storage and filled below: the layers' own initialisation would draw from the global generator.
+        with torch.device("meta"):
+            self.stages, feature_count = _stages(channels, min(height, width))
+            self.head = nn.Linear(feature_count, num_classes)
+        self.to_empty(device="cpu")
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=generator)
+            elif isinstance(layer, nn.BatchNorm2d):
+                layer.reset_parameters()  # ones and zeros
+        nn.init.kaiming_normal_(self.head.weight, nonlinearity="linear", generator=generator)
+        nn.init.zeros_(self.head.bias)
+
+    def features(self, images: Tensor) -> Tensor:
+        """The feature vectors (N, D) under the last linear layer, float32; images as for calling the judge.
+
+        D is 64 at 8x8, 128 at 28x28 and 256 at 32x32.
+        """
+        if images.ndim != 4 or tuple(images.shape[1:]) != self.image_shape:
+            raise InputError(
+                f"this judge reads images of shape (N, {', '.join(map(str, self.image_shape))}), "
+                f"got {tuple(images.shape)}; give images of the size it was trained on"
+            )
+        if images.dtype == torch.uint8:
+            images = to_network_range(images)
+        elif not images.is_floating_point():
+            raise InputError(f"images must be uint8 or floating point in [-1, 1], got {images.dtype}; convert them")
+        pooled: Tensor = self.stages(images.to(self.head.weight.dtype)).mean(dim=(2, 3))
+        return pooled
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (N, num_classes), float32, for images uint8 or in [-1, 1]; gradients reach floating-point images."""
+        logits: Tensor = self.head(self.features(images))
+        return logits
+
+    def accuracy(self, images: Tensor, labels: Tensor, *, batch_size: int = 512) -> float:
+        """The share, from 0 to 1, of uint8 images (N, C, H, W) that it reads as their labels, int64 (N,).
+
+        Batch normalisation uses its running statistics whatever mode the judge is in.
+
+        Raises:
+            InputError: for an empty set, floating-point images, labels out of range, or counts that differ.
+
+        >>> images = torch.tensor([0, 255, 0, 255], dtype=torch.uint8).view(4, 1, 1, 1).expand(4, 1, 4, 4)
+        >>> labels = torch.tensor([0, 1, 0, 1])
+        >>> train_judge(images, labels, 2, iterations=30, batch_size=8, seed=0).accuracy(images, labels)
+        1.0
+        """
+        check_labelled_images(images, labels, self.num_classes)
+        return top_k_accuracy(predict_logits(self, images, batch_size=batch_size), labels, k=1)
+
+
+def train_judge(
+    images: Tensor,
+    labels: Tensor,
+    num_classes: int,
+    *,
+    iterations: int = 600,
+    batch_size: int = 128,
+    learning_rate: float = 3e-3,
+    seed: int,
+    device: str | torch.device = "cpu",
+    progress: Callable[[int, int], None] | None = None,
+) -> Judge:
+    """Train a judge on labelled images: AdamW, a one-cycle learning rate, cross-entropy, random shifts.
+
+    The budget is a number of iterations, not of epochs, so small and large sets cost the same; a set smaller than a
+    batch is repeated. Each image is shifted by up to an eighth of its shorter side, rounded down (1 pixel at 8x8, none
+    below), its edge pixels repeated. Weights, batch order and shifts come from one explicit generator: one seed gives
+    bitwise one judge on one CPU with one number of threads, and the global generator is neither read nor moved.
+
+    Args:
+        images: uint8 (N, C, H, W), on any device; both sides at least 4.
+        labels: integers (N,), each from 0 to num_classes - 1; a class may be absent.
+        num_classes: the number of classes.
+        iterations: the number of optimiser steps.
+        batch_size: images per step.
+        learning_rate: the peak of the one-cycle schedule.
+        seed: fixes everything random.
+        device: where the network trains and stays.
+        progress: called as progress(done, iterations) after each step.
+
+    Returns:
+        The judge in evaluation mode, its parameters frozen.
+
+    Raises:
+        InputError: for an empty set, floating-point images, labels out of range, or counts that differ.
+
+    >>> images = torch.tensor([0, 255, 0, 255], dtype=torch.uint8).view(4, 1, 1, 1).expand(4, 1, 4, 4)
+    >>> judge = train_judge(images, torch.tensor([0, 1, 0, 1]), 2, iterations=30, batch_size=8, seed=0)
+    >>> judge(images).argmax(dim=1).tolist()
+    [0, 1, 0, 1]
+    """
+    check_labelled_images(images, labels, num_classes)
+    for name, value in (("iterations", iterations), ("batch_size", batch_size)):
+        if value < 1:
+            raise InputError(f"{name} must be at least 1, got {value}; give a positive number")
+    generator = torch.Generator().manual_seed(seed)
+    channels, height, width = images.shape[1:]
+    judge = Judge((channels, height, width), num_classes, generator=generator).to(device).train()
+    optimizer = torch.optim.AdamW(judge.parameters(), lr=learning_rate, weight_decay=WEIGHT_DECAY)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda done: _one_cycle(done, iterations))
+    largest_shift = min(height, width) // 8
+    order = _endless_batches(len(images), batch_size, generator)
+    with torch.enable_grad():
+        for iteration in range(iterations):
+            chosen = next(order)
+            batch = to_network_range(images[chosen.to(images.device)].to(device))
+            target = labels[chosen.to(labels.device)].to(device, torch.int64)
+            loss = F.cross_entropy(judge(_shifted(batch, largest_shift, generator)), target)
+            optimizer.zero_grad()
+            torch.autograd.backward(loss)
+            optimizer.step()
+            schedule.step()
+            if progress is not None:
+                progress(iteration + 1, iterations)
+    return judge.eval().requires_grad_(False)
+
+
+def to_network_range(images: Tensor) -> Tensor:
+    """uint8 images, 0 to 255, as float32 in [-1, 1]: x / 127.5 - 1.
+
+    >>> to_network_range(torch.tensor([0, 255], dtype=torch.uint8)).tolist()
+    [-1.0, 1.0]
+    """
+    return images.to(torch.float32) / 127.5 - 1.0
+
+
+def check_labelled_images(images: Tensor, labels: Tensor, num_classes: int, *, what: str = "images") -> None:
+    """Refuse, with an InputError, anything but uint8 images (N, C, H, W), N > 0, and N labels below num_classes.
+
+    >>> check_labelled_images(torch.zeros(2, 1, 8, 8, dtype=torch.uint8), torch.tensor([0, 7]), 3)
+    Traceback (most recent call last):
+    ...
+    stic_fast.errors.InputError: labels of images must be from 0 to 2, got 0 to 7; mend the labels or num_classes
+    """
+    if not isinstance(images, Tensor) or images.ndim != 4 or images.dtype != torch.uint8:
+        got = f"{images.dtype} {tuple(images.shape)}" if isinstance(images, Tensor) else type(images).__name__
+        raise InputError(
+            f"{what} must be a uint8 tensor (N, C, H, W), got {got}; "
+            "turn floats in [-1, 1] into round((x + 1) * 127.5), clipped to 0..255, as uint8"
+        )
+    if len(images) == 0:
+        raise InputError(f"{what} is an empty set; give at least one image")
+    if not isinstance(labels, Tensor) or labels.dtype not in LABEL_TYPES:
+        got = str(labels.dtype) if isinstance(labels, Tensor) else type(labels).__name__
+        raise InputError(f"labels of {what} must be an int64 tensor (N,), got {got}; give class numbers")
+    if labels.shape != images.shape[:1]:
+        got = f"{len(images)} images and labels of shape {tuple(labels.shape)}"
+        raise InputError(f"{what} and labels must be equally many, got {got}; give each image one label")
+    lowest, highest = int(labels.min()), int(labels.max())
+    if lowest < 0 or highest >= num_classes:
+        raise InputError(
+            f"labels of {what} must be from 0 to {num_classes - 1}, got {lowest} to {highest}; "
+            "mend the labels or num_classes"
+        )
+
+
+def predict_logits(model: Callable[[Tensor], Tensor], images: Tensor, *, batch_size: int) -> Tensor:
+    """A model's logits on uint8 images (N, C, H, W), batch by batch, without gradients, as float32 on the CPU.
+
+    The model sees float32 in [-1, 1]. An nn.Module gets its images on the device of its first parameter; it runs in
+    evaluation mode, and every submodule is given back the mode it had, also after an error.
+
+    >>> images = torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1)
+    >>> predict_logits(torch.nn.Flatten(), images, batch_size=1).tolist()
+    [[-1.0], [1.0]]
+    """
+    if batch_size < 1:
+        raise InputError(f"batch_size must be at least 1, got {batch_size}; give a positive number")
+    parameter = next(model.parameters(), None) if isinstance(model, nn.Module) else None
+    device = images.device if parameter is None else parameter.device
+    with torch.no_grad(), _evaluation_mode(model):
+        batches = [model(to_network_range(batch.to(device))).float().cpu() for batch in torch.split(images, batch_size)]
+    return torch.cat(batches)
+
+
+def top_k_accuracy(logits: Tensor, labels: Tensor, *, k: int) -> float:
+    """The share, from 0 to 1, of rows whose label is among the k largest logits; a row with a NaN counts as wrong.
+
+    >>> logits = torch.tensor([[0.0, 2.0, 1.0], [3.0, 2.0, 1.0]])
+    >>> top_k_accuracy(logits, torch.tensor([2, 0]), k=1), top_k_accuracy(logits, torch.tensor([2, 0]), k=2)
+    (0.5, 1.0)
+    """
+    if not 1 <= k <= logits.shape[1]:
+        raise InputError(f"k must be from 1 to the number of classes, {logits.shape[1]}, got {k}; choose another k")
+    hits = (logits.topk(k, dim=1).indices == labels.to(logits.device).unsqueeze(1)).any(dim=1)
+    hits &= ~logits.isnan().any(dim=1)
+    return int(hits.sum()) / len(hits)
+
+
+def _one_cycle(done: int, iterations: int) -> float:
+    """The learning rate's factor after `done` of `iterations` steps: up along a line for a fifth, then down to 0."""
+    rising = iterations // 5
+    return (done + 1) / (rising + 1) if done < rising else (iterations - done) / (iterations - rising)
+
+
+def _stages(channels: int, side: int) -> tuple[nn.Sequential, int]:
+    """All layers below the mean over positions, and the number of channels they end with."""
+    layers: list[nn.Module] = []
+    width = FIRST_WIDTH
+    while True:
+        for wide_in in (channels, width):
+            layers += [
+                nn.Conv2d(wide_in, width, 3, padding=1, bias=False),
+                nn.BatchNorm2d(width),
+                nn.ReLU(inplace=True),
+            ]
+        if side < 8:
+            return nn.Sequential(*layers), width
+        layers.append(nn.MaxPool2d(2))
+        channels, width, side = width, min(2 * width, LARGEST_WIDTH), side // 2
+
+
+def _endless_batches(count: int, batch_size: int, generator: torch.Generator) -> Iterator[Tensor]:
+    """Batches of indices: one random permutation after another, cut without regard to where each ends."""
+    waiting = torch.empty(0, dtype=torch.int64)
+    while True:
+        while len(waiting) < batch_size:
+            waiting = torch.cat([waiting, torch.randperm(count, generator=generator)])
+        yield waiting[:batch_size]
+        waiting = waiting[batch_size:]
+
+
+def _shifted(images: Tensor, largest: int, generator: torch.Generator) -> Tensor:
+    """Every image moved by its own whole number of pixels, -largest to largest both ways, edge pixels repeated."""
+    if largest == 0:
+        return images
+    count, _, height, width = images.shape
+    offsets = torch.randint(-largest, largest + 1, (2, count, 1), generator=generator).to(images.device)
+    rows = (torch.arange(height, device=images.device) + offsets[0]).clamp_(0, height - 1)  # (N, H)
+    columns = (torch.arange(width, device=images.device) + offsets[1]).clamp_(0, width - 1)  # (N, W)
+    each = torch.arange(count, device=images.device)
+    # Index arrays around the channel slice put the channels last: (N, H, W, C).
+    return images[each[:, None, None], :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+
+
+@contextmanager
+def _evaluation_mode(model: object) -> Iterator[None]:
+    if not isinstance(model, nn.Module):
+        yield
+        return
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training

@@ -1,0 +1,11 @@
+# SPDX-FileCopyrightText: 2026 The stic_fast authors
+# SPDX-License-Identifier: MIT
+"""Classifiers that can be asked for logits and for named features."""
+
+from __future__ import annotations
+
+from stic_fast.models.classifier import Classifier
+from stic_fast.models.wide_resnet import WideResNet
+from stic_fast.models.wrap import Normalize, WrappedClassifier, wrap
+
+__all__ = ["Classifier", "Normalize", "WideResNet", "WrappedClassifier", "wrap"]

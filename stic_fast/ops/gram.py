@@ -1,0 +1,86 @@
+# SPDX-FileCopyrightText: 2026 The stic_fast authors
+# SPDX-License-Identifier: MIT
+"""Gram matrices of feature maps."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from stic_fast.ops.checks import check_float_tensor
+from stic_fast.ops.library import register, register_autograd
+
+
+def gram(features: Tensor) -> Tensor:
+    r"""The Gram matrix of each sample's features, :math:`G = F F^T / M` (Gatys et al. 2016; STIC, section 2).
+
+    Args:
+        features: (batch, channels, *S), F after flattening S into M = prod(S) positions; float32, float64, bfloat16
+            or float16, accumulated in fp32 (fp64 for float64).
+
+    Returns:
+        (batch, channels, channels), symmetric, of the dtype of `features`. Differentiable to any order.
+
+    Raises:
+        TypeError, ValueError: not a floating tensor of at least three dimensions, or no positions.
+
+    >>> from stic_fast import gram
+    >>> gram(torch.ones(1, 2, 4, 4))
+    tensor([[[1., 1.],
+             [1., 1.]]])
+    """
+    return torch.ops.stic_fast.gram(check_features("features", features))  # type: ignore[no-any-return]
+
+
+def check_features(name: str, value: object) -> Tensor:
+    """`value` as a floating tensor (batch, channels, *S) with at least one position."""
+    tensor = check_float_tensor(name, value)
+    if tensor.dim() < 3:
+        raise ValueError(
+            f"{name} must have shape (batch, channels, *S), got {tuple(tensor.shape)}; "
+            f"add a spatial dimension with {name}[..., None]"
+        )
+    if math.prod(tensor.shape[1:]) == 0:
+        raise ValueError(
+            f"{name} must have at least one channel and one position, got shape {tuple(tensor.shape)}; "
+            "take features of a layer that is not empty"
+        )
+    return tensor
+
+
+def positions(features: Tensor) -> Tensor:
+    """F as (batch, channels, M) in the dtype the products accumulate in."""
+    return features.flatten(2).to(torch.float64 if features.dtype == torch.float64 else torch.float32)
+
+
+def reference(features: Tensor) -> Tensor:
+    """The Gram matrix in plain PyTorch."""
+    flat = positions(features)
+    return (flat @ flat.mT / flat.shape[2]).to(features.dtype)
+
+
+def _blas(features: Tensor) -> Tensor:
+    flat = positions(features)
+    product = torch.bmm(flat, flat.mT).div_(flat.shape[2])
+    return product.to(features.dtype)
+
+
+def _fake(features: Tensor) -> Tensor:
+    return features.new_empty(features.shape[0], features.shape[1], features.shape[1])
+
+
+def _setup_context(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
+    ctx.save_for_backward(*inputs)
+
+
+def _backward(ctx, grad):  # type: ignore[no-untyped-def]
+    (features,) = ctx.saved_tensors
+    flat = positions(features)
+    symmetric = (grad + grad.mT).to(flat.dtype)
+    return (symmetric @ flat / flat.shape[2]).reshape(features.shape).to(features.dtype)
+
+
+register("gram", "Tensor features", "Tensor", cpu=_blas, reference=_blas, fake=_fake)
+register_autograd("gram", _backward, _setup_context)

@@ -1,0 +1,247 @@
+# SPDX-FileCopyrightText: 2026 The stic_fast authors
+# SPDX-License-Identifier: MIT
+"""The curves of a run: losses, accuracy and chains, drawn from the records of its metrics.jsonl."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stic_fast.plots.grid import write_png
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Record = Mapping[str, Any]
+Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+# Okabe and Ito's colours, told apart with every common colour blindness (jfly.uni-koeln.de/color).
+BLACK, ORANGE, SKY, GREEN, BLUE, VERMILION = "#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00"
+LOSSES = (
+    ("loss", "total", BLACK),
+    ("loss_real", "real", BLUE),
+    ("loss_mixup", "mixup", ORANGE),
+    ("loss_hard_fake", "hard fakes", VERMILION),
+    ("loss_soft_fake", "soft fakes", GREEN),
+)
+CHAINS = (
+    ("logp", "log p(y|x) along the chains", "mean of chains (nats)"),
+    ("gram_loss", "Gram loss along the chains", "mean of chains"),
+    ("grad_logp_norm", "Gradient of log p(y|x)", "mean norm (nats per unit of x in [−1, 1])"),
+    ("grad_gram_norm", "Gradient of the Gram loss", "mean norm (per unit of x in [−1, 1])"),
+)
+SMOOTHING, WIDEST_SMOOTHING = 50, 300  # a smoothed curve averages over 1/50 of the run, but at most 300 records
+RAW_ALPHA = 0.25  # opacity of the curve as recorded, behind the smoothed one
+WIDE_RANGE = 50.0  # positive curves whose largest value is this many times the smallest get a logarithmic axis
+BRIGHTEST = 0.88  # end of viridis in use: its last yellow is too pale on white
+
+
+def training_curves(metrics: Sequence[Record], path: str | PathLike[str]) -> None:
+    """Write `training_figure(metrics)` as a PNG at path, whole or not at all.
+
+    Raises:
+        InputError: for a path that does not end in ".png".
+        OSError: where the file cannot be written; an older file at path is then still whole.
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     training_curves([{"kind": "train", "iteration": 1, "pass": 1, "loss": 2.3}], f"{folder}/curves.png")
+    ...     [file.name for file in Path(folder).iterdir()]
+    ['curves.png']
+    """
+    figure = training_figure(metrics)
+    write_png(path, lambda file: figure.savefig(file, format="png", dpi=110))
+
+
+def training_figure(metrics: Sequence[Record]) -> Figure:
+    """Draw a run's records as six panels, without pyplot and without touching matplotlib's global state.
+
+    Records are those of metrics.jsonl in the order written. A record that jumps back to an earlier iteration (a run
+    resumed or rolled back) replaces what had been written from there on. Anything missing, null or not finite leaves a
+    gap; a panel with nothing to show says "no data yet".
+
+    Args:
+        metrics: mappings with "kind" and "iteration" (counted over the whole run) and "pass", and beside them,
+            for kind "train": "loss", "loss_real", "loss_mixup", "loss_hard_fake", "loss_soft_fake" (nats), "accuracy";
+            for kind "evaluation": "test_accuracy"; accuracies are shares from 0 to 1;
+            for kind "chain": "step", "logp" (nats), "gram_loss", "grad_logp_norm", "grad_gram_norm", means over chains.
+
+    >>> figure = training_figure([{"kind": "chain", "pass": 2, "step": 0, "logp": -4.5, "gram_loss": None}])
+    >>> [len(axes.lines) for axes in figure.axes]
+    [0, 0, 1, 0, 0, 0]
+    """
+    # Here and not above: matplotlib takes half a second to import, which only those who draw should wait for.
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    figure = Figure(figsize=(11.0, 11.5), layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12), facecolor="white")
+    panels: list[Axes] = list(figure.subplots(3, 2).flat)
+    records = _surviving(metrics)
+    train = [record for record in records if record.get("kind") == "train"]
+    _draw_losses(panels[0], train)
+    _draw_accuracy(panels[1], train, [record for record in records if record.get("kind") == "evaluation"])
+    chains = _chains_by_pass(records)
+    colours = _pass_colours(figure, panels[2:], chains)
+    for axes, (key, title, unit) in zip(panels[2:], CHAINS, strict=True):
+        for number, chain in chains.items():
+            _plot(axes, _curve(chain, "step", key), colours[number])
+        _finish(axes, title, "chain step", unit)
+        _logarithmic_if_wide(axes)
+    return figure
+
+
+def _draw_losses(axes: Axes, train: Sequence[Record]) -> None:
+    for key, name, colour in LOSSES:
+        _plot_smoothed(axes, _curve(train, "iteration", key), colour, name)
+    _finish(axes, "Loss", "iteration", "cross-entropy (nats)")
+    _logarithmic_if_wide(axes)
+    _mark_passes(axes, train)
+
+
+def _draw_accuracy(axes: Axes, train: Sequence[Record], tests: Sequence[Record]) -> None:
+    from matplotlib.ticker import PercentFormatter
+
+    _plot_smoothed(axes, _curve(train, "iteration", "accuracy"), SKY, "training batches")
+    _plot(axes, _curve(tests, "iteration", "test_accuracy"), VERMILION, "test set")
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+    _finish(axes, "Accuracy", "iteration", "images classified rightly (%)")
+    _mark_passes(axes, train)
+
+
+def _surviving(metrics: Iterable[Record]) -> list[Record]:
+    """The records without those that a later jump back to an earlier iteration has overtaken."""
+    kept: list[Record] = []
+    latest = -math.inf
+    for record in metrics:
+        if record.get("kind") == "train":
+            iteration = _number(record, "iteration")
+            if iteration <= latest:
+                kept = [old for old in kept if not _number(old, "iteration") >= iteration]
+            latest = iteration
+        kept.append(record)
+    return kept
+
+
+def _chains_by_pass(records: Iterable[Record]) -> dict[int, list[Record]]:
+    """The latest chain of every pass: records of rising "step"; a step that does not rise begins a new chain."""
+    chains: dict[int, list[Record]] = {}
+    for record in records:
+        number = _number(record, "pass")
+        if record.get("kind") != "chain" or math.isnan(number):
+            continue
+        chain = chains.setdefault(int(number), [])
+        if chain and not _number(record, "step") > _number(chain[-1], "step"):
+            chain.clear()
+        chain.append(record)
+    return dict(sorted(chains.items()))
+
+
+def _number(record: Record, key: str) -> float:
+    """The record's value as a float; NaN where it is missing, null or not finite."""
+    value = record.get(key)
+    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else math.nan
+
+
+def _curve(records: Sequence[Record], x: str, y: str) -> Curve:
+    points = [(_number(record, x), _number(record, y)) for record in records]
+    table = np.array([point for point in points if not math.isnan(point[0])], dtype=np.float64).reshape(-1, 2)
+    return table[:, 0], table[:, 1]
+
+
+def _smoothed(values: NDArray[np.float64], window: int) -> NDArray[np.float64]:
+    """Centred means over `window` values, an odd number, of those that are there; NaN stays NaN.
+
+    >>> _smoothed(np.array([0.0, 3.0, 6.0, np.nan, 1.0]), 3).tolist()
+    [1.5, 3.0, 4.5, nan, 1.0]
+    """
+    there = np.isfinite(values)
+    kernel = np.ones(window)
+    sums = np.convolve(np.where(there, values, 0.0), kernel, mode="full")
+    counts = np.convolve(there.astype(np.float64), kernel, mode="full")
+    inner = slice(window // 2, window // 2 + len(values))
+    return np.where(there, sums[inner] / np.maximum(counts[inner], 1.0), np.nan)
+
+
+def _plot(axes: Axes, curve: Curve, colour: Any, label: str | None = None, **style: Any) -> None:
+    if not np.isfinite(curve[1]).any():
+        return
+    if len(curve[0]) <= 30:  # few points are shown as points: a line through one alone cannot be seen
+        style = {"marker": "o", "markersize": 3.5, **style}
+    axes.plot(*curve, color=colour, label=label, **{"linewidth": 1.5, **style})
+
+
+def _plot_smoothed(axes: Axes, curve: Curve, colour: str, label: str) -> None:
+    window = min(len(curve[1]) // SMOOTHING, WIDEST_SMOOTHING) | 1
+    if window > 1:
+        _plot(axes, curve, colour, linewidth=0.6, alpha=RAW_ALPHA, zorder=1)
+        curve = (curve[0], _smoothed(curve[1], window))
+    _plot(axes, curve, colour, label)
+
+
+def _finish(axes: Axes, title: str, x_label: str, y_label: str) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    labelled = bool(axes.get_legend_handles_labels()[1])
+    axes.set_title(title, loc="left", fontsize=12, pad=22 if labelled else 6)
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    axes.spines[["top", "right"]].set_visible(False)
+    if not axes.lines:
+        axes.set(xticks=[], yticks=[])
+        axes.text(0.5, 0.5, "no data yet", transform=axes.transAxes, ha="center", va="center", color="0.5", fontsize=12)
+        return
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axes.grid(axis="y", color="0.92", linewidth=0.8)
+    axes.set_axisbelow(True)
+    if labelled:  # one row between title and axes, where it cannot hide a curve
+        spacing: dict[str, Any] = {"handlelength": 1.2, "handletextpad": 0.4, "columnspacing": 1.2, "borderpad": 0.0}
+        axes.legend(
+            loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=len(LOSSES), frameon=False, fontsize=9, **spacing
+        )
+
+
+def _logarithmic_if_wide(axes: Axes) -> None:
+    drawn = [np.asarray(line.get_ydata(), dtype=np.float64) for line in axes.lines if line.get_alpha() != RAW_ALPHA]
+    values = np.concatenate(drawn) if drawn else np.empty(0)
+    values = values[np.isfinite(values)]
+    if len(values) and values.min() > 0 and values.max() > WIDE_RANGE * values.min():
+        axes.set_yscale("log")
+
+
+def _mark_passes(axes: Axes, train: Sequence[Record]) -> None:
+    """A faint line where each pass but the first begins."""
+    if not axes.lines:
+        return
+    latest = math.nan
+    for record in train:
+        number, iteration = _number(record, "pass"), _number(record, "iteration")
+        if number > latest:
+            axes.axvline(iteration, color="0.85", linewidth=0.8, zorder=0)
+            axes.set_xlabel("iteration (grey lines: a new pass begins)")
+        latest = latest if math.isnan(number) else number
+
+
+def _pass_colours(figure: Figure, panels: Sequence[Axes], chains: Mapping[int, object]) -> dict[int, Any]:
+    """Viridis from the first pass to the last, with a colour bar where there is more than one."""
+    from matplotlib import colormaps
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import BoundaryNorm, ListedColormap
+    from matplotlib.ticker import MaxNLocator
+
+    if not chains:
+        return {}
+    passes = range(min(chains), max(chains) + 1)
+    colours = colormaps["viridis"](np.linspace(0.0, BRIGHTEST, len(passes)))
+    if len(passes) > 1:
+        edges = np.arange(passes[0], passes[-1] + 2) - 0.5
+        scale = ScalarMappable(BoundaryNorm(edges, len(passes)), ListedColormap(list(colours)))
+        ticks = [tick for tick in MaxNLocator(10, integer=True).tick_values(passes[0], passes[-1]) if tick in passes]
+        figure.colorbar(scale, ax=list(panels), label="pass", ticks=ticks, aspect=50, pad=0.02)
+    return dict(zip(passes, colours, strict=True))

@@ -1,0 +1,116 @@
+# SPDX-FileCopyrightText: 2026 The stic_fast authors
+# SPDX-License-Identifier: MIT
+"""idx:PATH: MNIST's four files, plain and gzipped, and what can be wrong with them."""
+
+from __future__ import annotations
+
+import gzip
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from stic_fast.data import load
+from stic_fast.errors import InputError
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (6, 4, 5), dtype=np.uint8)
+LABELS = np.array([0, 1, 2, 2, 1, 0], np.uint8)
+
+
+def idx_bytes(array: np.ndarray) -> bytes:
+    return bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
+
+
+def write_four(
+    path: Path, *, images: np.ndarray = IMAGES, labels: np.ndarray = LABELS, separator: str = "-", zipped: bool = False
+) -> str:
+    for part, cut in (("train", slice(None)), ("t10k", slice(2))):
+        for kind, array in (("images", images[cut]), ("labels", labels[cut])):
+            file = path / f"{part}-{kind}{separator}idx{array.ndim}-ubyte{'.gz' * zipped}"
+            file.write_bytes(gzip.compress(idx_bytes(array)) if zipped else idx_bytes(array))
+    return f"idx:{path}"
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+@pytest.mark.parametrize("separator", ["-", "."])
+def test_grey_round_trip(tmp_path: Path, separator: str, zipped: bool) -> None:
+    splits = load(write_four(tmp_path, separator=separator, zipped=zipped))
+    assert torch.equal(splits.train.images, torch.from_numpy(IMAGES)[:, None])
+    assert torch.equal(splits.test.images, torch.from_numpy(IMAGES[:2])[:, None])
+    assert splits.train.labels.tolist() == LABELS.tolist()
+    assert splits.test.labels.tolist() == [0, 1]
+    assert splits.train.class_names == ("0", "1", "2")
+
+
+def test_colour_from_idx4(tmp_path: Path) -> None:
+    images = np.random.default_rng(1).integers(0, 256, (6, 4, 5, 3), dtype=np.uint8)
+    splits = load(write_four(tmp_path, images=images))
+    assert torch.equal(splits.train.images, torch.from_numpy(images).permute(0, 3, 1, 2))
+    assert splits.train.images.is_contiguous()
+
+
+def test_plain_file_is_preferred_to_its_gz(tmp_path: Path) -> None:
+    write_four(tmp_path, images=255 - IMAGES, zipped=True)
+    assert torch.equal(load(write_four(tmp_path)).train.images[:, 0], torch.from_numpy(IMAGES))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("train-images-idx3-ubyte", b"", r"train-images-idx3-ubyte does not start with the IDX magic number 00 00 08"),
+        ("train-images-idx3-ubyte", b"PK\3\4 zip", r"does not start with the IDX magic number"),
+        ("train-images-idx3-ubyte", b"\0\0\x0d\3", r"stores the IDX type 0D, only unsigned bytes \(08\) are read"),
+        ("train-images-idx3-ubyte", idx_bytes(LABELS), r"train-images-idx3-ubyte has 1 dimensions instead of 3 or 4"),
+        ("t10k-labels-idx1-ubyte", idx_bytes(IMAGES), r"t10k-labels-idx1-ubyte has 3 dimensions instead of 1"),
+        ("train-images-idx3-ubyte", idx_bytes(IMAGES)[:9], r"train-images-idx3-ubyte ends inside its header"),
+        (
+            "train-images-idx3-ubyte",
+            idx_bytes(IMAGES)[:-1],
+            r"train-images-idx3-ubyte holds 119 bytes after its header, its shape \(6, 4, 5\) needs 120; download",
+        ),
+        ("train-labels-idx1-ubyte", idx_bytes(LABELS) + b"\0", r"holds 7 bytes after its header, .* needs 6"),
+        ("train-labels-idx1-ubyte", idx_bytes(LABELS[:5]), r"idx3-ubyte holds 6 images but .*idx1-ubyte 5 labels"),
+        ("t10k-images-idx3-ubyte", idx_bytes(IMAGES[:0]), r"t10k-images-idx3-ubyte holds nothing, its shape is \(0, 4"),
+        ("t10k-images-idx3-ubyte", idx_bytes(IMAGES[:2, :3]), r"train has images of \(1, 4, 5\) but .* of \(1, 3, 5\)"),
+        ("train-labels-idx1-ubyte", idx_bytes(LABELS * 2), r"class 1 has no training image though labels reach 4"),
+        ("t10k-labels-idx1-ubyte", idx_bytes(LABELS[:2] + 2), r"class 3 has no training image though labels reach 3"),
+    ],
+)
+def test_unfit_files(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    spec = write_four(tmp_path)
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        load(spec)
+
+
+def test_two_channels(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"images must have 1 \(grey\) or 3 \(RGB\) channels, got 2"):
+        load(write_four(tmp_path, images=np.zeros((6, 4, 5, 2), np.uint8)))
+
+
+@pytest.mark.parametrize("part", ["train", "t10k"])
+@pytest.mark.parametrize(("kind", "rank"), [("images", 3), ("labels", 1)])
+def test_missing_file(tmp_path: Path, part: str, kind: str, rank: int) -> None:
+    spec = write_four(tmp_path)
+    (tmp_path / f"{part}-{kind}-idx{rank}-ubyte").unlink()
+    with pytest.raises(InputError, match=rf"lacks {part}-{kind}-idx{rank}-ubyte \(or the same with \.gz\); put the"):
+        load(spec)
+
+
+def test_a_file_instead_of_the_folder(tmp_path: Path) -> None:
+    write_four(tmp_path)
+    with pytest.raises(InputError, match=r"train-images-idx3-ubyte is not a folder; idx needs the folder"):
+        load(f"idx:{tmp_path / 'train-images-idx3-ubyte'}")
+
+
+@pytest.mark.parametrize("damage", ["truncated", "bent", "plain"])
+def test_corrupt_gz(tmp_path: Path, damage: str) -> None:
+    spec = write_four(tmp_path, zipped=True)
+    file = tmp_path / "train-images-idx3-ubyte.gz"
+    whole = file.read_bytes()
+    bent = whole[:20] + bytes(255 - byte for byte in whole[20:60]) + whole[60:]
+    file.write_bytes({"truncated": whole[:-20], "bent": bent, "plain": idx_bytes(IMAGES)}[damage])
+    with pytest.raises(InputError, match=r"train-images-idx3-ubyte\.gz is not a complete gzip file \(.*\); download"):
+        load(spec)
