@@ -62,8 +62,8 @@ void metropolis_accept(Address x, Address proposal, Address grad_x, Address grad
 }
 
 void vrm_batch(Address images, Address partner, Address weight, Address out, int dtype, int64_t rows, int64_t channels,
-               int64_t height, int64_t width, float noise_std, float flip_probability, int max_shift, Address chain_ids,
-               uint64_t seed, int64_t step, int threads) {
+               int64_t height, int64_t width, double noise_std, float flip_probability, int max_shift,
+               Address chain_ids, uint64_t seed, int64_t step, int threads) {
   kernels().vrm_batch({at<const uint8_t>(images), at<const int64_t>(partner), at<const float>(weight), at<void>(out),
                        static_cast<stic::DType>(dtype), rows, channels, height, width, noise_std, flip_probability,
                        max_shift, {seed, step, at<const int64_t>(chain_ids)}, threads});

@@ -7,6 +7,8 @@ from __future__ import annotations
 try:
     from stic_fast import _native as kernels
 except ImportError as error:
+    if "STIC_FAST_ISA" in str(error):  # says itself what to do
+        raise
     raise ImportError(
         "stic_fast's native module stic_fast._native cannot be loaded "
         f"({error}); build and install the package with `pip install .` in its checkout, and run from outside "

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: MIT
 
 // The uses noise is put to. Each has its own stream, so that no two uses ever share a random word.
-// stic_fast/ops/noise.py holds the same list for Python; tests/ops/test_noise.py compares the two.
+// stic_fast/ops/noise.py holds the same list for Python; tests/test_native.py compares the two.
 #pragma once
 
 #include <cstdint>

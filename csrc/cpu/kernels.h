@@ -65,7 +65,8 @@ struct VrmBatch {
   void* out;               // (rows, channels, height, width)
   DType dtype;
   int64_t rows, channels, height, width;
-  float noise_std, flip_probability;
+  double noise_std;
+  float flip_probability;
   int max_shift;
   NoiseSource noise;
   int threads;

@@ -3,7 +3,8 @@
 
 // One batch for vicinal risk minimisation, from uint8 to the network's input in one pass.
 //
-// Row r: v_r = (u8·2/255 − 1) of the image flipped and shifted by its own coins, edge pixels repeated;
+// Row r: v_r = (2·u8 − 255)/255, exactly ±1 at the ends, of the image flipped and shifted by its own coins, edge pixels
+//        repeated;
 //        out_r = λ_r·v_r + (1 − λ_r)·v_partner(r) + σ·N(0, 1).
 // The coins are words 0..2 of the row's augmentation block. Bound by the arithmetic of the noise.
 #include <type_traits>
@@ -70,7 +71,7 @@ struct PixelWalk {
 template <typename T>
 static void batch(const VrmBatch& args) {
   using C = typename Compute<T>::type;
-  constexpr C kScale = static_cast<C>(2.0 / 255.0);
+  constexpr C kScale = static_cast<C>(1.0 / 255.0);
   const int64_t elements = args.channels * args.height * args.width;
   const NoiseAddress address = address_of(args.noise, kInstanceNoise);
   for_each_piece(args.rows, elements, args.threads, [&](int64_t row, int64_t begin, int64_t end) {
@@ -85,11 +86,11 @@ static void batch(const VrmBatch& args) {
     for (int64_t at = begin; at < end; at += kBlock) {
       const int count = static_cast<int>(std::min<int64_t>(kBlock, end - at));
       own.take(pixels, count);
-      for (int i = 0; i < count; ++i) value[i] = fused_multiply_add(static_cast<C>(pixels[i]), kScale, C(-1));
+      for (int i = 0; i < count; ++i) value[i] = static_cast<C>(2 * pixels[i] - 255) * kScale;
       if (args.partner) {
         other.take(partner_pixels, count);
         for (int i = 0; i < count; ++i) {
-          const C mixed_in = fused_multiply_add(static_cast<C>(partner_pixels[i]), kScale, C(-1));
+          const C mixed_in = static_cast<C>(2 * partner_pixels[i] - 255) * kScale;
           value[i] = fused_multiply_add(weight, value[i] - mixed_in, mixed_in);
         }
       }

@@ -124,6 +124,10 @@ class ImageSet:
             raise InputError(f"{self.name}: there is no class {c}; the classes are 0..{self.num_classes - 1}")
         return torch.nonzero(self.labels == c).flatten()
 
+    def to(self, device: torch.device | str) -> ImageSet:
+        """The same set on another device."""
+        return ImageSet(self.images.to(device), self.labels.to(device), self.class_names, self.name)
+
     def subset(self, indices: Tensor | Sequence[int]) -> ImageSet:
         """A copy of the images at `indices`, in that order, with the same classes; repeats are allowed.
 
@@ -182,6 +186,10 @@ class Splits:
                 "class and number the others without a gap"
             )
 
+    def to(self, device: torch.device | str) -> Splits:
+        """The same images on another device."""
+        return Splits(self.train.to(device), self.test.to(device))
+
     @classmethod
     def stratified(cls, whole: ImageSet, *, test_fraction: float) -> Splits:
         """Hold out `test_fraction` of every class, the same images each time and without a random generator.
@@ -196,7 +204,7 @@ class Splits:
         """
         if not 0 < test_fraction < 1:
             raise InputError(f"test_fraction must lie between 0 and 1, got {test_fraction}; try 0.1")
-        in_test = torch.zeros(len(whole), dtype=torch.bool)
+        in_test = torch.zeros(len(whole), dtype=torch.bool, device=whole.labels.device)
         for c in range(whole.num_classes):
             members = whole.class_indices(c)
             if len(members) > 1:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The stic_fast authors
 # SPDX-License-Identifier: MIT
-"""Argument checks that the ops share: each raises one sentence with the argument, the requirement, what came, the mend."""
+"""Argument checks that the ops share: each raises one sentence with argument, requirement, what came, and the mend."""
 
 from __future__ import annotations
 
@@ -115,13 +115,14 @@ def check_range(name: str, bounds: object) -> tuple[float, float]:
 
 def check_step_sizes(sizes: dict[str, object], chains: int, device: torch.device) -> tuple[list[float], Tensor | None]:
     """Step sizes as floats, or as one (len(sizes), chains) float64 tensor if any is given per chain."""
+    for name, size in sizes.items():
+        if isinstance(size, Tensor) and size.requires_grad:
+            raise ValueError(f"{name} must not require grad, step sizes are constants; pass {name}.detach()")
     if not any(isinstance(size, Tensor) and size.dim() > 0 for size in sizes.values()):
         return [_check_number(name, size) for name, size in sizes.items()], None
     rows = []
     for name, size in sizes.items():
         if isinstance(size, Tensor) and size.dim() > 0:
-            if size.requires_grad:
-                raise ValueError(f"{name} must not require grad, step sizes are constants; pass {name}.detach()")
             rows.append(check_per_chain(name, size, chains, device).to(torch.float64))
         else:
             rows.append(torch.full((chains,), _check_number(name, size), dtype=torch.float64, device=device))

@@ -31,7 +31,7 @@ def gram(features: Tensor) -> Tensor:
     tensor([[[1., 1.],
              [1., 1.]]])
     """
-    return torch.ops.stic_fast.gram(check_features("features", features))  # type: ignore[no-any-return]
+    return torch.ops.stic_fast.gram(check_features("features", features))
 
 
 def check_features(name: str, value: object) -> Tensor:
@@ -71,11 +71,11 @@ def _fake(features: Tensor) -> Tensor:
     return features.new_empty(features.shape[0], features.shape[1], features.shape[1])
 
 
-def _setup_context(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
+def _setup_context(ctx, inputs, output) -> None:
     ctx.save_for_backward(*inputs)
 
 
-def _backward(ctx, grad):  # type: ignore[no-untyped-def]
+def _backward(ctx, grad):
     (features,) = ctx.saved_tensors
     flat = positions(features)
     symmetric = (grad + grad.mT).to(flat.dtype)

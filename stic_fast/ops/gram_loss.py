@@ -18,6 +18,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
+from stic_fast.ops.checks import check_float_tensor
 from stic_fast.ops.gram import check_features, positions
 from stic_fast.ops.library import register, register_autograd
 
@@ -65,16 +66,16 @@ def gram_loss(
         raise ValueError(f"normalize must be one of {', '.join(get_args(Normalize))}, got {normalize!r}; choose one")
     needs_gradient = torch.is_grad_enabled() and any(layer.requires_grad for layer in layers)
     loss, _ = torch.ops.stic_fast.gram_loss(layers, targets, is_gram, normalize, needs_gradient)
-    return loss  # type: ignore[no-any-return]
+    return loss
 
 
-def prefers_dual(channels: int, size: int, reference_size: int) -> bool:
-    """Whether the dual form needs fewer multiplications, with the products of loss and gradient counted.
+def prefers_dual(channels: int, size: int, reference_size: int, *, gram_known: bool = False) -> bool:
+    """Whether the dual form needs fewer multiplications for loss and gradient; `gram_known` if A need not be built.
 
     >>> prefers_dual(640, 64, 64), prefers_dual(160, 1024, 1024)
     (True, False)
     """
-    primal = channels * (2 * size + reference_size)
+    primal = channels * (2 * size + (0 if gram_known else reference_size))
     dual = 2 * size**2 + 2 * size * reference_size + reference_size**2
     return dual < primal
 
@@ -107,7 +108,8 @@ def _targets(
     """Per layer the checked reference features or Gram matrix, and which of the two it is."""
     given: dict[str, list[object]] = {}
     for name, value in (("reference", reference), ("gram", gram)):
-        entries = list(value) if isinstance(value, list | tuple) else [value] * (1 if value is not None else len(layers))
+        absent = [None] * len(layers)
+        entries = list(value) if isinstance(value, list | tuple) else absent if value is None else [value]
         if len(entries) != len(layers) or (is_sequence and isinstance(value, Tensor)):
             raise ValueError(
                 f"{name} must hold one entry per layer of features, {len(layers)}, "
@@ -130,11 +132,12 @@ def _targets(
 
 def _check_target(index: int, layer: Tensor, target: object, is_gram: bool) -> Tensor:
     name = f"{'gram' if is_gram else 'reference'}[{index}]"
-    tensor = check_features(name, target)
+    tensor = check_float_tensor(name, target) if is_gram else check_features(name, target)
     batch, channels = layer.shape[:2]
     wanted = f"(1 or {batch}, {channels}, {channels if is_gram else '*S'})"
     if (
-        tensor.shape[1] != channels
+        tensor.dim() < 3
+        or tensor.shape[1] != channels
         or tensor.shape[0] not in (1, batch)
         or (is_gram and tuple(tensor.shape[2:]) != (channels,))
     ):
@@ -177,7 +180,8 @@ def _blas(
     """(loss, all layers' gradients flattened into one buffer; empty without with_gradient)."""
     first = layers[0]
     loss = torch.zeros(first.shape[0], device=first.device, dtype=_loss_dtype(first))
-    gradients = first.new_empty(sum(layer.numel() for layer in layers) if with_gradient else 0)
+    elements = sum(layer.numel() for layer in layers) if with_gradient else 0
+    gradients = first.new_empty(elements, dtype=_gradient_dtype(first))
     offset = 0
     for layer, target, given in zip(layers, targets, is_gram, strict=True):
         flat = positions(layer)
@@ -196,9 +200,7 @@ def _blas(
     return loss, gradients
 
 
-def _primal(
-    flat: Tensor, target: Tensor, is_gram: bool, with_gradient: bool
-) -> tuple[Tensor, Tensor, Tensor | None]:
+def _primal(flat: Tensor, target: Tensor, is_gram: bool, with_gradient: bool) -> tuple[Tensor, Tensor, Tensor | None]:
     """‖G − A‖², ‖A‖² and the gradient of the former, (batch, C, M)."""
     size = flat.shape[2]
     if is_gram:
@@ -249,33 +251,38 @@ def _loss_dtype(layer: Tensor) -> torch.dtype:
     return torch.float64 if layer.dtype == torch.float64 else torch.float32
 
 
+def _gradient_dtype(layer: Tensor) -> torch.dtype:
+    """float16 cannot hold a small gradient until a scaled loss's derivative multiplies it; the others can."""
+    return torch.float32 if layer.dtype == torch.float16 else layer.dtype
+
+
 def _fake(
     layers: Sequence[Tensor], targets: Sequence[Tensor], is_gram: Sequence[bool], normalize: str, with_gradient: bool
 ) -> tuple[Tensor, Tensor]:
     first = layers[0]
     return (
         first.new_empty(first.shape[0], dtype=_loss_dtype(first)),
-        first.new_empty(sum(layer.numel() for layer in layers) if with_gradient else 0),
+        first.new_empty(sum(layer.numel() for layer in layers) if with_gradient else 0, dtype=_gradient_dtype(first)),
     )
 
 
-def _setup_context(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
+def _setup_context(ctx, inputs, output) -> None:
     layers, targets, _, _, with_gradient = inputs
     if not with_gradient:
         raise RuntimeError("gram_loss was called without its gradient; pass features that require grad")
-    ctx.shapes = [layer.shape for layer in layers]
+    ctx.shapes, ctx.dtype = [layer.shape for layer in layers], layers[0].dtype
     ctx.target_count = len(targets)
     ctx.mark_non_differentiable(output[1])
     ctx.save_for_backward(output[1])
 
 
-def _backward(ctx, grad_loss, _gradients):  # type: ignore[no-untyped-def]
+def _backward(ctx, grad_loss, _gradients):
     if torch.is_grad_enabled():  # backward was called with create_graph=True
-        raise RuntimeError("gram_loss is differentiable once; for second derivatives build the loss from stic_fast.gram")
+        raise RuntimeError("gram_loss is differentiable once; for second derivatives build it from stic_fast.gram")
     (gradients,) = ctx.saved_tensors
     pieces = gradients.split([shape.numel() for shape in ctx.shapes])
     layer_grads = [
-        piece.view(shape) * grad_loss.to(piece.dtype).view(-1, *[1] * (len(shape) - 1))
+        (piece.view(shape) * grad_loss.view(-1, *[1] * (len(shape) - 1))).to(ctx.dtype)
         for piece, shape in zip(pieces, ctx.shapes, strict=True)
     ]
     return layer_grads, [None] * ctx.target_count, None, None, None

@@ -66,7 +66,7 @@ def grmala_step(
     >>> grmala_step(x, uphill, eps1=0.5, eps3=0.0, seed=0, step=0).mean().item()
     0.5
     """
-    return torch.ops.stic_fast.grmala_step(  # type: ignore[no-any-return]
+    return torch.ops.stic_fast.grmala_step(
         *_checked(x, grad_logp, grad_gram, eps1, eps2, eps3, seed, step, chain_ids, clamp)
     )
 
@@ -93,7 +93,7 @@ def grmala_step_(
     """
     arguments = _checked(x, grad_logp, grad_gram, eps1, eps2, eps3, seed, step, chain_ids, clamp)
     if torch.is_grad_enabled() and any(isinstance(a, Tensor) and a.requires_grad for a in arguments):
-        raise ValueError("grmala_step_ overwrites x and has no gradient; use grmala_step, or call it in torch.no_grad()")
+        raise ValueError("grmala_step_ overwrites x and has no gradient; use grmala_step or torch.no_grad()")
     torch.ops.stic_fast.grmala_step_(*arguments)
     return x
 
@@ -118,7 +118,8 @@ def _checked(
     sizes, eps = check_step_sizes({"eps1": eps1, "eps2": eps2, "eps3": eps3}, x.shape[0], x.device)
     ids = check_chain_ids(chain_ids, x.shape[0], x.device)
     number, step_tensor = check_step(step, x.device)
-    return x, grad_logp, grad_gram, ids, step_tensor, eps, *sizes, *check_range("clamp", clamp), check_seed(seed), number
+    bounds = check_range("clamp", clamp)
+    return x, grad_logp, grad_gram, ids, step_tensor, eps, *sizes, *bounds, check_seed(seed), number
 
 
 def reference(
@@ -212,19 +213,21 @@ def _fake(x: Tensor, *_: object) -> Tensor:
     return torch.empty_like(x, memory_format=torch.contiguous_format)
 
 
-def _setup_context(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
+def _setup_context(ctx, inputs, output) -> None:
     _, _, grad_gram, _, _, eps, ctx.eps1, ctx.eps2, _, ctx.low, ctx.high, _, _ = inputs
     ctx.has_gram = grad_gram is not None
     ctx.save_for_backward(output, eps)
 
 
-def _backward(ctx, grad):  # type: ignore[no-untyped-def]
+def _backward(ctx, grad):
     output, eps = ctx.saved_tensors
     size1, size2 = ctx.eps1, ctx.eps2
     if eps is not None:
-        size1, size2, _ = eps.to(grad.dtype).reshape(3, -1, *[1] * (grad.dim() - 1))
+        compute = torch.float64 if grad.dtype == torch.float64 else torch.float32
+        size1, size2, _ = eps.to(compute).reshape(3, -1, *[1] * (grad.dim() - 1))
     grad = torch.where((output > ctx.low) & (output < ctx.high), grad, 0)
-    return grad, size1 * grad, -size2 * grad if ctx.has_gram else None, *[None] * 10
+    grad_gram = (-size2 * grad).to(grad.dtype) if ctx.has_gram else None
+    return grad, (size1 * grad).to(grad.dtype), grad_gram, *[None] * 10
 
 
 register("grmala_step", f"Tensor x, {_ARGUMENTS}", "Tensor", cpu=_native, reference=reference, fake=_fake)

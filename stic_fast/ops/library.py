@@ -33,7 +33,20 @@ def register(
     LIBRARY.impl(name, cpu, "CPU")
     for backend in ("CUDA", "MPS", "XPU"):
         LIBRARY.impl(name, reference, backend)
+    if "(a!)" in arguments:
+        LIBRARY.impl(name, _counting_mutation(name), "ADInplaceOrView", with_keyset=True)
     torch.library.register_fake(f"stic_fast::{name}", fake, lib=LIBRARY)
+
+
+def _counting_mutation(name: str) -> Callable[..., Any]:
+    """Counts up the version of the first argument, so that a backward pass that saved its old value refuses to run."""
+
+    def overwrite(keys: torch._C.DispatchKeySet, target: torch.Tensor, *arguments: Any) -> Any:
+        torch.autograd.graph.increment_version(target)
+        op = getattr(torch.ops.stic_fast, name).default
+        return op.redispatch(keys & torch._C._after_ADInplaceOrView_keyset, target, *arguments)
+
+    return overwrite
 
 
 def register_autograd(name: str, backward: Callable[..., Any], setup_context: Callable[..., None]) -> None:

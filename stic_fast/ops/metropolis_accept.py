@@ -87,10 +87,10 @@ def metropolis_accept(
         check_per_chain(name, value, chains, x.device).to(torch.float64)
         for name, value in (("logp_x", logp_x), ("logp_proposal", logp_proposal))
     ]
-    if not isinstance(eps3, Tensor) and not eps3 > 0:
-        raise ValueError(f"eps3 must be positive, the proposal has no density without noise, got {eps3}; raise it")
     sizes, eps = check_step_sizes({"eps1": eps1, "eps3": eps3}, chains, x.device)
     if eps is None:
+        if not sizes[1] > 0:
+            raise ValueError(f"eps3 must be positive, a proposal without noise has no density, got {eps3}; raise it")
         eps = torch.tensor(sizes, dtype=torch.float64, device=x.device)[:, None].expand(2, chains).contiguous()
     ids = check_chain_ids(chain_ids, chains, x.device)
     number, step_tensor = check_step(step, x.device)
@@ -119,7 +119,7 @@ def reference(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The correction in plain PyTorch."""
     eps1, eps3 = eps[:, :, None]
-    start, end, uphill, uphill_end = (t.flatten(1).double() for t in (x, proposal, grad_x, grad_proposal))
+    start, end, uphill, uphill_end = (t[:, None].flatten(1).double() for t in (x, proposal, grad_x, grad_proposal))
     log_forward = -(end - start - eps1 * uphill).square().sum(1) / (2 * eps3[:, 0] ** 2)
     log_backward = -(start - end - eps1 * uphill_end).square().sum(1) / (2 * eps3[:, 0] ** 2)
     log_alpha = logp_proposal - logp_x + log_backward - log_forward
@@ -180,12 +180,12 @@ def _fake(x: Tensor, proposal: Tensor, logp_x: Tensor, *_: object) -> tuple[Tens
     )
 
 
-def _setup_context(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
+def _setup_context(ctx, inputs, output) -> None:
     ctx.mark_non_differentiable(output[1], output[2])
     ctx.save_for_backward(output[1])
 
 
-def _backward(ctx, grad, _accepted, _log_alpha):  # type: ignore[no-untyped-def]
+def _backward(ctx, grad, _accepted, _log_alpha):
     (accepted,) = ctx.saved_tensors
     chosen = _beside(accepted, grad)
     return torch.where(chosen, 0, grad), torch.where(chosen, grad, 0), *[None] * 11

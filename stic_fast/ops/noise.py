@@ -42,7 +42,7 @@ def normal(
     chain_ids: Tensor | None = None,
     stream: int = Stream.LANGEVIN,
     dtype: torch.dtype = torch.float32,
-    device: torch.device | str = "cpu",
+    device: torch.device | str | None = None,
 ) -> Tensor:
     """Standard normal noise of the noise contract.
 
@@ -53,7 +53,7 @@ def normal(
         chain_ids: int64 (chains,), taken modulo 2³²; the batch rows if None.
         stream: which use of noise this is, 0 .. 2³² − 1.
         dtype: float32, float64, bfloat16 or float16; the values are those of float32, rounded.
-        device: where the result lives.
+        device: where the result lives; where chain_ids does, or the CPU, if None.
 
     Returns:
         Tensor of `shape`; |value| ≤ 6.66.
@@ -77,7 +77,7 @@ def uniform(
     chain_ids: Tensor | None = None,
     stream: int = Stream.LANGEVIN,
     dtype: torch.dtype = torch.float32,
-    device: torch.device | str = "cpu",
+    device: torch.device | str | None = None,
 ) -> Tensor:
     """Uniform noise on [0, 1), multiples of 2⁻²⁴; arguments as for `normal`.
 
@@ -99,7 +99,7 @@ def _draw(
     chain_ids: Tensor | None,
     stream: int,
     dtype: torch.dtype,
-    device: torch.device | str,
+    device: torch.device | str | None,
 ) -> Tensor:
     shape = [int(size) for size in shape]
     if not shape or min(shape) < 0:
@@ -108,14 +108,17 @@ def _draw(
         raise ValueError(f"shape must have at most 2**34 elements a chain, got {tuple(shape)}; split the sample")
     if dtype not in DTYPE_CODES:
         raise TypeError(f"dtype must be float32, float64, bfloat16 or float16, got {dtype}; convert afterwards")
+    if not isinstance(stream, int):
+        raise TypeError(f"stream must be an int, got {type(stream).__name__}; see stic_fast.noise.Stream")
     if not 0 <= stream < 2**32:
         raise ValueError(f"stream must be in 0 .. 2**32 - 1, got {stream}; see stic_fast.noise.Stream")
-    if chain_ids is None:
-        chain_ids = torch.arange(shape[0], device=device)
-    ids = check_chain_ids(chain_ids, shape[0], chain_ids.device)
-    number, step_tensor = check_step(step, chain_ids.device)
+    if device is None:
+        device = chain_ids.device if isinstance(chain_ids, Tensor) else "cpu"
+    place = torch.empty(0, device=device).device  # with its index, as tensors have it
+    ids = check_chain_ids(torch.arange(shape[0], device=place) if chain_ids is None else chain_ids, shape[0], place)
+    number, step_tensor = check_step(step, place)
     op = torch.ops.stic_fast.normal if kind == "normal" else torch.ops.stic_fast.uniform
-    return op(ids, step_tensor, shape[1:], check_seed(seed), number, int(stream), dtype)  # type: ignore[no-any-return]
+    return op(ids, step_tensor, shape[1:], check_seed(seed), number, int(stream), dtype)
 
 
 def words(chain_ids: Tensor, elements: int, seed: int, step: int | Tensor, stream: int) -> Tensor:
@@ -128,7 +131,18 @@ def words(chain_ids: Tensor, elements: int, seed: int, step: int | Tensor, strea
         torch.as_tensor(step, device=chain_ids.device).reshape(()).expand(len(chain_ids), len(quads)) & mask,
         torch.full((len(chain_ids), len(quads)), stream & mask, device=chain_ids.device),
     ]
-    key0, key1 = seed & mask, (seed >> 32) & mask
+    block = philox4x32_10(counter, seed & mask, (seed >> 32) & mask)
+    return torch.stack(block, dim=-1).flatten(1)[:, :elements]
+
+
+def philox4x32_10(counter: Sequence[Tensor], key0: int, key1: int) -> list[Tensor]:
+    """Reference: ten rounds of Philox on four int64 tensors of 32-bit words.
+
+    >>> [f"{int(word):08x}" for word in philox4x32_10([torch.tensor(0)] * 4, 0, 0)]
+    ['6627e8d5', 'e169c58d', 'bc57ac4c', '9b00dbd8']
+    """
+    mask = 0xFFFFFFFF
+    counter = list(counter)
     for _ in range(10):
         product0, product1 = counter[0] * 0xD2511F53, counter[2] * 0xCD9E8D57
         counter = [
@@ -138,7 +152,7 @@ def words(chain_ids: Tensor, elements: int, seed: int, step: int | Tensor, strea
             product0 & mask,
         ]
         key0, key1 = (key0 + 0x9E3779B9) & mask, (key1 + 0xBB67AE85) & mask
-    return torch.stack(counter, dim=-1).flatten(1)[:, :elements]
+    return counter
 
 
 def reference_normal(
@@ -150,11 +164,11 @@ def reference_normal(
     stream: int,
     dtype: torch.dtype,
 ) -> Tensor:
-    """Reference: Box–Muller in float64 on the same words; the kernels agree with it to fp32 rounding."""
+    """Reference: Box–Muller in float64 on the kernels' fp32 uniforms; the kernels agree with it to fp32 rounding."""
     elements = math.prod(sample)
     word = words(chain_ids, (elements + 3) // 4 * 4, seed, step if step_tensor is None else step_tensor, stream)
-    a, b = word[:, 0::2].double(), word[:, 1::2].double()
-    radius = torch.sqrt(-2 * torch.log(torch.floor(a / 2) * 2**-31 + 2**-32))
+    a, b = (word[:, 0::2] >> 1).float().double(), word[:, 1::2].double()
+    radius = torch.sqrt(-2 * torch.log((a * 2**-31 + 2**-32).float().double()))
     turn = 2 * math.pi * _centred_quarter_turns(b)
     pair = torch.stack((radius * torch.cos(turn), radius * torch.sin(turn)), dim=-1)
     return pair.flatten(1)[:, :elements].reshape(len(chain_ids), *sample).float().to(dtype)
@@ -181,7 +195,7 @@ def reference_uniform(
     return ((word >> 8).float() * 2**-24).reshape(len(chain_ids), *sample).to(dtype)
 
 
-def _native(is_normal: bool):  # type: ignore[no-untyped-def]
+def _native(is_normal: bool):
     def draw(
         chain_ids: Tensor,
         step_tensor: Tensor | None,

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -87,10 +88,15 @@ def vrm_batch(
         )
     if dtype not in DTYPE_CODES:
         raise TypeError(f"dtype must be float32, float64, bfloat16 or float16, got {dtype}; convert afterwards")
-    if mixup_alpha is not None and not mixup_alpha > 0:
+    for name, count in (("num_classes", num_classes), ("max_shift", max_shift)):
+        if not isinstance(count, int):
+            raise TypeError(f"{name} must be an int, got {type(count).__name__}; pass a whole number")
+    if num_classes < 1:
+        raise ValueError(f"num_classes must be at least 1, got {num_classes}; count the classes of the labels")
+    if mixup_alpha is not None and not 0 < mixup_alpha < math.inf:
         raise ValueError(f"mixup_alpha must be positive or None, got {mixup_alpha}; use None for no mixing")
-    if not noise_std >= 0:
-        raise ValueError(f"noise_std must be >= 0, got {noise_std}; the paper uses 0.3")
+    if not 0 <= noise_std < math.inf:
+        raise ValueError(f"noise_std must be >= 0 and finite, got {noise_std}; the paper uses 0.3")
     if not 0 <= flip_probability <= 1:
         raise ValueError(f"flip_probability must be in 0 .. 1, got {flip_probability}; use 0.5 for fair flips")
     if not 0 <= max_shift <= 2**15:
@@ -107,7 +113,7 @@ def vrm_batch(
             0.0 if mixup_alpha is None else float(mixup_alpha),
             float(noise_std),
             float(flip_probability),
-            int(max_shift),
+            max_shift,
             check_seed(seed),
             number,
             dtype,
@@ -178,7 +184,7 @@ def reference(
     columns = torch.where(flip, width - 1 - columns, columns)
     batch_index = torch.arange(batch, device=images.device)[:, None, None]
     placed = images.permute(0, 2, 3, 1)[batch_index, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
-    x = placed.to(compute) * (2 / 255) - 1
+    x = placed.to(compute) / 127.5 - 1
     partner, weight = _mixing(ids, step_tensor, mixup_alpha, seed, step)
     if partner is not None and weight is not None:
         x = torch.lerp(x[partner], x, weight.to(compute)[:, None, None, None])

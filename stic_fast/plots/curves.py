@@ -89,10 +89,11 @@ def training_figure(metrics: Sequence[Record]) -> Figure:
     _draw_accuracy(panels[1], train, [record for record in records if record.get("kind") == "evaluation"])
     chains = _chains_by_pass(records)
     colours = _pass_colours(figure, panels[2:], chains)
+    steps = f"chain step (pass {next(iter(chains))})" if len(chains) == 1 else "chain step"
     for axes, (key, title, unit) in zip(panels[2:], CHAINS, strict=True):
         for number, chain in chains.items():
             _plot(axes, _curve(chain, "step", key), colours[number])
-        _finish(axes, title, "chain step", unit)
+        _finish(axes, title, steps, unit)
         _logarithmic_if_wide(axes)
     return figure
 

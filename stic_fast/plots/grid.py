@@ -112,7 +112,8 @@ def save_grid(
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     save_grid(f"{folder}/samples.png", torch.zeros(6, 3, 32, 32, dtype=torch.uint8), columns=3)
-    ...     Image.open(f"{folder}/samples.png").size
+    ...     with Image.open(f"{folder}/samples.png") as written:
+    ...         written.size
     (200, 134)
     """
     picture = image_grid(

@@ -1,0 +1,162 @@
+# SPDX-FileCopyrightText: 2026 The stic_fast authors
+# SPDX-License-Identifier: MIT
+"""ChainPool: persistent chains, half of them asked for one class and half for a mixture, restarted now and then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from stic_fast.errors import InputError
+from stic_fast.models import Classifier
+from stic_fast.ops import noise
+from stic_fast.ops.gram_loss import Normalize
+from stic_fast.sampling.canvas import Canvas, canvas, to_bytes, to_unit
+from stic_fast.sampling.condition import Condition, draw_hard, draw_soft
+from stic_fast.sampling.draw import continue_chains
+from stic_fast.sampling.grmala import GRMALA, ChainRecord
+
+
+class ChainPool:
+    """The fakes of STIC's passes (Algorithm 1): chains 0 .. hard − 1 are hard, the rest soft.
+
+    The chains are stored as bytes on the device of `images`. Chain k's id is k for ever; what distinguishes its
+    restarts is the round they happen in.
+
+    Args:
+        images, labels: the real images that conditions refer to, uint8 (images, channels, height, width) and int64.
+        num_classes: classes of `labels`; hard chain k is asked for class k mod num_classes.
+        hard, soft: numbers of chains.
+        alpha: of the soft chains' λ ~ Beta(α, α).
+        seed: of all noise.
+        start: what restarted chains start from.
+
+    >>> images, labels = torch.zeros(4, 1, 8, 8, dtype=torch.uint8), torch.tensor([0, 0, 1, 1])
+    >>> pool = ChainPool(images, labels, num_classes=2, hard=4, soft=2, seed=0)
+    >>> len(pool), pool.rows_of_class(1)
+    (6, tensor([1, 3]))
+    """
+
+    def __init__(
+        self,
+        images: Tensor,
+        labels: Tensor,
+        *,
+        num_classes: int,
+        hard: int,
+        soft: int,
+        alpha: float = 1.0,
+        seed: int,
+        start: Canvas = "uniform",
+    ) -> None:
+        if hard < 0 or soft < 0 or hard + soft == 0:
+            raise InputError(f"a pool needs chains, got hard={hard} and soft={soft}; give at least one")
+        self.real_images, self.real_labels = images, labels
+        self.num_classes, self.hard, self.alpha, self.seed = num_classes, hard, alpha, seed
+        self.start: Canvas = start
+        self.ids = torch.arange(hard + soft, device=images.device)
+        self.round = 0
+        self.steps_done = 0
+        self.states = torch.empty((hard + soft, *images.shape[1:]), dtype=torch.uint8, device=images.device)
+        self.condition = self._fresh_conditions()
+        self._restart(torch.ones(len(self), dtype=torch.bool, device=images.device))
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def rows_of_class(self, label: int) -> Tensor:
+        """The hard chains that are asked for one class."""
+        return self.ids[: self.hard][self.ids[: self.hard] % self.num_classes == label]
+
+    def restart(self, probability: float) -> int:
+        """Begins a new round: each chain restarts with this probability, from a fresh canvas and condition.
+
+        Returns:
+            How many did.
+        """
+        self.round += 1
+        coins = noise.uniform(
+            (len(self), 1),
+            seed=self.seed,
+            step=self.round,
+            chain_ids=self.ids,
+            stream=noise.Stream.REINIT_COIN,
+            device=self.ids.device,
+        )
+        mask = coins[:, 0] < probability
+        self.condition = self.condition.replaced(mask, self._fresh_conditions())
+        self._restart(mask)
+        return int(mask.sum())
+
+    def evolve(
+        self,
+        model: Classifier,
+        sampler: GRMALA,
+        *,
+        normalize: Normalize = "log",
+        batch_size: int = 250,
+        trace_every: int = 0,
+        on_step: Callable[[], None] | None = None,
+    ) -> list[ChainRecord]:
+        """Runs every chain on by the sampler's steps; returns the trace of the first batch."""
+        x, trace = continue_chains(
+            model,
+            sampler,
+            to_unit(self.states),
+            self.condition,
+            self.real_images,
+            self.real_labels,
+            seed=self.seed,
+            chain_ids=self.ids,
+            normalize=normalize,
+            first_step=self.steps_done,
+            batch_size=batch_size,
+            trace_every=trace_every,
+            on_step=on_step,
+        )
+        self.states = to_bytes(x)
+        self.steps_done += sampler.steps
+        return trace
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Everything that `load_state_dict` needs to go on, as tensors."""
+        return {
+            "states": self.states,
+            "first": self.condition.first,
+            "second": self.condition.second,
+            "weight": self.condition.weight,
+            "clock": torch.tensor([self.round, self.steps_done]),
+        }
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Puts the pool back to a saved state.
+
+        Raises:
+            InputError: the state is of a pool of another size or image shape.
+        """
+        if state["states"].shape != self.states.shape:
+            raise InputError(
+                f"the saved pool holds chains of shape {tuple(state['states'].shape)}, this one "
+                f"{tuple(self.states.shape)}; resume with the run's own configuration and data"
+            )
+        device = self.ids.device
+        self.states = state["states"].to(device)
+        self.condition = Condition(*(state[name].to(device) for name in ("first", "second", "weight")))
+        self.round, self.steps_done = (int(value) for value in state["clock"])
+
+    def _fresh_conditions(self) -> Condition:
+        hard, soft = self.ids[: self.hard], self.ids[self.hard :]
+        where = {"seed": self.seed, "step": self.round}
+        one = draw_hard(self.real_labels, hard % self.num_classes, hard, **where)
+        mixed = draw_soft(self.real_labels, soft, alpha=self.alpha, **where)
+        return Condition(*(torch.cat(pair) for pair in zip(_parts(one), _parts(mixed), strict=True)))
+
+    def _restart(self, mask: Tensor) -> None:
+        x = canvas(self.start, self.states.shape[1:], self.ids[mask], seed=self.seed, step=self.round)
+        self.states[mask] = to_bytes(x)
+
+
+def _parts(condition: Condition) -> tuple[Tensor, Tensor, Tensor]:
+    return condition.first, condition.second, condition.weight

@@ -1,0 +1,215 @@
+# SPDX-FileCopyrightText: 2026 The stic_fast authors
+# SPDX-License-Identifier: MIT
+"""GRMALA, the Gram-regularised Langevin chain that draws an image from a classifier (STIC, equation 3).
+
+x ← clamp(x + ε1·∇log p(y|x) − ε2·∇Σ_L s·‖G^L(x) − A^L‖²_F + ε3·N(0, 1))
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from stic_fast.errors import InputError
+from stic_fast.models import Classifier
+from stic_fast.ops import grmala_step_
+from stic_fast.sampling.frozen import frozen
+from stic_fast.sampling.gram_regulariser import GramRegulariser
+from stic_fast.sampling.objective import LogPosterior, Objective
+
+Schedule = Literal["constant", "linear", "cosine"]
+
+
+class ChainRecord(NamedTuple):
+    """Means over the chains at one step, before the move: how far they are and what pulls them."""
+
+    step: int
+    logp: float
+    gram_loss: float
+    grad_logp_norm: float
+    grad_gram_norm: float
+
+
+class ChainResult(NamedTuple):
+    """What a run of a chain returns."""
+
+    x: Tensor
+    """The final states, like the initial ones."""
+    trace: list[ChainRecord]
+    """The traced steps; empty without `trace_every`."""
+
+
+class _Pull(NamedTuple):
+    """What moves the chains at one step: gradients and the step sizes they enter with."""
+
+    uphill: Tensor
+    downhill: Tensor | None
+    eps1: float
+    eps2: float | Tensor
+
+
+@dataclass(frozen=True)
+class GRMALA:
+    """The chain of STIC, equation 3, with the paper's step sizes.
+
+    The step does not depend on the batch: chain b's path is a function of its start, target, reference, seed and id.
+
+    Raises (in `run`):
+        InputError: a start that is not finite or does not fit the targets; a chain that diverged.
+
+    >>> from stic_fast.models import WideResNet
+    >>> model = WideResNet(depth=10, width=1, num_classes=3, in_channels=1)
+    >>> x, _ = GRMALA(steps=2).run(model, torch.zeros(2, 1, 8, 8), torch.tensor([0, 1]), seed=0)
+    >>> x.shape
+    torch.Size([2, 1, 8, 8])
+    """
+
+    steps: int = 60
+    """Transitions per run."""
+    eps1: float = 0.95
+    """Step size along ∇log p(y|x)."""
+    eps2: float = 0.95
+    """Step size against the gradient of the Gram loss."""
+    eps3: float = 0.015
+    """Standard deviation of the noise of a step, in units of [−1, 1]."""
+    schedule: Schedule = "constant"
+    """How ε1, ε2 and ε3 fall over the run: not at all, linearly or as a half cosine, towards zero."""
+    max_gram_ratio: float | None = None
+    """Bound on ε2·|∇Gram| as a multiple of ε1·|∇log p|, per chain; None for no bound. Costs a second backward pass."""
+    clamp: tuple[float, float] | None = (-1.0, 1.0)
+    """The box that states are kept in."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Of the network's passes; the chain's state stays fp32."""
+
+    def run(
+        self,
+        model: Classifier,
+        x: Tensor,
+        target: Tensor,
+        *,
+        seed: int,
+        gram: GramRegulariser | None = None,
+        objective: Objective | None = None,
+        first_step: int = 0,
+        chain_ids: Tensor | None = None,
+        trace_every: int = 0,
+        on_step: Callable[[], None] | None = None,
+    ) -> ChainResult:
+        """Runs the chains from x.
+
+        Args:
+            model: the classifier; frozen meanwhile.
+            x: float (chains, channels, height, width), not overwritten.
+            target: what each chain is to become, as the objective reads it.
+            seed, chain_ids: address of the noise, see `stic_fast.noise.normal`.
+            gram: the Gram term; None leaves it out.
+            objective: `LogPosterior()` if None.
+            first_step: number of the first step, for chains that go on.
+            trace_every: record means of the chains at every so many steps, and the last; 0 for never. Does not change
+                the result.
+            on_step: called after each step, for progress.
+        """
+        _check_start(x, target)
+        objective = objective or LogPosterior()
+        x = x.detach().clone(memory_format=torch.contiguous_format)
+        trace: list[ChainRecord] = []
+        with frozen(model):
+            for t in range(self.steps):
+                traced = trace_every > 0 and (t % trace_every == 0 or t == self.steps - 1)
+                pull = self._pull(model, x, target, gram, objective, first_step + t, trace if traced else None)
+                scale = self._scale(t)
+                grmala_step_(
+                    x,
+                    pull.uphill,
+                    pull.downhill,
+                    eps1=scale * pull.eps1,
+                    eps2=scale * pull.eps2,
+                    eps3=scale * self.eps3,
+                    seed=seed,
+                    step=first_step + t,
+                    chain_ids=chain_ids,
+                    clamp=self.clamp,
+                )
+                if on_step:
+                    on_step()
+        _check_end(x, self)
+        return ChainResult(x, trace)
+
+    def _scale(self, t: int) -> float:
+        done = t / max(self.steps, 1)
+        return {"constant": 1.0, "linear": 1 - done, "cosine": (1 + math.cos(math.pi * done)) / 2}[self.schedule]
+
+    def _pull(
+        self,
+        model: Classifier,
+        x: Tensor,
+        target: Tensor,
+        gram: GramRegulariser | None,
+        objective: Objective,
+        step: int,
+        trace: list[ChainRecord] | None,
+    ) -> _Pull:
+        """One forward and one backward pass, of ε1·log p − ε2·Gram; to trace or to bound takes ∇log p by itself too."""
+        x = x.detach().requires_grad_(True)
+        with torch.enable_grad():
+            with self._autocast(x.device):
+                logits, features = model.logits_and_features(x, gram.layers if gram else ())
+                logp = objective(logits, target)
+                loss = gram(features) if gram else None
+            if loss is None:
+                pull = _Pull(_gradient(logp, x), None, self.eps1, 0.0)
+                uphill, downhill = pull.uphill, None
+            elif self.max_gram_ratio is not None:
+                uphill, downhill = _gradient(logp, x, keep_graph=True), _gradient(loss, x)
+                limit = self.max_gram_ratio * self.eps1 * _norms(uphill) / _norms(downhill)
+                pull = _Pull(uphill, downhill, self.eps1, limit.clamp_max(self.eps2))
+            else:
+                uphill = _gradient(logp, x, keep_graph=True) if trace is not None else None
+                pull = _Pull(_gradient(self.eps1 * logp - self.eps2 * loss, x), None, 1.0, 0.0)
+                downhill = None if uphill is None else (self.eps1 * uphill - pull.uphill) / (self.eps2 or 1.0)
+        if trace is not None and uphill is not None:
+            norm = None if downhill is None else _norms(downhill)
+            trace.append(ChainRecord(step, _mean(logp), _mean(loss), _mean(_norms(uphill)), _mean(norm)))
+        return pull
+
+    def _autocast(self, device: torch.device) -> AbstractContextManager[object]:
+        return torch.autocast(device.type, torch.bfloat16) if self.precision == "bf16" else nullcontext()
+
+
+def _gradient(values: Tensor, x: Tensor, *, keep_graph: bool = False) -> Tensor:
+    """The gradient of each chain's value in that chain's state."""
+    (gradient,) = torch.autograd.grad(values.sum(), x, retain_graph=keep_graph)
+    return gradient
+
+
+def _norms(gradient: Tensor) -> Tensor:
+    """Euclidean norm per chain, never zero."""
+    return gradient.flatten(1).norm(dim=1).clamp_min(torch.finfo(gradient.dtype).tiny)
+
+
+def _mean(values: Tensor | None) -> float:
+    """The mean over chains, 0 for a term that is left out."""
+    return 0.0 if values is None else values.mean().item()
+
+
+def _check_start(x: Tensor, target: Tensor) -> None:
+    if len(target) != len(x):
+        raise InputError(f"x holds {len(x)} chains but target {len(target)}; give one target per chain")
+    if not torch.isfinite(x).all():
+        chain = int((~torch.isfinite(x.flatten(1)).all(1)).nonzero()[0])
+        raise InputError(f"x has NaN or infinity in chain {chain}; start chains from finite images in [-1, 1]")
+
+
+def _check_end(x: Tensor, sampler: GRMALA) -> None:
+    if not torch.isfinite(x).all():
+        bad = (~torch.isfinite(x.flatten(1)).all(1)).nonzero()[:, 0]
+        raise InputError(
+            f"{len(bad)} of {len(x)} chains diverged to NaN (first: chain {int(bad[0])}); lower eps1={sampler.eps1} or "
+            f"eps2={sampler.eps2}, normalise the Gram loss with 'log', or set max_gram_ratio=1"
+        )

@@ -1,0 +1,20 @@
+# SPDX-FileCopyrightText: 2026 The stic_fast authors
+# SPDX-License-Identifier: MIT
+"""What long work tells whoever watches; silent unless a display is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+class Progress:
+    """The silent display. The command line subclasses it to show bars."""
+
+    @contextmanager
+    def task(self, description: str, total: int) -> Iterator[Callable[[], None]]:
+        """A piece of work of `total` steps; call what it yields after each."""
+        yield lambda: None
+
+    def say(self, message: str) -> None:
+        """One line of news."""
