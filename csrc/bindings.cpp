@@ -29,44 +29,85 @@ T* at(Address address) {
 }
 
 const stic::KernelTable& kernels() {
-  static const stic::KernelTable& chosen = [] () -> const stic::KernelTable& {
+  static const stic::KernelTable& chosen = []() -> const stic::KernelTable& {
     const char* wanted = std::getenv("STIC_FAST_ISA");
     return stic::choose_table(wanted ? wanted : "");
   }();
   return chosen;
 }
 
-void noise_fill(Address out, int dtype, int64_t chains, int64_t elements, Address chain_ids, uint64_t seed, int64_t step,
-                uint32_t stream, bool normal, int threads) {
-  kernels().noise_fill({at<void>(out), static_cast<stic::DType>(dtype), chains, elements,
-                        {seed, step, at<const int64_t>(chain_ids)}, stream, normal, threads});
+void noise_fill(Address out, int dtype, int64_t chains, int64_t elements, Address chain_ids, uint64_t seed,
+                int64_t step, uint32_t stream, bool normal, int threads) {
+  kernels().noise_fill({at<void>(out),
+                        static_cast<stic::DType>(dtype),
+                        chains,
+                        elements,
+                        {seed, step, at<const int64_t>(chain_ids)},
+                        stream,
+                        normal,
+                        threads});
 }
 
 void grmala_step(Address x, Address grad_logp, Address grad_gram, Address out, int dtype, int64_t chains,
                  int64_t elements, Address eps, double eps1, double eps2, double eps3, double low, double high,
                  Address chain_ids, uint64_t seed, int64_t step, int threads) {
-  kernels().grmala_step({at<const void>(x), at<const void>(grad_logp), at<const void>(grad_gram), at<void>(out),
-                         static_cast<stic::DType>(dtype), chains, elements, at<const double>(eps), eps1, eps2, eps3,
-                         low, high, {seed, step, at<const int64_t>(chain_ids)}, threads});
+  kernels().grmala_step({at<const void>(x),
+                         at<const void>(grad_logp),
+                         at<const void>(grad_gram),
+                         at<void>(out),
+                         static_cast<stic::DType>(dtype),
+                         chains,
+                         elements,
+                         at<const double>(eps),
+                         eps1,
+                         eps2,
+                         eps3,
+                         low,
+                         high,
+                         {seed, step, at<const int64_t>(chain_ids)},
+                         threads});
 }
 
 void metropolis_accept(Address x, Address proposal, Address grad_x, Address grad_proposal, Address logp_x,
                        Address logp_proposal, Address out, Address accepted, Address log_alpha, int dtype,
                        int64_t chains, int64_t elements, Address eps, double low, double high, Address chain_ids,
                        uint64_t seed, int64_t step, int threads) {
-  kernels().metropolis_accept({at<const void>(x), at<const void>(proposal), at<const void>(grad_x),
-                               at<const void>(grad_proposal), at<const double>(logp_x), at<const double>(logp_proposal),
-                               at<void>(out), at<bool>(accepted), at<double>(log_alpha),
-                               static_cast<stic::DType>(dtype), chains, elements, at<const double>(eps), low, high,
-                               {seed, step, at<const int64_t>(chain_ids)}, threads});
+  kernels().metropolis_accept({at<const void>(x),
+                               at<const void>(proposal),
+                               at<const void>(grad_x),
+                               at<const void>(grad_proposal),
+                               at<const double>(logp_x),
+                               at<const double>(logp_proposal),
+                               at<void>(out),
+                               at<bool>(accepted),
+                               at<double>(log_alpha),
+                               static_cast<stic::DType>(dtype),
+                               chains,
+                               elements,
+                               at<const double>(eps),
+                               low,
+                               high,
+                               {seed, step, at<const int64_t>(chain_ids)},
+                               threads});
 }
 
 void vrm_batch(Address images, Address partner, Address weight, Address out, int dtype, int64_t rows, int64_t channels,
                int64_t height, int64_t width, double noise_std, float flip_probability, int max_shift,
                Address chain_ids, uint64_t seed, int64_t step, int threads) {
-  kernels().vrm_batch({at<const uint8_t>(images), at<const int64_t>(partner), at<const float>(weight), at<void>(out),
-                       static_cast<stic::DType>(dtype), rows, channels, height, width, noise_std, flip_probability,
-                       max_shift, {seed, step, at<const int64_t>(chain_ids)}, threads});
+  kernels().vrm_batch({at<const uint8_t>(images),
+                       at<const int64_t>(partner),
+                       at<const float>(weight),
+                       at<void>(out),
+                       static_cast<stic::DType>(dtype),
+                       rows,
+                       channels,
+                       height,
+                       width,
+                       noise_std,
+                       flip_probability,
+                       max_shift,
+                       {seed, step, at<const int64_t>(chain_ids)},
+                       threads});
 }
 
 py::tuple philox4x32_10(uint32_t c0, uint32_t c1, uint32_t c2, uint32_t c3, uint32_t key0, uint32_t key1) {

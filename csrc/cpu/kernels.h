@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: 2026 The stic_fast authors
 // SPDX-License-Identifier: MIT
 
-// What each CPU kernel is told: raw pointers, sizes and scalars. Shared by the kernels, their dispatch and the bindings.
+// What each CPU kernel is told: raw pointers, sizes and scalars. Shared by the kernels, their dispatch and the
+// bindings.
 #pragma once
 
 #include <cstdint>

@@ -48,8 +48,8 @@ static void accept(const MetropolisAccept& args) {
       sum_outside += outside[lane];
     }
 
-    const double log_alpha = args.logp_proposal[chain] - args.logp_x[chain] +
-                             (sum_forward - sum_backward) / (2 * eps3 * eps3);
+    const double log_alpha =
+        args.logp_proposal[chain] - args.logp_x[chain] + (sum_forward - sum_backward) / (2 * eps3 * eps3);
     const uint32_t word = noise_words(address, chain_id(args.noise, chain), 0).w0;
     const bool inside = sum_outside == 0;
     const bool accepted = inside && std::log((word + 0.5) * 0x1p-32) < log_alpha;  // false where log α is NaN

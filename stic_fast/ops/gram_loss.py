@@ -108,7 +108,7 @@ def _targets(
     """Per layer the checked reference features or Gram matrix, and which of the two it is."""
     given: dict[str, list[object]] = {}
     for name, value in (("reference", reference), ("gram", gram)):
-        absent = [None] * len(layers)
+        absent: list[object] = [None] * len(layers)
         entries = list(value) if isinstance(value, list | tuple) else absent if value is None else [value]
         if len(entries) != len(layers) or (is_sequence and isinstance(value, Tensor)):
             raise ValueError(

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from stic_fast.sampling.canvas import Canvas, canvas, to_bytes, to_unit
+from stic_fast.pixels import to_bytes, to_unit
+from stic_fast.sampling.canvas import Canvas, canvas
 from stic_fast.sampling.chain_pool import ChainPool
 from stic_fast.sampling.condition import Condition, draw_hard, draw_soft, interpolate
 from stic_fast.sampling.draw import continue_chains, draw_images

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The stic_fast authors
 # SPDX-License-Identifier: MIT
-"""Images as bytes and as the network sees them, and the canvases chains start from."""
+"""The canvases chains start from."""
 
 from __future__ import annotations
 
@@ -14,24 +14,6 @@ from stic_fast.errors import InputError
 from stic_fast.ops import noise
 
 Canvas = Literal["uniform", "normal", "blank"]
-
-
-def to_unit(images: Tensor) -> Tensor:
-    """uint8 0 .. 255 to float32 in [−1, 1].
-
-    >>> to_unit(torch.tensor([0, 255], dtype=torch.uint8))
-    tensor([-1.,  1.])
-    """
-    return images.float() * (2 / 255) - 1
-
-
-def to_bytes(x: Tensor) -> Tensor:
-    """Float images in [−1, 1] to uint8, rounded to nearest.
-
-    >>> to_bytes(torch.tensor([-1.0, 0.0, 1.0]))
-    tensor([  0, 128, 255], dtype=torch.uint8)
-    """
-    return ((x.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
 
 
 def canvas(

@@ -13,7 +13,8 @@ from stic_fast.errors import InputError
 from stic_fast.models import Classifier
 from stic_fast.ops import noise
 from stic_fast.ops.gram_loss import Normalize
-from stic_fast.sampling.canvas import Canvas, canvas, to_bytes, to_unit
+from stic_fast.pixels import to_bytes, to_unit
+from stic_fast.sampling.canvas import Canvas, canvas
 from stic_fast.sampling.condition import Condition, draw_hard, draw_soft
 from stic_fast.sampling.draw import continue_chains
 from stic_fast.sampling.grmala import GRMALA, ChainRecord

@@ -17,7 +17,7 @@ from torch import Tensor
 from stic_fast.errors import InputError
 from stic_fast.ops import noise
 from stic_fast.ops.vrm_batch import beta_quantile
-from stic_fast.sampling.canvas import to_unit
+from stic_fast.pixels import to_unit
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from stic_fast.models import Classifier
 from stic_fast.ops.gram_loss import Normalize
-from stic_fast.sampling.canvas import Canvas, canvas, to_bytes
+from stic_fast.pixels import to_bytes
+from stic_fast.sampling.canvas import Canvas, canvas
 from stic_fast.sampling.condition import Condition
 from stic_fast.sampling.gram_regulariser import GramRegulariser
 from stic_fast.sampling.grmala import GRMALA, ChainRecord

@@ -162,13 +162,16 @@ class GRMALA:
                 logits, features = model.logits_and_features(x, gram.layers if gram else ())
                 logp = objective(logits, target)
                 loss = gram(features) if gram else None
+            uphill: Tensor | None
+            downhill: Tensor | None
             if loss is None:
                 pull = _Pull(_gradient(logp, x), None, self.eps1, 0.0)
                 uphill, downhill = pull.uphill, None
             elif self.max_gram_ratio is not None:
-                uphill, downhill = _gradient(logp, x, keep_graph=True), _gradient(loss, x)
-                limit = self.max_gram_ratio * self.eps1 * _norms(uphill) / _norms(downhill)
-                pull = _Pull(uphill, downhill, self.eps1, limit.clamp_max(self.eps2))
+                up, down = _gradient(logp, x, keep_graph=True), _gradient(loss, x)
+                limit = self.max_gram_ratio * self.eps1 * _norms(up) / _norms(down)
+                pull = _Pull(up, down, self.eps1, limit.clamp_max(self.eps2))
+                uphill, downhill = up, down
             else:
                 uphill = _gradient(logp, x, keep_graph=True) if trace is not None else None
                 pull = _Pull(_gradient(self.eps1 * logp - self.eps2 * loss, x), None, 1.0, 0.0)
@@ -184,8 +187,7 @@ class GRMALA:
 
 def _gradient(values: Tensor, x: Tensor, *, keep_graph: bool = False) -> Tensor:
     """The gradient of each chain's value in that chain's state."""
-    (gradient,) = torch.autograd.grad(values.sum(), x, retain_graph=keep_graph)
-    return gradient
+    return torch.autograd.grad(values.sum(), x, retain_graph=keep_graph)[0]
 
 
 def _norms(gradient: Tensor) -> Tensor:
@@ -195,7 +197,7 @@ def _norms(gradient: Tensor) -> Tensor:
 
 def _mean(values: Tensor | None) -> float:
     """The mean over chains, 0 for a term that is left out."""
-    return 0.0 if values is None else values.mean().item()
+    return 0.0 if values is None else float(values.mean())
 
 
 def _check_start(x: Tensor, target: Tensor) -> None:

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 """A run on disk: config.json, metrics.jsonl, checkpoints and pictures, every file whole or absent.
 
-    RUN/  config.json  metrics.jsonl  curves.png  samples/pass_003.png
-          checkpoints/pass_003/{model.safetensors, state.pt}    pass_004_iteration_000250/ within a pass
+RUN/  config.json  metrics.jsonl  curves.png  samples/pass_003.png
+      checkpoints/pass_003/{model.safetensors, state.pt}    pass_004_iteration_000250/ within a pass
 """
 
 from __future__ import annotations
@@ -167,8 +167,8 @@ class RunFolder:
         except (OSError, RuntimeError, SafetensorError) as error:
             shutil.rmtree(partial, ignore_errors=True)
             raise InputError(
-                f"checkpoint {target} cannot be written ({error}); free the disk or mend the folder's permissions, then "
-                f"continue with --resume {self.path}: the checkpoint before it is whole"
+                f"checkpoint {target} cannot be written ({error}); free the disk or mend the folder's permissions, "
+                f"then continue with --resume {self.path}: the checkpoint before it is whole"
             ) from error
         saved = Checkpoint(target, pass_number, iteration)
         self._prune(saved)
