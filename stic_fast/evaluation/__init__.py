@@ -4,5 +4,6 @@
 
 from stic_fast.evaluation.class_scores import accuracy, cls_g, cls_r
 from stic_fast.evaluation.judge import Judge, train_judge
+from stic_fast.evaluation.nearest import nearest_distances
 
-__all__ = ["Judge", "accuracy", "cls_g", "cls_r", "train_judge"]
+__all__ = ["Judge", "accuracy", "cls_g", "cls_r", "nearest_distances", "train_judge"]

@@ -134,13 +134,13 @@ def _check_target(index: int, layer: Tensor, target: object, is_gram: bool) -> T
     name = f"{'gram' if is_gram else 'reference'}[{index}]"
     tensor = check_float_tensor(name, target) if is_gram else check_features(name, target)
     batch, channels = layer.shape[:2]
-    wanted = f"(1 or {batch}, {channels}, {channels if is_gram else '*S'})"
     if (
         tensor.dim() < 3
         or tensor.shape[1] != channels
         or tensor.shape[0] not in (1, batch)
         or (is_gram and tuple(tensor.shape[2:]) != (channels,))
     ):
+        wanted = f"(1 or {batch}, {channels}, {channels if is_gram else '*S'})"
         raise ValueError(
             f"{name} must have shape {wanted} to match features[{index}] of shape {tuple(layer.shape)}, "
             f"got {tuple(tensor.shape)}; take it from the same layer of the same network"
@@ -162,7 +162,7 @@ def reference_loss(
     total = torch.zeros(layers[0].shape[0], device=layers[0].device, dtype=positions(layers[0]).dtype)
     for layer, target, given in zip(layers, targets, is_gram, strict=True):
         flat = positions(layer)
-        target = target.to(flat.dtype) if given else positions(target) @ positions(target).mT / target[0, 0].numel()
+        target = target.to(flat.dtype) if given else positions(target) @ positions(target).mT / target.shape[2:].numel()
         square = (flat @ flat.mT / flat.shape[2] - target).square().sum((1, 2))
         norm = target.square().sum((1, 2)).clamp_min(SMALLEST_NORM)
         if normalize == "none":
@@ -185,7 +185,7 @@ def _blas(
     offset = 0
     for layer, target, given in zip(layers, targets, is_gram, strict=True):
         flat = positions(layer)
-        if not given and prefers_dual(flat.shape[1], flat.shape[2], target[0, 0].numel()):
+        if not given and prefers_dual(flat.shape[1], flat.shape[2], target.shape[2:].numel()):
             square, norm, gradient = _dual(flat, positions(target), with_gradient)
         else:
             square, norm, gradient = _primal(flat, target, given, with_gradient)

@@ -22,7 +22,7 @@ from stic_fast.ops.noise import Stream, reference_normal
 
 _ARGUMENTS = (
     "Tensor grad_logp, Tensor? grad_gram, Tensor? chain_ids, Tensor? step_tensor, Tensor? eps, "
-    "float eps1, float eps2, float eps3, float low, float high, int seed, int step"
+    "float eps1, float eps2, float eps3, float low, float high, int seed, SymInt step"
 )
 
 

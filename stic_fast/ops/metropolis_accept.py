@@ -194,7 +194,7 @@ def _backward(ctx, grad, _accepted, _log_alpha):
 register(
     "metropolis_accept",
     "Tensor x, Tensor proposal, Tensor logp_x, Tensor logp_proposal, Tensor grad_x, Tensor grad_proposal, Tensor eps, "
-    "Tensor? chain_ids, Tensor? step_tensor, float low, float high, int seed, int step",
+    "Tensor? chain_ids, Tensor? step_tensor, float low, float high, int seed, SymInt step",
     "(Tensor, Tensor, Tensor)",
     cpu=_native,
     reference=reference,

@@ -238,7 +238,7 @@ def _fake(
 for _name, _reference in (("normal", reference_normal), ("uniform", reference_uniform)):
     register(
         _name,
-        "Tensor chain_ids, Tensor? step_tensor, SymInt[] sample, int seed, int step, int stream, ScalarType dtype",
+        "Tensor chain_ids, Tensor? step_tensor, SymInt[] sample, int seed, SymInt step, int stream, ScalarType dtype",
         "Tensor",
         cpu=_native(_name == "normal"),
         reference=_reference,

@@ -140,7 +140,7 @@ def _mixing(
     if not alpha:
         return None, None
     draws = torch.ops.stic_fast.uniform(ids, step_tensor, [2], seed, step, Stream.MIXUP, torch.float32)
-    return torch.argsort(draws[:, 0], stable=True), beta_quantile(draws[:, 1], alpha)
+    return torch.argsort(draws[:, 0], stable=True), beta_quantile(draws[:, 1].contiguous(), alpha)
 
 
 def _soft_labels(labels: Tensor, num_classes: int, partner: Tensor | None, weight: Tensor | None) -> Tensor:
@@ -250,7 +250,7 @@ def _fake(
 register(
     "vrm_batch",
     "Tensor images, Tensor labels, Tensor? chain_ids, Tensor? step_tensor, int num_classes, float mixup_alpha, "
-    "float noise_std, float flip_probability, int max_shift, int seed, int step, ScalarType dtype",
+    "float noise_std, float flip_probability, int max_shift, int seed, SymInt step, ScalarType dtype",
     "(Tensor, Tensor)",
     cpu=_native,
     reference=reference,

@@ -31,6 +31,7 @@ class ChainPool:
         num_classes: classes of `labels`; hard chain k is asked for class k mod num_classes.
         hard, soft: numbers of chains.
         alpha: of the soft chains' λ ~ Beta(α, α).
+        references: real images that each chain's Gram term compares with.
         seed: of all noise.
         start: what restarted chains start from.
 
@@ -49,13 +50,14 @@ class ChainPool:
         hard: int,
         soft: int,
         alpha: float = 1.0,
+        references: int = 1,
         seed: int,
         start: Canvas = "uniform",
     ) -> None:
         if hard < 0 or soft < 0 or hard + soft == 0:
             raise InputError(f"a pool needs chains, got hard={hard} and soft={soft}; give at least one")
         self.real_images, self.real_labels = images, labels
-        self.num_classes, self.hard, self.alpha, self.seed = num_classes, hard, alpha, seed
+        self.num_classes, self.hard, self.alpha, self.references, self.seed = num_classes, hard, alpha, references, seed
         self.start: Canvas = start
         self.ids = torch.arange(hard + soft, device=images.device)
         self.round = 0
@@ -129,18 +131,20 @@ class ChainPool:
             "second": self.condition.second,
             "weight": self.condition.weight,
             "clock": torch.tensor([self.round, self.steps_done]),
+            "split": torch.tensor([self.hard, len(self) - self.hard]),
         }
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Puts the pool back to a saved state.
 
         Raises:
-            InputError: the state is of a pool of another size or image shape.
+            InputError: the state is of a pool of other numbers of chains or another image shape.
         """
-        if state["states"].shape != self.states.shape:
+        saved, own = ((*s["split"].tolist(), *s["states"].shape[1:]) for s in (state, self.state_dict()))
+        if saved != own:
             raise InputError(
-                f"the saved pool holds chains of shape {tuple(state['states'].shape)}, this one "
-                f"{tuple(self.states.shape)}; resume with the run's own configuration and data"
+                f"the saved pool holds {saved[0]} hard and {saved[1]} soft chains of shape {saved[2:]}, this one "
+                f"{own[0]} and {own[1]} of {own[2:]}; resume with the run's own configuration and data"
             )
         device = self.ids.device
         self.states = state["states"].to(device)
@@ -149,14 +153,14 @@ class ChainPool:
 
     def _fresh_conditions(self) -> Condition:
         hard, soft = self.ids[: self.hard], self.ids[self.hard :]
-        where = {"seed": self.seed, "step": self.round}
+        where = {"references": self.references, "seed": self.seed, "step": self.round}
         one = draw_hard(self.real_labels, hard % self.num_classes, hard, **where)
         mixed = draw_soft(self.real_labels, soft, alpha=self.alpha, **where)
         return Condition(*(torch.cat(pair) for pair in zip(_parts(one), _parts(mixed), strict=True)))
 
     def _restart(self, mask: Tensor) -> None:
         x = canvas(self.start, self.states.shape[1:], self.ids[mask], seed=self.seed, step=self.round)
-        self.states[mask] = to_bytes(x)
+        self.states = self.states.index_copy(0, self.ids[mask], to_bytes(x))
 
 
 def _parts(condition: Condition) -> tuple[Tensor, Tensor, Tensor]:

@@ -53,7 +53,8 @@ class GramRegulariser:
 
         Args:
             model: the classifier whose features are compared.
-            images: float (chains, channels, height, width) in [−1, 1]; one image serves any number of chains.
+            images: float (chains, channels, height, width) in [−1, 1], or (chains, R, channels, height, width): A is
+                then the mean of R Gram matrices. One entry serves any number of chains.
             layers: names of the features; the classifier's own `gram_layers` if None.
             normalize: scale of the loss, see `stic_fast.gram_loss`.
 
@@ -64,17 +65,27 @@ class GramRegulariser:
         ('conv9', 'conv10')
         """
         names = tuple(model.gram_layers if layers is None else layers)
+        per_chain = images.shape[1] if images.dim() == 5 else 1
         with frozen(model), torch.no_grad():
-            _, outputs = model.logits_and_features(images, names)
+            _, outputs = model.logits_and_features(images.flatten(0, 1) if images.dim() == 5 else images, names)
         features: list[Tensor | None] = []
         grams: list[Tensor | None] = []
         for output in outputs:
-            size = output[0, 0].numel() if len(output) else 1
-            keep_features = prefers_dual(output.shape[1], size, size, gram_known=True)
-            features.append(output if keep_features else None)
-            grams.append(None if keep_features else gram(output))
+            size = output.shape[2:].numel()
+            keep_features = prefers_dual(output.shape[1], size, per_chain * size, gram_known=True)
+            joined = _side_by_side(output, per_chain)
+            features.append(joined if keep_features else None)
+            grams.append(None if keep_features else gram(joined))
         return cls(names, features, grams, normalize)
 
     def __call__(self, features: Sequence[Tensor]) -> Tensor:
-        """The loss (chains,) of the features of `layers`, in that order."""
-        return gram_loss(features, self.features, self.grams, normalize=self.normalize)
+        """The loss (chains,) of the features of `layers`, in that order; in the references' precision."""
+        targets = [f if f is not None else g for f, g in zip(self.features, self.grams, strict=True)]
+        layers = [feature.to(target) for feature, target in zip(features, targets, strict=True)]
+        return gram_loss(layers, self.features, self.grams, normalize=self.normalize)
+
+
+def _side_by_side(output: Tensor, per_chain: int) -> Tensor:
+    """(chains·R, C, *S) as (chains, C, R·M): the Gram matrix of features side by side is the mean of theirs."""
+    chains, channels, size = len(output) // per_chain, output.shape[1], output.shape[2:].numel()
+    return output.reshape(chains, per_chain, channels, size).transpose(1, 2).reshape(chains, channels, per_chain * size)

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor
@@ -24,6 +24,7 @@ from stic_fast.sampling.gram_regulariser import GramRegulariser
 from stic_fast.sampling.objective import LogPosterior, Objective
 
 Schedule = Literal["constant", "linear", "cosine"]
+Precision = Literal["fp32", "bf16"]
 
 
 class ChainRecord(NamedTuple):
@@ -60,8 +61,9 @@ class GRMALA:
 
     The step does not depend on the batch: chain b's path is a function of its start, target, reference, seed and id.
 
-    Raises (in `run`):
-        InputError: a start that is not finite or does not fit the targets; a chain that diverged.
+    Raises:
+        InputError: a setting out of its range; in `run`, a start that is not finite or does not fit the targets, or a
+            chain that diverged.
 
     >>> from stic_fast.models import WideResNet
     >>> model = WideResNet(depth=10, width=1, num_classes=3, in_channels=1)
@@ -84,8 +86,11 @@ class GRMALA:
     """Bound on ε2·|∇Gram| as a multiple of ε1·|∇log p|, per chain; None for no bound. Costs a second backward pass."""
     clamp: tuple[float, float] | None = (-1.0, 1.0)
     """The box that states are kept in."""
-    precision: Literal["fp32", "bf16"] = "fp32"
-    """Of the network's passes; the chain's state stays fp32."""
+    precision: Precision = "fp32"
+    """Of the network's passes; the chain's state and the Gram term stay fp32."""
+
+    def __post_init__(self) -> None:
+        _check_settings(self)
 
     def run(
         self,
@@ -121,7 +126,7 @@ class GRMALA:
         trace: list[ChainRecord] = []
         with frozen(model):
             for t in range(self.steps):
-                traced = trace_every > 0 and (t % trace_every == 0 or t == self.steps - 1)
+                traced = len(x) > 0 and trace_every > 0 and (t % trace_every == 0 or t == self.steps - 1)
                 pull = self._pull(model, x, target, gram, objective, first_step + t, trace if traced else None)
                 scale = self._scale(t)
                 grmala_step_(
@@ -155,31 +160,31 @@ class GRMALA:
         step: int,
         trace: list[ChainRecord] | None,
     ) -> _Pull:
-        """One forward and one backward pass, of ε1·log p − ε2·Gram; to trace or to bound takes ∇log p by itself too."""
+        """One forward and one backward pass, of ε1·log p − ε2·Gram; to trace or to bound takes both gradients."""
         x = x.detach().requires_grad_(True)
         with torch.enable_grad():
             with self._autocast(x.device):
                 logits, features = model.logits_and_features(x, gram.layers if gram else ())
-                logp = objective(logits, target)
-                loss = gram(features) if gram else None
-            uphill: Tensor | None
-            downhill: Tensor | None
-            if loss is None:
+            logp = objective(logits, target)
+            if gram is None:
                 pull = _Pull(_gradient(logp, x), None, self.eps1, 0.0)
-                uphill, downhill = pull.uphill, None
-            elif self.max_gram_ratio is not None:
-                up, down = _gradient(logp, x, keep_graph=True), _gradient(loss, x)
-                limit = self.max_gram_ratio * self.eps1 * _norms(up) / _norms(down)
-                pull = _Pull(up, down, self.eps1, limit.clamp_max(self.eps2))
-                uphill, downhill = up, down
-            else:
-                uphill = _gradient(logp, x, keep_graph=True) if trace is not None else None
-                pull = _Pull(_gradient(self.eps1 * logp - self.eps2 * loss, x), None, 1.0, 0.0)
-                downhill = None if uphill is None else (self.eps1 * uphill - pull.uphill) / (self.eps2 or 1.0)
-        if trace is not None and uphill is not None:
-            norm = None if downhill is None else _norms(downhill)
-            trace.append(ChainRecord(step, _mean(logp), _mean(loss), _mean(_norms(uphill)), _mean(norm)))
-        return pull
+                if trace is not None:
+                    trace.append(_record(step, logp, pull.uphill))
+                return pull
+            loss = gram(features)
+            if trace is None and self.max_gram_ratio is None:
+                return self._combined(logp, loss, x)
+            uphill, downhill = _gradient(logp, x, keep_graph=True), _gradient(loss, x, keep_graph=True)
+            if trace is not None:
+                trace.append(_record(step, logp, uphill, loss, downhill))
+            if self.max_gram_ratio is None:
+                return self._combined(logp, loss, x)
+        limit = self.max_gram_ratio * self.eps1 * _norms(uphill) / _norms(downhill)
+        return _Pull(uphill, downhill, self.eps1, limit.clamp_max(self.eps2))
+
+    def _combined(self, logp: Tensor, loss: Tensor, x: Tensor) -> _Pull:
+        """Both terms in one backward pass."""
+        return _Pull(_gradient(self.eps1 * logp - self.eps2 * loss, x), None, 1.0, 0.0)
 
     def _autocast(self, device: torch.device) -> AbstractContextManager[object]:
         return torch.autocast(device.type, torch.bfloat16) if self.precision == "bf16" else nullcontext()
@@ -187,20 +192,41 @@ class GRMALA:
 
 def _gradient(values: Tensor, x: Tensor, *, keep_graph: bool = False) -> Tensor:
     """The gradient of each chain's value in that chain's state."""
-    return torch.autograd.grad(values.sum(), x, retain_graph=keep_graph)[0]
+    (gradient,) = torch.autograd.grad(values.sum(), x, retain_graph=keep_graph)
+    return gradient
 
 
 def _norms(gradient: Tensor) -> Tensor:
     """Euclidean norm per chain, never zero."""
-    return gradient.flatten(1).norm(dim=1).clamp_min(torch.finfo(gradient.dtype).tiny)
+    norms: Tensor = torch.linalg.vector_norm(gradient.flatten(1), dim=1)
+    return norms.clamp_min(torch.finfo(gradient.dtype).tiny)
 
 
-def _mean(values: Tensor | None) -> float:
-    """The mean over chains, 0 for a term that is left out."""
-    return 0.0 if values is None else float(values.mean())
+def _record(
+    step: int, logp: Tensor, uphill: Tensor, loss: Tensor | None = None, downhill: Tensor | None = None
+) -> ChainRecord:
+    """Means over the chains, 0 for a term that is left out."""
+    terms = logp, loss, _norms(uphill), None if downhill is None else _norms(downhill)
+    return ChainRecord(step, *(0.0 if term is None else term.detach().mean().item() for term in terms))
+
+
+def _check_settings(sampler: GRMALA) -> None:
+    if sampler.steps < 0:
+        raise InputError(f"steps must be at least 0, got {sampler.steps}; give the number of transitions")
+    for name, options in (("schedule", get_args(Schedule)), ("precision", get_args(Precision))):
+        if getattr(sampler, name) not in options:
+            raise InputError(f"{name} must be one of {', '.join(options)}, got {getattr(sampler, name)!r}; choose one")
+    for name in ("eps1", "eps2", "eps3", "max_gram_ratio"):
+        size = getattr(sampler, name)
+        if size is not None and not 0 <= size < math.inf:
+            raise InputError(f"{name} must be at least 0 and finite, got {size}; see the paper's defaults")
+    if sampler.clamp is not None and not sampler.clamp[0] < sampler.clamp[1]:
+        raise InputError(f"clamp must be (low, high) with low < high, got {sampler.clamp}; images use (-1, 1)")
 
 
 def _check_start(x: Tensor, target: Tensor) -> None:
+    if not x.is_floating_point():
+        raise InputError(f"x must be float images in [-1, 1], got {x.dtype}; convert bytes with to_unit")
     if len(target) != len(x):
         raise InputError(f"x holds {len(x)} chains but target {len(target)}; give one target per chain")
     if not torch.isfinite(x).all():

@@ -71,11 +71,18 @@ class MALA:
             on_step: called with the state after each step, to collect samples.
 
         Raises:
-            InputError: the density is not finite where a chain starts, or support without correction.
+            InputError: the density is not finite or zero where a chain starts, or support without correction.
         """
         if self.support is not None and not self.correct:
             raise InputError("MALA with support needs correct=True: only the correction keeps chains inside")
         eps3 = math.sqrt(2 * self.eps1) if self.eps3 is None else self.eps3
+        x = x.detach()
+        if self.support is not None:
+            low, high = self.support
+            outside = ((x < low) | (x > high)).flatten(1).any(1)
+            if outside.any():
+                chain = int(outside.nonzero()[0])
+                raise InputError(f"chain {chain} starts outside the support {self.support}; start where p is positive")
         logp, grad = _value_and_gradient(log_density, x)
         if not torch.isfinite(logp).all():
             chain = int((~torch.isfinite(logp)).nonzero()[0])

@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from stic_fast.errors import InputError
+from stic_fast.ops.checks import MAX_SEED
 from stic_fast.ops.gram_loss import Normalize
 from stic_fast.sampling import GRMALA, Canvas
 
@@ -23,6 +25,8 @@ class NetworkConfig:
     depth: int = 28
     # Multiplier of the groups' 16, 32 and 64 channels.
     width: int = 10
+    # Of the first block in each group.
+    strides: tuple[int, int, int] = (1, 2, 2)
     # Compared by the Gram term; empty for the eight (or fewer) 3×3 convolutions of the last group, conv21–conv28.
     gram_layers: tuple[str, ...] = ()
 
@@ -89,10 +93,16 @@ class SticConfig:
     batch_size: int = 50
     # Vicinal risk minimisation; off leaves out mixed images and soft fakes, the paper's STIC-ERM.
     vrm: Literal["on", "off"] = "on"
+    # The norm-free WideResNet.
     network: NetworkConfig = field(default_factory=NetworkConfig)
+    # Adam, its decay, and what keeps it from diverging.
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
+    # What happens to images on their way into the network.
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
+    # The fakes: chains drawn from the classifier of the pass before.
     pool: PoolConfig = field(default_factory=PoolConfig)
+    # Real images a chain's Gram term compares with: one in the paper; several keep small images from being copied.
+    references: int = 1
     # Scale of the Gram loss: log keeps chains stable where the Gram term dominates.
     normalize: Normalize = "log"
     # The chain of finished samples.
@@ -129,7 +139,10 @@ def from_plain(kind: type[Config], plain: Mapping[str, Any], where: str = "confi
         if name not in plain:
             raise InputError(f"{where} lacks the setting {name!r}; restore the file as the run wrote it")
         values[name] = _value(hint, plain[name], f"{where}: {name}")
-    return kind(**values)
+    try:
+        return kind(**values)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
 
 
 def _value(hint: Any, value: Any, where: str) -> Any:
@@ -141,8 +154,8 @@ def _value(hint: Any, value: Any, where: str) -> Any:
     if origin is Literal:
         fits = value in options
     elif origin is tuple:
-        fits = isinstance(value, list | tuple)
-        value = tuple(value) if fits else value
+        fits = isinstance(value, list | tuple) and (options[-1] is Ellipsis or len(value) == len(options))
+        value = tuple(_value(options[0], entry, where) for entry in value) if fits else value
     elif origin is types.UnionType:
         kinds = [option for option in options if option is not type(None)]
         return None if value is None else _value(kinds[0], value, where)
@@ -151,7 +164,8 @@ def _value(hint: Any, value: Any, where: str) -> Any:
     else:
         fits = isinstance(value, hint) and not (hint is int and isinstance(value, bool))
     if not fits:
-        raise InputError(f"{where} cannot be {value!r}; it must be {hint}")
+        wanted = hint.__name__ if isinstance(hint, type) and not options else str(hint).replace("typing.", "")
+        raise InputError(f"{where} cannot be {value!r}; it must be {wanted}")
     return value
 
 
@@ -167,30 +181,34 @@ def check(config: SticConfig) -> None:
         "passes": (config.passes, 1),
         "iterations": (config.iterations, 1),
         "batch_size": (config.batch_size, 1),
+        "references": (config.references, 1),
         "log_every": (config.log_every, 1),
         "checkpoint_every": (config.checkpoint_every, 1),
         "pool.chains": (config.pool.chains, 2),
         "pool.batch_size": (config.pool.batch_size, 1),
-        "pool.sampler.steps": (config.pool.sampler.steps, 0),
-        "sampler.steps": (config.sampler.steps, 0),
         "seed": (config.seed, 0),
         "augmentation.noise_std": (config.augmentation.noise_std, 0),
         "augmentation.max_shift": (config.augmentation.max_shift, 0),
         "optimiser.decay_every": (config.optimiser.decay_every, 1),
     }
     for name, (value, bound) in least.items():
-        if not value >= bound:
-            raise InputError(f"{name} must be at least {bound}, got {value}; raise it")
-    for name, value in (
-        ("optimiser.lr", config.optimiser.lr),
-        ("optimiser.decay", config.optimiser.decay),
-        ("augmentation.mixup_alpha", config.augmentation.mixup_alpha),
-    ):
-        if not value > 0:
-            raise InputError(f"{name} must be positive, got {value}; raise it")
-    for name, value in (
-        ("pool.restart_probability", config.pool.restart_probability),
-        ("augmentation.flip_probability", config.augmentation.flip_probability),
-    ):
-        if not 0 <= value <= 1:
-            raise InputError(f"{name} must be between 0 and 1, got {value}; give a probability")
+        if not bound <= value < math.inf:
+            raise InputError(f"{name} must be at least {bound} and finite, got {value}; give such a number")
+    if config.seed >= MAX_SEED:
+        raise InputError(f"seed must be below 2**64, got {config.seed}; lower it")
+    positive = {
+        "optimiser.lr": config.optimiser.lr,
+        "optimiser.decay": config.optimiser.decay,
+        "optimiser.clip_norm": config.optimiser.clip_norm,
+        "augmentation.mixup_alpha": config.augmentation.mixup_alpha,
+    }
+    for name, size in positive.items():
+        if size is not None and not 0 < size < math.inf:
+            raise InputError(f"{name} must be positive and finite, got {size}; give such a number")
+    probabilities = {
+        "pool.restart_probability": config.pool.restart_probability,
+        "augmentation.flip_probability": config.augmentation.flip_probability,
+    }
+    for name, probability in probabilities.items():
+        if not 0 <= probability <= 1:
+            raise InputError(f"{name} must be between 0 and 1, got {probability}; give a probability")

@@ -130,6 +130,7 @@ class Engine:
                     self._save(number, self.iteration)
         self._log(self.method.end_pass(number, self.run, self.progress), number)
         self._save(number, None)
+        self.progress.pass_done(self.run)
         return True
 
     def _iterate(self) -> Loss:
@@ -159,8 +160,9 @@ class Engine:
                 f"training diverged {rollbacks} times, last at iteration {at}; lower optimiser.lr or set "
                 f"optimiser.clip_norm=1; the last good state is in {self.run.newest_checkpoint().path}"
             )
+        unsaved = [record for record in self.records if record["kind"] == "divergence"]
         checkpoint = self._restore()
-        self.rollbacks = rollbacks
+        self.rollbacks, self.records = rollbacks, unsaved
         self._log([{"kind": "divergence", "at": at, "rollbacks": rollbacks}], checkpoint.pass_number)
         self.progress.say(f"diverged at iteration {at}: back to iteration {self.iteration} with half the learning rate")
 

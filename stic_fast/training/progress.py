@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from stic_fast.training.run_folder import RunFolder
+
 
 class Progress:
     """The silent display. The command line subclasses it to show bars."""
@@ -18,3 +20,6 @@ class Progress:
 
     def say(self, message: str) -> None:
         """One line of news."""
+
+    def pass_done(self, run: RunFolder) -> None:
+        """A pass has ended and is on disk."""

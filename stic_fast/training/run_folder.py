@@ -12,7 +12,8 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,7 @@ class Checkpoint:
         """
         file = self.path / "state.pt"
         try:
-            state: dict[str, Any] = torch.load(file, weights_only=True)
+            state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
             return state
         except Exception as error:  # torch.load raises whatever its zip and pickle readers raise
             raise self._damaged(file, error) from error
@@ -85,14 +86,15 @@ class RunFolder:
         """Begins a run.
 
         Raises:
-            InputError: the folder holds a run already, or anything else.
+            InputError: the folder holds a run already, or anything else, or cannot be written.
         """
         run = cls(path)
         if run.path.exists() and (not run.path.is_dir() or any(run.path.iterdir())):
             what = "a run already" if (run.path / "config.json").exists() else "other files"
             mend = f"continue it with --resume {run.path}, or " if what == "a run already" else ""
             raise InputError(f"{run.path} holds {what}; {mend}give a new folder")
-        run.path.mkdir(parents=True, exist_ok=True)
+        with writing(run.path):
+            run.path.mkdir(parents=True, exist_ok=True)
         run.write_json("config.json", {"method": method, "settings": config})
         return run
 
@@ -120,11 +122,12 @@ class RunFolder:
 
     def append_metrics(self, records: list[dict[str, Any]]) -> None:
         """Adds records to metrics.jsonl, one line each."""
-        with (self.path / "metrics.jsonl").open("a") as file:
+        target = self.path / "metrics.jsonl"
+        with writing(target, self._resuming()), target.open("a") as file:
             file.writelines(json.dumps(record) + "\n" for record in records)
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """All whole records; a last line cut short by a kill is left out."""
+        """All whole records; a last line that a kill cut short is left out."""
         file = self.path / "metrics.jsonl"
         records = []
         for line in file.read_text().splitlines() if file.exists() else []:
@@ -149,27 +152,27 @@ class RunFolder:
     ) -> Checkpoint:
         """Writes a checkpoint folder, whole or not at all, then drops what it makes superfluous.
 
-        Weights of every finished pass stay; the bulky state stays for the newest two checkpoints, and within a pass
-        only the newest checkpoint.
+        The newest two checkpoints stay whole. Of the older ones, those at the end of a pass keep their weights and
+        drop the bulky state; those within a pass go.
+
+        Raises:
+            InputError: the disk is full or may not be written; the checkpoints before this one are whole.
         """
         name = f"pass_{pass_number:03d}" + ("" if iteration is None else f"_iteration_{iteration:06d}")
         folder = self.path / "checkpoints"
         target, partial = folder / name, folder / f".{name}.partial"
         shutil.rmtree(partial, ignore_errors=True)
         try:
-            partial.mkdir(parents=True)
-            save_file({key: tensor.contiguous() for key, tensor in weights.items()}, partial / "model.safetensors")
-            torch.save(dict(state), partial / "state.pt")
-            for file in partial.iterdir():
-                _flush(file)
-            shutil.rmtree(target, ignore_errors=True)
-            partial.rename(target)
-        except (OSError, RuntimeError, SafetensorError) as error:
+            with writing(target, self._resuming()):
+                partial.mkdir(parents=True)
+                save_file({key: tensor.contiguous() for key, tensor in weights.items()}, partial / "model.safetensors")
+                torch.save(dict(state), partial / "state.pt")
+                for file in partial.iterdir():
+                    _flush(file)
+                shutil.rmtree(target, ignore_errors=True)
+                partial.rename(target)
+        finally:
             shutil.rmtree(partial, ignore_errors=True)
-            raise InputError(
-                f"checkpoint {target} cannot be written ({error}); free the disk or mend the folder's permissions, "
-                f"then continue with --resume {self.path}: the checkpoint before it is whole"
-            ) from error
         saved = Checkpoint(target, pass_number, iteration)
         self._prune(saved)
         return saved
@@ -198,7 +201,8 @@ class RunFolder:
     def picture(self, *parts: str) -> Path:
         """The path of a picture of this run, its folder made."""
         path = self.path.joinpath(*parts)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
     def _prune(self, newest: Checkpoint) -> None:
@@ -212,13 +216,30 @@ class RunFolder:
     def _replace(self, target: Path, write: Any) -> Path:
         partial = target.with_name(f".{target.name}.partial")
         try:
-            write(partial)
-            _flush(partial)
-            os.replace(partial, target)
-        except OSError as error:
+            with writing(target):
+                write(partial)
+                _flush(partial)
+                os.replace(partial, target)
+        finally:
             partial.unlink(missing_ok=True)
-            raise InputError(f"{target} cannot be written ({error}); free the disk or mend its permissions") from error
         return target
+
+    def _resuming(self) -> str:
+        return f", then continue with --resume {self.path}: the last checkpoint is whole"
+
+
+@contextmanager
+def writing(target: Path, then: str = "") -> Iterator[None]:
+    """Around the writing of a file: what the disk or the system refuses becomes a sentence, ending in `then`.
+
+    Raises:
+        InputError: what is within raised OSError, or torch's and safetensors' own errors for a failed write.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError, SafetensorError) as error:
+        reason = str(error).partition("\n")[0]
+        raise InputError(f"{target} cannot be written ({reason}); free the disk or mend permissions{then}") from error
 
 
 def _flush(file: Path) -> None:

@@ -37,8 +37,9 @@ def train(config: SticConfig, path: str | os.PathLike[str], *, progress: Progres
     """
     check(config)
     splits = load(config.data)
+    model = build_network(config, splits)
     folder = RunFolder.create(path, "stic", to_plain(config))
-    return _continue(folder, config, splits, progress)
+    return _continue(folder, config, splits, model, progress)
 
 
 def resume(path: str | os.PathLike[str], *, progress: Progress | None = None) -> TrainedRun:
@@ -48,7 +49,8 @@ def resume(path: str | os.PathLike[str], *, progress: Progress | None = None) ->
         InputError: no run there, damaged files, data that changed.
     """
     folder, config = _open(path)
-    return _continue(folder, config, load(config.data), progress)
+    splits = load(config.data)
+    return _continue(folder, config, splits, build_network(config, splits), progress)
 
 
 def open_run(path: str | os.PathLike[str]) -> TrainedRun:
@@ -72,6 +74,7 @@ def build_network(config: SticConfig, splits: Splits) -> WideResNet:
         return WideResNet(
             depth=config.network.depth,
             width=config.network.width,
+            strides=config.network.strides,
             num_classes=splits.train.num_classes,
             in_channels=splits.train.image_shape[0],
             gram_layers=config.network.gram_layers or None,
@@ -88,12 +91,15 @@ def _open(path: str | os.PathLike[str]) -> tuple[RunFolder, SticConfig]:
     method, plain = folder.read_config()
     if method != "stic":
         raise InputError(f"{folder.path} is a run of method {method!r}, which this version does not know; update it")
-    return folder, from_plain(SticConfig, plain, str(folder.path / "config.json"))
+    config = from_plain(SticConfig, plain, str(folder.path / "config.json"))
+    check(config)
+    return folder, config
 
 
-def _continue(folder: RunFolder, config: SticConfig, splits: Splits, progress: Progress | None) -> TrainedRun:
-    model = build_network(config, splits).to(device())
-    splits = splits.to(device())
+def _continue(
+    folder: RunFolder, config: SticConfig, splits: Splits, model: Classifier, progress: Progress | None
+) -> TrainedRun:
+    model, splits = model.to(device()), splits.to(device())
     method = Stic(model, splits, config)
     Engine(model, method, config, folder, progress).train()
     return TrainedRun(folder, config, splits, model)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from stic_fast.data import Splits
+from stic_fast.errors import InputError
 from stic_fast.evaluation import accuracy
 from stic_fast.models import Classifier
 from stic_fast.ops import noise, vrm_batch
@@ -20,10 +22,12 @@ from stic_fast.training.batch_order import BatchOrder
 from stic_fast.training.config import SticConfig
 from stic_fast.training.engine import Loss
 from stic_fast.training.progress import Progress
-from stic_fast.training.run_folder import RunFolder
+from stic_fast.training.run_folder import RunFolder, writing
 
 FRESH_CHAINS = 2**31
 """Ids of chains outside the pool begin here, so that they share no noise with it."""
+BATCH_ROWS = 2**30
+"""Ids of the rows of training batches begin here, so that mixup shares no noise with the conditions of the pool."""
 GRID_COLUMNS = 10
 
 
@@ -44,6 +48,7 @@ class Stic:
     def __init__(self, model: Classifier, splits: Splits, config: SticConfig) -> None:
         self.model, self.splits, self.config = model, splits, config
         self.images, self.labels = splits.train.images, splits.train.labels
+        self.checksum = _checksum(self.images, self.labels)
         self.vrm = config.vrm == "on"
         size, seed, device = config.batch_size, config.seed, self.images.device
         self.real_order = BatchOrder(count=len(self.labels), batch_size=size, seed=seed, lane=0, device=device)
@@ -99,7 +104,7 @@ class Stic:
             drawn = draw_images(
                 self.model,
                 self.config.sampler,
-                draw_hard(self.labels, asked, ids, seed=self.config.seed),
+                draw_hard(self.labels, asked, ids, references=self.config.references, seed=self.config.seed),
                 self.images,
                 self.labels,
                 seed=self.config.seed,
@@ -110,20 +115,32 @@ class Stic:
                 on_step=advance,
             )
         path = run.picture("samples", f"pass_{pass_number:03d}.png")
-        save_grid(path, drawn.cpu(), columns=GRID_COLUMNS, row_labels=self.splits.train.class_names)
+        with writing(path):
+            save_grid(path, drawn.cpu(), columns=GRID_COLUMNS, row_labels=self.splits.train.class_names)
         score = accuracy(self.model, test.images, test.labels, classes)
         progress.say(f"pass {pass_number}: test accuracy {score:.3f}, samples in {path}")
         return [{"kind": "evaluation", "test_accuracy": score}]
 
     def state_dict(self) -> dict[str, Any]:
-        """The pool, once there is one."""
-        return {} if self.pool is None else self.pool.state_dict()
+        """The pool, once there is one, and a checksum of the training images."""
+        pool = None if self.pool is None else self.pool.state_dict()
+        return {"pool": pool, "checksum": self.checksum}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Puts the pool back."""
-        self.pool = self._new_pool() if state else None
-        if self.pool is not None:
-            self.pool.load_state_dict(state)
+        """Puts the pool back.
+
+        Raises:
+            InputError: the training images are not those of the saved state.
+        """
+        if state["checksum"] != self.checksum:
+            raise InputError(
+                f"the training images of {self.config.data} changed since this run was saved; restore them, or train "
+                "anew into another folder"
+            )
+        self.pool = None
+        if state["pool"] is not None:
+            self.pool = self._new_pool()
+            self.pool.load_state_dict(state["pool"])
 
     def _new_pool(self) -> ChainPool:
         soft = self.config.pool.chains // 2 if self.vrm else 0
@@ -134,6 +151,7 @@ class Stic:
             hard=self.config.pool.chains - soft,
             soft=soft,
             alpha=self.config.augmentation.mixup_alpha,
+            references=self.config.references,
             seed=self.config.seed,
             start=self.config.pool.start,
         )
@@ -167,5 +185,9 @@ class Stic:
             max_shift=options.max_shift if real else 0,
             seed=self.config.seed,
             step=iteration,
-            chain_ids=torch.arange(len(images), device=images.device) + place * self.config.batch_size,
+            chain_ids=torch.arange(len(images), device=images.device) + BATCH_ROWS + place * self.config.batch_size,
         )
+
+
+def _checksum(images: Tensor, labels: Tensor) -> int:
+    return zlib.crc32(labels.cpu().numpy().tobytes(), zlib.crc32(images.cpu().numpy().tobytes()))

@@ -1,0 +1,55 @@
+# SPDX-FileCopyrightText: 2026 The stic_fast authors
+# SPDX-License-Identifier: MIT
+"""Speed of `stic_fast.noise` against torch.randn and torch.rand, whose noise depends on the batch and the threads."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+from pytest_benchmark.fixture import BenchmarkFixture
+from torch import Tensor
+
+from benchmarks.timing import COMPILED, REFERENCE, Case, measure, prepare, rows
+from stic_fast import noise
+from stic_fast.ops.noise import Stream, reference_normal, reference_uniform
+
+CASES = (
+    Case((64, 3, 32, 32)),
+    Case((64, 3, 32, 32), torch.bfloat16),
+    Case((64, 3, 224, 224)),
+    Case((100, 1, 8, 8)),
+)
+OWN = {"normal": noise.normal, "uniform": noise.uniform}
+EAGER = {"normal": torch.randn, "uniform": torch.rand}
+PLAIN = {"normal": reference_normal, "uniform": reference_uniform}
+
+
+@pytest.mark.parametrize(("implementation", "case"), rows(("stic_fast", "eager", REFERENCE, COMPILED), CASES))
+@pytest.mark.parametrize("law", ["normal", "uniform"])
+def test_noise(benchmark: BenchmarkFixture, law: str, implementation: str, case: Case) -> None:
+    shape, dtype = case.shape, case.dtype
+    chain_ids = torch.arange(shape[0])
+
+    def own(step: int) -> Tensor:
+        return OWN[law](shape, seed=0, step=step, dtype=dtype)
+
+    def plain(step: int) -> Tensor:
+        return PLAIN[law](chain_ids, None, shape[1:], 0, step, Stream.LANGEVIN, dtype)
+
+    def eager(_step: int) -> Tensor:
+        return EAGER[law](shape, dtype=dtype)
+
+    function = prepare(implementation, {"stic_fast": own, REFERENCE: plain}.get(implementation, eager))
+    step = itertools.count()
+    if implementation == COMPILED:  # a number that changes would be compiled anew
+        step = itertools.repeat(0)  # type: ignore[assignment]
+    measure(
+        benchmark,
+        op=f"noise.{law}",
+        case=case,
+        implementation=implementation,
+        function=function,
+        draw=lambda: (next(step),),
+    )

@@ -1,0 +1,110 @@
+# SPDX-FileCopyrightText: 2026 The stic_fast authors
+# SPDX-License-Identifier: MIT
+"""How a row is timed: rotating inputs, warm-up, and labels that the report reads."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import torch
+from pytest_benchmark.fixture import BenchmarkFixture
+from torch import Tensor
+
+COMPILED = "torch.compile"
+"""The implementation that is the eager one, compiled."""
+REFERENCE = "reference"
+"""The op's own reference in plain PyTorch, which draws the very noise of the kernel."""
+COMPILER_WARNING = "ignore:.torch.jit.:DeprecationWarning"
+"""PyTorch's compiler, when first imported, uses what PyTorch has deprecated."""
+
+POOL_BYTES = 64 * 2**20
+"""Least size of the inputs a row rotates through: far beyond an L2 cache, so that no call finds its own there."""
+MOST_INPUTS = 1024
+WARM_UP_SECONDS = 0.1
+LARGEST_REFERENCE = 2**20
+"""Elements above which the reference, hundreds of integer operations per element, is left out."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One size of the problem; its text is the row's name in the report.
+
+    >>> str(Case((64, 3, 32, 32), note="in place"))
+    '(64, 3, 32, 32) float32, in place'
+    """
+
+    shape: tuple[int, ...]
+    dtype: torch.dtype = torch.float32
+    note: str = ""
+    marker: str = ""
+    """Of the option that adds this case; empty for a case that always runs."""
+
+    def __str__(self) -> str:
+        text = f"{self.shape} {str(self.dtype).removeprefix('torch.')}"
+        return f"{text}, {self.note}" if self.note else text
+
+    def randn(self) -> Tensor:
+        """Normal numbers of this shape and type."""
+        return torch.randn(self.shape, dtype=self.dtype)
+
+
+def rows(implementations: Iterable[str], cases: Iterable[Case]) -> list[Any]:
+    """Parameters ("implementation", "case"): each case under every implementation, rows to be compared in a row."""
+    parameters = []
+    for case, implementation in itertools.product(cases, implementations):
+        if implementation == REFERENCE and math.prod(case.shape) > LARGEST_REFERENCE:
+            continue
+        marks = [getattr(pytest.mark, case.marker)] if case.marker else []
+        if implementation == COMPILED:
+            marks += [pytest.mark.compile, pytest.mark.filterwarnings(COMPILER_WARNING)]
+        parameters.append(pytest.param(implementation, case, id=f"{implementation}-{case}", marks=marks))
+    return parameters
+
+
+def prepare(implementation: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, compiled where the row asks for it."""
+    if implementation != COMPILED:
+        return function
+    torch.compiler.reset()
+    return torch.compile(function)
+
+
+def measure(
+    benchmark: BenchmarkFixture,
+    *,
+    op: str,
+    case: Case,
+    implementation: str,
+    function: Callable[..., Any],
+    draw: Callable[[], tuple[Any, ...]],
+) -> None:
+    """Times `function(*draw())`, inputs drawn beforehand; results are for the clock alone, tests/ checks them."""
+    call = _rotating(function, draw)
+    _warm_up(call)
+    benchmark.group = f"{op} {case}"
+    benchmark.extra_info = {"op": op, "case": str(case), "implementation": implementation}
+    benchmark(call)
+
+
+def _rotating(function: Callable[..., Any], draw: Callable[[], tuple[Any, ...]]) -> Callable[[], Any]:
+    inputs = [draw()]
+    size = sum(value.nbytes for value in inputs[0] if isinstance(value, Tensor))
+    count = min(max(2, math.ceil(POOL_BYTES / max(size, 1))), MOST_INPUTS)
+    inputs += [draw() for _ in range(count - 1)]
+    turns = itertools.cycle(inputs)
+    return lambda: function(*next(turns))
+
+
+def _warm_up(call: Callable[[], Any]) -> None:
+    """At least two calls: the first allocates, starts threads and compiles."""
+    call()
+    start = time.perf_counter()
+    call()
+    while time.perf_counter() - start < WARM_UP_SECONDS:
+        call()

@@ -1,0 +1,174 @@
+# SPDX-FileCopyrightText: 2026 The stic_fast authors
+# SPDX-License-Identifier: MIT
+"""`stic-fast demo`: trains on scikit-learn's digits, draws new ones, and has them judged."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from stic_fast import __version__
+from stic_fast.cli.drawing import Drawing, spread
+from stic_fast.cli.image_files import write_images
+from stic_fast.cli.interpolate import even_shares, path_title, save_paths
+from stic_fast.cli.presets import PRESETS
+from stic_fast.cli.progress import RichProgress
+from stic_fast.cli.train import resumable
+from stic_fast.errors import InputError
+from stic_fast.evaluation import accuracy, cls_g, cls_r, nearest_distances, train_judge
+from stic_fast.training import Progress, RunFolder, SticConfig, TrainedRun, resume, train
+from stic_fast.training.config import from_plain
+
+SHOWN = 10  # drawn images of each class in samples.png
+PATHS, FRAMES = 8, 9  # of interpolation.png
+START, END = 3, 8  # its classes
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much a demo does."""
+
+    settings: SticConfig
+    images_per_class: int
+    judge_iterations: int
+
+
+DIGITS = PRESETS["digits"]
+FULL = Scale(DIGITS, images_per_class=100, judge_iterations=600)
+SHORT = Scale(
+    replace(
+        DIGITS,
+        passes=2,
+        iterations=60,
+        pool=replace(DIGITS.pool, chains=100, sampler=replace(DIGITS.pool.sampler, steps=20)),
+        sampler=replace(DIGITS.sampler, steps=40),
+    ),
+    images_per_class=20,
+    judge_iterations=150,
+)
+
+
+@dataclass(frozen=True)
+class Demo:
+    """Train on scikit-learn's 8x8 digits, draw new ones, have them judged, and leave pictures and numbers."""
+
+    # New folder for everything; it is a run's folder, which sample and interpolate take.
+    out: Path = Path("stic-demo")
+    # A smaller run of less than a minute, to see that everything works.
+    short: bool = False
+    # Of all randomness.
+    seed: int = 0
+    # Folder of a demo to go on with, as it was configured; takes no other option.
+    resume: Path | None = None
+
+    def execute(self) -> None:
+        """Trains, draws, judges, and says where everything is."""
+        started = time.perf_counter()
+        progress = RichProgress()
+        path = self.resume or self.out
+        with resumable(path, "stic-fast demo"):
+            run, scale = self._trained(path, progress)
+            drawing = Drawing(run, run.config.seed)
+            labels = spread(range(run.model.num_classes), scale.images_per_class * run.model.num_classes)
+            drawn = drawing.of_classes(labels, progress)
+            first = (torch.arange(len(labels)) % scale.images_per_class) < SHOWN
+            write_images(path / "samples.png", drawn[first], labels[first], run.splits.train.class_names)
+            shares = even_shares(FRAMES)
+            paths = drawing.of_paths(START, END, PATHS, shares, progress)
+            save_paths(path / "interpolation.png", paths, shares, title=path_title(str(START), str(END)))
+            scores = judged(run, drawn, labels, scale.judge_iterations, progress)
+            scores |= {"seconds": round(time.perf_counter() - started, 1), "seed": run.config.seed, "n": len(labels)}
+            run.folder.write_json("evaluation.json", {**scores, "version": __version__})
+        _tell(path, scores)
+
+    def _trained(self, path: Path, progress: RichProgress) -> tuple[TrainedRun, Scale]:
+        _refuse_finished(path)
+        if self.resume is not None:
+            scale = _scale_of(path)
+            run = resume(path, progress=progress)
+        else:
+            _refuse_unfinished(path)
+            scale = SHORT if self.short else FULL
+            run = train(replace(scale.settings, seed=self.seed), path, progress=progress)
+        progress.pass_done(run.folder)
+        return run, scale
+
+
+def judged(run: TrainedRun, drawn: Tensor, labels: Tensor, iterations: int, progress: Progress) -> dict[str, Any]:
+    """The classifier's test accuracy, and the drawn images' Cls_R and Cls_G, all as shares from 0 to 1.
+
+    The judge of Cls_R learns from the real training images alone; that of Cls_G from the drawn images alone, and reads
+    the real test images. Beside them, how near the drawn and the test images lie to the training images: much nearer
+    would be copies.
+    """
+    real, test, classes, seed = run.splits.train, run.splits.test, run.model.num_classes, run.config.seed
+    with progress.task("training a judge on real images", iterations) as advance:
+        judge = train_judge(
+            real.images, real.labels, classes, iterations=iterations, seed=seed, progress=lambda *_: advance()
+        )
+    with progress.task("training a judge on drawn images", iterations) as advance:
+        generative = cls_g(
+            drawn,
+            labels,
+            test.images,
+            test.labels,
+            num_classes=classes,
+            seed=seed,
+            iterations=iterations,
+            progress=lambda *_: advance(),
+        )
+    return {
+        "accuracy": accuracy(run.model, test.images, test.labels, classes),
+        "cls_r": cls_r(judge, drawn, labels),
+        "cls_g": generative,
+        "judge_accuracy": judge.accuracy(test.images, test.labels),
+        "distance_drawn_to_train": float(nearest_distances(drawn, real.images.cpu()).mean()),
+        "distance_test_to_train": float(nearest_distances(test.images, real.images).mean()),
+    }
+
+
+def _refuse_finished(path: Path) -> None:
+    if (path / "evaluation.json").exists():
+        raise InputError(f"{path} holds a finished demo; look at its pictures, or give another folder with --out")
+
+
+def _refuse_unfinished(path: Path) -> None:
+    if (path / "config.json").exists():
+        again = f"stic-fast demo --resume {shlex.quote(str(path))}"
+        raise InputError(f"{path} holds an unfinished run; continue it with {again}, or give another folder with --out")
+
+
+def _scale_of(path: Path) -> Scale:
+    """The scale that a demo was begun with."""
+    _, plain = RunFolder(path).read_config()
+    settings = from_plain(SticConfig, plain, str(path / "config.json"))
+    for scale in (FULL, SHORT):
+        if replace(scale.settings, seed=settings.seed) == settings:
+            return scale
+    raise InputError(
+        f"{path} is not a run of this version's demo; continue it with stic-fast train stic --resume "
+        f"{shlex.quote(str(path))}"
+    )
+
+
+def _tell(path: Path, scores: dict[str, Any]) -> None:
+    table = Table(show_header=False, box=None)
+    for name, what in (
+        ("accuracy", "real test digits that the classifier reads rightly"),
+        ("cls_r", "drawn digits that a judge of real digits reads as asked (Cls_R)"),
+        ("cls_g", "real test digits that a judge of drawn digits reads (Cls_G)"),
+    ):
+        table.add_row(f"{100 * scores[name]:.1f}%", what)
+    table.add_row(f"{scores['seconds']:.0f} s", "for everything")
+    Console().print(table)
+    for name in ("samples.png", "interpolation.png", "curves.png", "evaluation.json"):
+        print(f"{'numbers' if name.endswith('json') else 'picture'}: {path / name}")
+    print(f"next:    stic-fast sample {shlex.quote(str(path))} --labels {START},{END} --n 40")

@@ -1,0 +1,154 @@
+# SPDX-FileCopyrightText: 2026 The stic_fast authors
+# SPDX-License-Identifier: MIT
+"""Fresh images of a trained run: the j-th of a class depends on the seed alone, not on what is drawn beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from stic_fast.errors import InputError
+from stic_fast.ops.checks import MAX_SEED
+from stic_fast.sampling import Condition, draw_hard, draw_images, interpolate
+from stic_fast.training import FRESH_CHAINS, Progress, TrainedRun
+
+SAMPLE_CHAINS = FRESH_CHAINS + 2**20
+"""Ids of the chains of samples begin here, beyond those of the pictures that training draws."""
+PATH_CHAINS = FRESH_CHAINS + 2**30
+"""Ids of the chains of interpolations begin here."""
+MOST = 10_000_000  # of anything that is counted; beyond it a number is a slip of the finger
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """How a run draws: seed, chain length and batch; images come out the same in batches of any size.
+
+    Raises:
+        InputError: a setting out of its range.
+    """
+
+    run: TrainedRun
+    seed: int
+    steps: int | None = None
+    """Of each chain; the run's own if None."""
+    batch_size: int = 250
+
+    def __post_init__(self) -> None:
+        check_number("batch-size", self.batch_size)
+        check_number("seed", self.seed, least=0, most=MAX_SEED - 1)
+        if self.steps is not None:
+            check_number("steps", self.steps, least=0)
+
+    def of_classes(self, classes: Tensor, progress: Progress) -> Tensor:
+        """One image per entry of `classes`, int64 (images,); uint8 (images, channels, height, width) on the CPU."""
+        classes = classes.to(self._labels.device)
+        ids = SAMPLE_CHAINS + _occurrence(classes) * self.run.model.num_classes + classes
+        references = self.run.config.references
+        condition = draw_hard(self._labels, classes, ids, references=references, seed=self.seed)
+        return self._draw(condition, ids, progress)
+
+    def of_paths(self, start: int, end: int, paths: int, shares: Sequence[float], progress: Progress) -> Tensor:
+        """Paths from one class to another, uint8 (paths·len(shares), channels, height, width), path by path.
+
+        All frames of a path share canvas and noise, so that only what they are asked for tells them apart.
+
+        Args:
+            shares: of class `end` along the path, 0 .. 1.
+        """
+        references = self.run.config.references
+        condition = interpolate(
+            self._labels, start, end, paths, shares, references=references, seed=self.seed, first_id=PATH_CHAINS
+        )
+        ids = PATH_CHAINS + torch.arange(paths, device=self._labels.device).repeat_interleave(len(shares))
+        return self._draw(condition, ids, progress)
+
+    @property
+    def _labels(self) -> Tensor:
+        device = next(self.run.model.parameters()).device
+        return self.run.splits.train.labels.to(device)
+
+    def _draw(self, condition: Condition, ids: Tensor, progress: Progress) -> Tensor:
+        config = self.run.config
+        sampler = config.sampler if self.steps is None else replace(config.sampler, steps=self.steps)
+        images = self.run.splits.train.images.to(ids.device)
+        batches = torch.split(torch.arange(len(ids), device=ids.device), self.batch_size)
+        drawn = []
+        with progress.task(f"drawing {len(ids)} images", len(batches) * sampler.steps) as advance:
+            for rows in batches:
+                batch = draw_images(
+                    self.run.model,
+                    sampler,
+                    condition[rows],
+                    images,
+                    self._labels,
+                    seed=self.seed,
+                    chain_ids=ids[rows],
+                    start=config.pool.start,
+                    normalize=config.normalize,
+                    batch_size=self.batch_size,
+                    on_step=advance,
+                )
+                drawn.append(batch.cpu())
+        return torch.cat(drawn)
+
+
+def find_classes(asked: str, class_names: Sequence[str]) -> list[int]:
+    """The classes that a text such as "cat,3" names, by name or by number; a name wins over a number.
+
+    Raises:
+        InputError: no such class, or one that stands twice.
+
+    >>> find_classes("cat, 0", ["dog", "cat"])
+    [1, 0]
+    """
+    found: list[int] = []
+    for word in (part.strip() for part in asked.split(",")):
+        numbers = {str(number): number for number in range(len(class_names))}
+        known = {**numbers, **{name: number for number, name in enumerate(class_names)}}
+        if word not in known:
+            raise InputError(f"there is no class {word!r}; the classes are {_listed(class_names)}")
+        if known[word] in found:
+            raise InputError(f"class {word!r} stands twice in {asked!r}; name each class once")
+        found.append(known[word])
+    return found
+
+
+def spread(classes: Sequence[int], count: int) -> Tensor:
+    """`count` labels spread evenly over the classes in their order, int64 (count,).
+
+    >>> spread([7, 2], 3)
+    tensor([7, 7, 2])
+    """
+    each, rest = divmod(count, len(classes))
+    counts = torch.tensor([each + (place < rest) for place in range(len(classes))])
+    return torch.tensor(classes).repeat_interleave(counts)
+
+
+def check_number(name: str, value: int, *, least: int = 1, most: int = MOST) -> None:
+    """Refuses a number out of its range.
+
+    Raises:
+        InputError: naming the option and the range.
+    """
+    if not least <= value <= most:
+        raise InputError(f"--{name} must be from {least} to {most}, got {value}; give a number within")
+
+
+def _occurrence(classes: Tensor) -> Tensor:
+    """How often each entry has stood before it.
+
+    >>> _occurrence(torch.tensor([5, 2, 5, 5]))
+    tensor([0, 0, 1, 2])
+    """
+    order = torch.argsort(classes, stable=True)
+    counts = torch.bincount(classes)
+    within = torch.arange(len(classes), device=classes.device) - (counts.cumsum(0) - counts)[classes[order]]
+    return torch.empty_like(order).index_copy(0, order, within)
+
+
+def _listed(class_names: Sequence[str]) -> str:
+    shown = [name if name == str(number) else f"{number} {name}" for number, name in enumerate(class_names[:20])]
+    return ", ".join([*shown, *["…"] * (len(class_names) > 20)])

@@ -1,0 +1,58 @@
+# SPDX-FileCopyrightText: 2026 The stic_fast authors
+# SPDX-License-Identifier: MIT
+"""`stic-fast info`: what this installation was built with and what it runs on."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+
+import torch
+
+from stic_fast import __version__
+from stic_fast.native import kernels
+
+
+@dataclass(frozen=True)
+class Info:
+    """Print versions, instruction sets, CUDA and devices."""
+
+    def execute(self) -> None:
+        """Prints one fact a line."""
+        for name, value in facts().items():
+            print(f"{name:<18}{value}")
+
+
+def facts() -> dict[str, str]:
+    """What `stic-fast info` prints, name by name.
+
+    >>> facts()["stic-fast"] == __version__
+    True
+    """
+    build = kernels.build_info()
+    return {
+        "stic-fast": __version__,
+        "native module": str(build["version"]),
+        "Python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "compiler": str(build["compiler"]),
+        "instruction sets": f"{', '.join(build['isa_found'])} found; {build['isa']} chosen",
+        "OpenMP": f"{'yes' if build['openmp'] else 'no'}; {_count(torch.get_num_threads(), 'thread')}",
+        "CUDA kernels": _cuda(build["cuda_toolkit"], str(build["cuda_reason"])),
+        "devices": ", ".join(_devices()),
+    }
+
+
+def _cuda(toolkit: int | None, reason: str) -> str:
+    if toolkit is None:
+        return f"not compiled: {reason}"
+    return f"compiled with CUDA {toolkit // 1000}.{toolkit % 1000 // 10}: {reason}"
+
+
+def _devices() -> list[str]:
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return ["cpu", *(f"cuda:{number} {torch.cuda.get_device_name(number)}" for number in range(count))]
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"

@@ -1,0 +1,95 @@
+# SPDX-FileCopyrightText: 2026 The stic_fast authors
+# SPDX-License-Identifier: MIT
+"""`stic-fast interpolate`: paths from one class to another, drawn by a trained run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from torch import Tensor
+
+from stic_fast.cli.drawing import Drawing, check_number, find_classes
+from stic_fast.cli.image_files import prepare_target
+from stic_fast.cli.progress import RichProgress
+from stic_fast.errors import InputError
+from stic_fast.plots import save_grid
+from stic_fast.training import open_run
+
+MOST_FRAMES = 100
+
+
+@dataclass(frozen=True)
+class Interpolate:
+    """Draw paths from one class to another: a row per path, a column per share of the second class."""
+
+    # Folder of a trained run.
+    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    # Class, by number or name, that paths start from.
+    start: Annotated[str, tyro.conf.arg(name="from", metavar="CLASS")]
+    # Class that they lead to.
+    to: Annotated[str, tyro.conf.arg(metavar="CLASS")]
+    # Number of paths.
+    n: int = 8
+    # Images along a path, both ends included.
+    frames: int = 9
+    # Steps of each chain; None for as many as the run is configured for.
+    steps: int | None = None
+    # Of all noise.
+    seed: int = 0
+    # Images drawn at a time; the images do not depend on it.
+    batch_size: int = 250
+    # FILE.png; None for a picture in the run's folder.
+    out: Path | None = None
+
+    def execute(self) -> None:
+        """Draws and writes."""
+        check_number("n", self.n)
+        check_number("frames", self.frames, least=2, most=MOST_FRAMES)
+        run = open_run(self.run)
+        names = run.splits.train.class_names
+        start, end = (_one_class(text, names) for text in (self.start, self.to))
+        drawing = Drawing(run, self.seed, self.steps, self.batch_size)
+        target = self.out or self.run / "samples" / f"interpolate_{start}_{end}_seed{self.seed}.png"
+        if target.suffix.lower() != ".png":
+            raise InputError(f"an interpolation is written as PNG, got the path {target}; let --out end in .png")
+        prepare_target(target)
+        progress = RichProgress()
+        shares = even_shares(self.frames)
+        images = drawing.of_paths(start, end, self.n, shares, progress)
+        save_paths(target, images, shares, title=path_title(names[start], names[end]))
+        progress.say(f"{self.n} paths in {target}")
+
+
+def even_shares(frames: int) -> list[float]:
+    """From 0 to 1 in equal steps.
+
+    >>> even_shares(5)
+    [0.0, 0.25, 0.5, 0.75, 1.0]
+    """
+    return [frame / (frames - 1) for frame in range(frames)]
+
+
+def path_title(start: str, end: str) -> str:
+    """What the column labels of a picture of paths count.
+
+    >>> path_title("3", "8")
+    'from 3 to 8: share of 8'
+    """
+    return f"from {start} to {end}: share of {end}"
+
+
+def save_paths(target: Path, images: Tensor, shares: Sequence[float], *, title: str) -> None:
+    """The paths as a grid, a row each, each column labelled with its share of the second class."""
+    column_labels = [f"{100 * share:.3g}%" for share in shares]
+    save_grid(target, images, columns=len(shares), column_labels=column_labels, title=title)
+
+
+def _one_class(text: str, class_names: Sequence[str]) -> int:
+    classes = find_classes(text, class_names)
+    if len(classes) != 1:
+        raise InputError(f"a path has one class at each end, got {text!r}; name one")
+    return classes[0]

@@ -1,0 +1,120 @@
+# SPDX-FileCopyrightText: 2026 The stic_fast authors
+# SPDX-License-Identifier: MIT
+"""The `stic-fast` command: finds the subcommand, runs it, and turns what goes wrong into one sentence and an exit code.
+
+Exit code 0: done; 2: bad input or a file that cannot be read or written; 130: stopped by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any, Protocol
+
+import tyro
+
+from stic_fast.cli.demo import Demo
+from stic_fast.cli.info import Info
+from stic_fast.cli.interpolate import Interpolate
+from stic_fast.cli.presets import PRESETS, asked_preset
+from stic_fast.cli.sample import Sample
+from stic_fast.cli.train import TrainStic
+from stic_fast.cli.usage import usage_errors_in_a_sentence
+from stic_fast.errors import InputError
+
+DESCRIPTION = "Image classifiers that draw: trains them, and has them draw."
+BAD_INPUT, STOPPED = 2, 130  # 130 is 128 + SIGINT, what shells report of a stopped program
+
+
+class Command(Protocol):
+    """A subcommand with its options."""
+
+    def execute(self) -> None:
+        """Does the work; raises InputError for what the user can mend."""
+        ...
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs `stic-fast` with these arguments (the process's own if None) and returns its exit code.
+
+    >>> main(["sample", "nowhere"])  # prints one sentence to stderr
+    2
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without Greek letters shows "?", not a traceback
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        code = _run(arguments or ["--help"])
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader of a pipe, such as head, has left: no error, and nobody to tell
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code
+
+
+def parse(arguments: Sequence[str]) -> Command:
+    """The subcommand that the arguments ask for.
+
+    Raises:
+        InputError: they are not of this program's options.
+        SystemExit: they asked for help, which has been printed.
+
+    >>> parse(["sample", "runs/mine", "--n", "3"]).n
+    3
+    """
+    with usage_errors_in_a_sentence():
+        command: Command = tyro.cli(
+            _commands(asked_preset(arguments)), prog="stic-fast", description=DESCRIPTION, args=arguments
+        )
+    _refuse_settings_beside_resume(arguments)
+    return command
+
+
+def _run(arguments: Sequence[str]) -> int:
+    try:
+        parse(arguments).execute()
+    except SystemExit as stop:  # the parser has printed help
+        return int(stop.code or 0)
+    except KeyboardInterrupt as stop:
+        return _say("; ".join(["stopped", *map(str, stop.args)]), STOPPED)
+    except InputError as error:
+        return _say(str(error), BAD_INPUT)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        what, reason = error.filename or "a file", error.strerror or str(error)
+        mend = "mend its path or permissions, or free the disk"
+        return _say(f"{what} cannot be read or written ({reason}); {mend}", BAD_INPUT)
+    return 0
+
+
+def _commands(preset: str) -> Any:
+    """The type of all subcommands; the preset's settings are the defaults of `train stic`."""
+    subcommand, nothing = tyro.conf.subcommand, Annotated[None, tyro.conf.Suppress]
+    stic = Annotated[TrainStic, subcommand("stic", default=TrainStic(preset, settings=PRESETS[preset]))]
+    methods = stic | nothing  # a choice needs two; the next method takes this place
+    train = Annotated[
+        Any, subcommand("train", constructor_factory=lambda: methods, description="Train a classifier that draws.")
+    ]
+    return (
+        Annotated[Demo, subcommand("demo")]
+        | train
+        | Annotated[Sample, subcommand("sample")]
+        | Annotated[Interpolate, subcommand("interpolate")]
+        | Annotated[Info, subcommand("info")]
+    )
+
+
+def _refuse_settings_beside_resume(arguments: Sequence[str]) -> None:
+    options = [argument.split("=")[0] for argument in arguments if argument.startswith("--")]
+    others = [option for option in options if option != "--resume"]
+    if "--resume" in options and others:
+        raise InputError(f"--resume continues a run as it was configured; leave out {others[0]}, or begin a new run")
+
+
+def _say(sentence: str, code: int) -> int:
+    print("stic-fast:", " ".join(sentence.split()), file=sys.stderr)
+    return code

@@ -1,0 +1,51 @@
+# SPDX-FileCopyrightText: 2026 The stic_fast authors
+# SPDX-License-Identifier: MIT
+"""`stic-fast sample`: images of the classes asked for, drawn by a trained run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from stic_fast.cli.drawing import Drawing, check_number, find_classes, spread
+from stic_fast.cli.image_files import prepare_target, write_images
+from stic_fast.cli.progress import RichProgress
+from stic_fast.training import open_run
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Draw images of the classes asked for."""
+
+    # Folder of a trained run.
+    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    # Classes by number or name, with commas between; None for all.
+    labels: str | None = None
+    # Number of images in total, spread evenly over the classes.
+    n: int = 100
+    # Steps of each chain; None for as many as the run is configured for.
+    steps: int | None = None
+    # Of all noise.
+    seed: int = 0
+    # Images drawn at a time; the images do not depend on it.
+    batch_size: int = 250
+    # FILE.png for a grid, FILE.npz for arrays (arr_0 images, arr_1 labels), else a new folder of PNGs; None for a grid
+    # in the run's folder.
+    out: Path | None = None
+
+    def execute(self) -> None:
+        """Draws and writes."""
+        check_number("n", self.n)
+        run = open_run(self.run)
+        names = run.splits.train.class_names
+        classes = range(len(names)) if self.labels is None else find_classes(self.labels, names)
+        drawing = Drawing(run, self.seed, self.steps, self.batch_size)
+        target = self.out or self.run / "samples" / f"sample_seed{self.seed}.png"
+        prepare_target(target)
+        labels = spread(classes, self.n)
+        progress = RichProgress()
+        write_images(target, drawing.of_classes(labels, progress), labels, names)
+        progress.say(f"{self.n} images in {target}")

@@ -1,0 +1,43 @@
+# SPDX-FileCopyrightText: 2026 The stic_fast authors
+# SPDX-License-Identifier: MIT
+"""A run trained in a second, for the commands to work on."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from stic_fast.cli.main import main
+
+_TINY = {
+    "passes": 2,
+    "iterations": 3,
+    "batch-size": 4,
+    "pool.chains": 4,
+    "pool.sampler.steps": 2,
+    "sampler.steps": 2,
+    "checkpoint-every": 2,
+    "log-every": 1,
+}
+
+
+@pytest.fixture(scope="session")
+def tiny() -> list[str]:
+    """The command line that trains it, but for --out."""
+    return ["train", "stic", *(f"--{name}={value}" for name, value in _TINY.items())]
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tiny: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Trained once; tests that change files take `own_run`."""
+    path = tmp_path_factory.mktemp("cli") / "run"
+    assert main([*tiny, "--out", str(path)]) == 0
+    return path
+
+
+@pytest.fixture
+def own_run(tiny_run: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny run."""
+    return Path(shutil.copytree(tiny_run, tmp_path / "own-run"))

@@ -1,0 +1,300 @@
+# SPDX-FileCopyrightText: 2026 The stic_fast authors
+# SPDX-License-Identifier: MIT
+"""A run folder holds whole files or none, says what is damaged, and never runs what it reads."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import pickle
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors import SafetensorError
+
+from stic_fast.errors import InputError
+from stic_fast.training import RunFolder, run_folder
+
+WEIGHTS = {"a": torch.arange(6.0).view(2, 3), "b": torch.ones(4)}
+STATE = {"iteration": 3, "pool": {"states": torch.tensor([1, 2], dtype=torch.uint8)}, "name": None}
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunFolder:
+    return RunFolder.create(tmp_path / "run", "stic", {"passes": 2})
+
+
+def files(run: RunFolder) -> set[str]:
+    return {str(path.relative_to(run.path)) for path in run.path.rglob("*") if path.is_file()}
+
+
+def full_disk(*_: Any, **__: Any) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_create_and_read_back(run: RunFolder) -> None:
+    assert RunFolder(run.path).read_config() == ("stic", {"passes": 2})
+    assert files(run) == {"config.json"}
+
+
+def test_an_empty_folder_will_do(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    RunFolder.create(tmp_path / "run", "stic", {})
+    RunFolder.create(tmp_path / "new" / "deep", "stic", {})
+    assert (tmp_path / "new" / "deep" / "config.json").exists()
+
+
+def test_create_refuses_what_is_there(run: RunFolder, tmp_path: Path) -> None:
+    before = (run.path / "config.json").read_bytes()
+    with pytest.raises(InputError, match=r"holds a run already; continue it with --resume .*run, or give a new folder"):
+        RunFolder.create(run.path, "stic", {"passes": 3})
+    assert (run.path / "config.json").read_bytes() == before
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "cat.png").touch()
+    for occupied in ("photos", "photos/cat.png"):
+        with pytest.raises(InputError, match="holds other files; give a new folder"):
+            RunFolder.create(tmp_path / occupied, "stic", {})
+    with pytest.raises(InputError, match=r"cat.png/run cannot be written \(.*Not a directory"):
+        RunFolder.create(tmp_path / "photos" / "cat.png" / "run", "stic", {})
+
+
+def test_configurations_that_cannot_be_read(run: RunFolder, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nowhere does not exist; give the folder of a run"):
+        RunFolder(tmp_path / "nowhere").read_config()
+    with pytest.raises(InputError, match=r"is not a run: config\.json is missing"):
+        RunFolder(tmp_path).read_config()
+    for damaged in ('{"method": "stic"', "[1, 2]", "{}", '{"method": "stic", "settings": 3}', "\x00\x00"):
+        (run.path / "config.json").write_text(damaged)
+        with pytest.raises(InputError, match=r"config.json is damaged \(.*\); restore it as the run wrote it"):
+            run.read_config()
+
+
+def test_a_checkpoint_comes_back(run: RunFolder) -> None:
+    weights = {**WEIGHTS, "a": WEIGHTS["a"].T}  # not contiguous
+    saved = run.save_checkpoint(1, None, weights, STATE)
+    assert saved == run.newest_checkpoint() and saved.path.name == "pass_001"
+    assert files(run) == {"config.json", "checkpoints/pass_001/model.safetensors", "checkpoints/pass_001/state.pt"}
+    loaded = saved.load_weights()
+    assert loaded.keys() == weights.keys() and all(torch.equal(loaded[name], weights[name]) for name in weights)
+    state = saved.load_state()
+    assert state["iteration"] == 3 and state["name"] is None
+    assert torch.equal(state["pool"]["states"], STATE["pool"]["states"])  # type: ignore[index]
+
+
+def test_checkpoints_come_in_the_order_of_training(run: RunFolder) -> None:
+    for pass_number, iteration in ((2, None), (1, 10), (10, 9), (1, None), (2, 12), (0, None), (1, 9)):
+        name = f"pass_{pass_number:03d}" + ("" if iteration is None else f"_iteration_{iteration:06d}")
+        (run.path / "checkpoints" / name).mkdir(parents=True)
+    for stray in ("pass_011.old", ".pass_012.partial", "notes"):
+        (run.path / "checkpoints" / stray).mkdir()
+    order = [(c.pass_number, c.iteration) for c in run.checkpoints()]
+    assert order == [(0, None), (1, 9), (1, 10), (1, None), (2, 12), (2, None), (10, 9)]
+    assert run.newest_checkpoint().iteration == 9
+
+
+def test_no_checkpoint_yet(run: RunFolder) -> None:
+    assert run.checkpoints() == []
+    with pytest.raises(InputError, match="has no checkpoint yet; train it first"):
+        run.newest_checkpoint()
+
+
+def test_what_is_kept(run: RunFolder) -> None:
+    def kept() -> dict[str, str]:
+        return {
+            path.name: "+".join(sorted(file.name[0] for file in path.iterdir()))
+            for path in sorted((run.path / "checkpoints").iterdir())
+        }
+
+    run.save_checkpoint(0, None, WEIGHTS, STATE)
+    run.save_checkpoint(1, 2, WEIGHTS, STATE)
+    assert kept() == {"pass_000": "m+s", "pass_001_iteration_000002": "m+s"}
+    run.save_checkpoint(1, 4, WEIGHTS, STATE)
+    assert kept() == {"pass_000": "m", "pass_001_iteration_000002": "m+s", "pass_001_iteration_000004": "m+s"}
+    run.save_checkpoint(1, None, WEIGHTS, STATE)
+    assert kept() == {"pass_000": "m", "pass_001": "m+s", "pass_001_iteration_000004": "m+s"}
+    run.save_checkpoint(2, 8, WEIGHTS, STATE)
+    assert kept() == {"pass_000": "m", "pass_001": "m+s", "pass_002_iteration_000008": "m+s"}
+    run.save_checkpoint(2, None, WEIGHTS, STATE)
+    run.save_checkpoint(3, None, WEIGHTS, STATE)
+    assert kept() == {"pass_000": "m", "pass_001": "m", "pass_002": "m+s", "pass_003": "m+s"}
+
+
+def fail_as(error: Exception) -> Callable[..., None]:
+    def fail(target: Any, *arguments: Any, **options: Any) -> None:
+        file = next(path for path in (target, *arguments) if isinstance(path, Path))
+        file.write_bytes(b"half a file")
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [
+        ("save_file", SafetensorError("Error while serializing: I/O error: No space left on device")),
+        ("save_file", OSError(errno.ENOSPC, "No space left on device")),
+        ("torch.save", RuntimeError("[enforce fail at inline_container.cc:659] . unexpected pos\nframe #0: nowhere")),
+        ("torch.save", OSError(errno.ENOSPC, "No space left on device")),
+        ("os.fsync", OSError(errno.EIO, "Input/output error")),
+        ("Path.rename", OSError(errno.EACCES, "Permission denied")),
+    ],
+)
+def test_a_full_disk_leaves_the_checkpoint_before(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch, name: str, error: Exception
+) -> None:
+    run.save_checkpoint(1, None, WEIGHTS, STATE)
+    before = files(run)
+
+    def refuse(*_: Any) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        owner, _, attribute = name.rpartition(".")
+        place = getattr(run_folder, owner) if owner else run_folder
+        patch.setattr(place, attribute, fail_as(error) if "save" in name else refuse)
+        with pytest.raises(InputError) as caught:
+            run.save_checkpoint(2, None, {"a": torch.zeros(9)}, STATE)
+    message = str(caught.value)
+    assert f"{run.path}/checkpoints/pass_002 cannot be written ({str(error).splitlines()[0]})" in message
+    assert f"free the disk or mend permissions, then continue with --resume {run.path}" in message
+    assert "\n" not in message and files(run) == before
+    assert {path.name for path in (run.path / "checkpoints").iterdir()} == {"pass_001"}
+    assert torch.equal(run.newest_checkpoint().load_weights()["a"], WEIGHTS["a"])
+    assert run.newest_checkpoint().load_state()["iteration"] == 3
+    run.save_checkpoint(2, None, WEIGHTS, STATE)  # the disk has room again
+    assert run.newest_checkpoint().pass_number == 2
+
+
+def test_what_a_killed_save_left_behind_does_not_matter(run: RunFolder) -> None:
+    partial = run.path / "checkpoints" / ".pass_001.partial"
+    partial.mkdir(parents=True)
+    (partial / "model.safetensors").write_bytes(b"half")
+    (partial / "rubbish").touch()
+    assert run.checkpoints() == []
+    run.save_checkpoint(1, None, WEIGHTS, STATE)
+    assert not partial.exists() and len(files(run)) == 3
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    run.write_json("numbers.json", {"a": 1})
+    for name in ("replace", "fsync"):
+        with monkeypatch.context() as patch:
+            patch.setattr(os, name, full_disk)
+            with pytest.raises(InputError, match=r"numbers.json cannot be written \(.*No space left on device\); free"):
+                run.write_json("numbers.json", {"a": 2})
+        assert json.loads((run.path / "numbers.json").read_text()) == {"a": 1}
+        assert files(run) == {"config.json", "numbers.json"}
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, a disk that is always full")
+def test_metrics_on_a_really_full_disk(run: RunFolder) -> None:
+    (run.path / "metrics.jsonl").symlink_to("/dev/full")
+    with pytest.raises(InputError, match=r"metrics.jsonl cannot be written \(.*No space left on device\).*--resume"):
+        run.append_metrics([{"pass": 1, "iteration": 2}])
+
+
+def test_the_folder_of_a_picture_is_made(run: RunFolder) -> None:
+    assert run.picture("samples", "pass_001.png") == run.path / "samples" / "pass_001.png"
+    assert (run.path / "samples").is_dir()
+    with pytest.raises(InputError, match="cannot be written"):
+        run.picture("config.json", "pass_001.png")
+
+
+RECORDS = [
+    {"pass": 1, "iteration": 2, "kind": "train", "loss": 1.5},
+    {"pass": 1, "iteration": 4, "kind": "train", "loss": 1.25},
+    {"pass": 1, "iteration": 4, "kind": "evaluation"},
+    {"pass": 2, "iteration": 4, "kind": "chain"},
+    {"pass": 2, "iteration": 6, "kind": "train", "loss": 1.0},
+]
+
+
+def test_metrics_come_back(run: RunFolder) -> None:
+    assert run.read_metrics() == []
+    run.append_metrics(RECORDS[:2])
+    run.append_metrics([])
+    run.append_metrics(RECORDS[2:])
+    assert run.read_metrics() == RECORDS
+    assert len((run.path / "metrics.jsonl").read_text().splitlines()) == 5
+
+
+def test_a_cut_last_line_is_left_out_and_mended(run: RunFolder) -> None:
+    run.append_metrics(RECORDS)
+    file = run.path / "metrics.jsonl"
+    whole = file.read_text()
+    last = whole.rstrip("\n").rindex("\n") + 1
+    for end in range(last, len(whole) - 1):
+        file.write_text(whole[:end])
+        assert run.read_metrics() == RECORDS[:4]
+    run.truncate_metrics(2, 4)
+    run.append_metrics(RECORDS[4:])
+    assert file.read_text() == whole
+
+
+@pytest.mark.parametrize(
+    ("moment", "kept"), [((0, 0), 0), ((1, 2), 1), ((1, 4), 3), ((2, 4), 4), ((2, 5), 4), ((2, 6), 5)]
+)
+def test_records_after_the_moment_are_dropped(run: RunFolder, moment: tuple[int, int], kept: int) -> None:
+    run.append_metrics(RECORDS)
+    run.truncate_metrics(*moment)
+    assert run.read_metrics() == RECORDS[:kept]
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "state.pt"])
+def test_damaged_files_are_told_with_the_folder_to_move(run: RunFolder, name: str) -> None:
+    run.save_checkpoint(1, None, WEIGHTS, STATE)
+    checkpoint = run.save_checkpoint(2, None, WEIGHTS, STATE)
+    load = checkpoint.load_weights if name == "model.safetensors" else checkpoint.load_state
+    file = checkpoint.path / name
+    whole = file.read_bytes()
+    for damaged in (whole[: len(whole) // 2], b"", whole[:7], b"\x00" * len(whole)):
+        file.write_bytes(damaged)
+        with pytest.raises(InputError) as caught:
+            load()
+        message = str(caught.value)
+        assert message.startswith(f"{file} is damaged; move the folder {checkpoint.path} away to go on from the")
+    file.unlink()
+    with pytest.raises(InputError, match=f"{name} is missing; move the folder .*pass_002 away"):
+        load()
+    shutil.move(checkpoint.path, checkpoint.path.with_name("pass_002.damaged"))
+    assert run.newest_checkpoint().pass_number == 1
+    assert run.newest_checkpoint().load_state()["iteration"] == 3
+
+
+class Evil:
+    """Unpickled, it would create a file."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (str(self.marker),)
+
+
+@pytest.mark.parametrize("how", ["torch", "pickle"])
+def test_code_in_a_state_is_not_run(run: RunFolder, tmp_path: Path, how: str) -> None:
+    checkpoint, marker = run.save_checkpoint(1, None, WEIGHTS, STATE), tmp_path / "pwned"
+    file = checkpoint.path / "state.pt"
+    if how == "torch":
+        torch.save({"iteration": Evil(marker)}, file)
+    else:
+        file.write_bytes(pickle.dumps({"iteration": Evil(marker)}))
+    with pytest.raises(InputError, match=r"state\.pt is damaged"):
+        checkpoint.load_state()
+    assert not marker.exists()
+    pickle.loads(pickle.dumps(Evil(marker)))
+    assert marker.exists(), "the attack must work where it is let"
+
+
+def test_a_state_saved_on_another_device_is_read_to_the_cpu(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoint = run.save_checkpoint(1, None, WEIGHTS, STATE)
+    asked: dict[str, Any] = {}
+    load = torch.load
+    monkeypatch.setattr(torch, "load", lambda *a, **k: asked.update(k) or load(*a, **k))
+    checkpoint.load_state()
+    assert asked == {"map_location": "cpu", "weights_only": True}
