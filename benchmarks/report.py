@@ -66,10 +66,13 @@ def load(path: Path) -> Result:
 def describe(machine: dict[str, Any]) -> str:
     """One sentence on where and when the numbers were taken."""
     load = machine.get("load")
+    busy = load is not None and load > machine["cores"] + 0.5
     return (
         f"{machine['cpu']}, {machine['cores']} cores, {_count(machine['threads'], 'thread')}; "
         f"stic_fast {machine['version']} ({machine['isa']}, {machine['compiler']}), PyTorch {machine['torch']}; "
-        f"{machine['date']}" + ("" if load is None else f", load average {load} at the end") + "."
+        f"{machine['date']}"
+        + ("" if load is None else f", load average {load} at the end")
+        + (": **the machine was busy with something else, do not trust these numbers**." if busy else ".")
     )
 
 

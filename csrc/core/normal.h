@@ -3,7 +3,7 @@
 
 // Uniform and normal variates from random words, the same bits on every machine.
 //
-// Box–Muller: from words a, b, with u = (a>>1 + ½)·2⁻³¹ in (0, 1] and the angle θ = 2π·b/2³²,
+// Box–Muller: from words a, b, with u = (a>>1 + ½)·2⁻³¹ in (0, 1] and b choosing θ of 2³² equal turns,
 //     z0 = √(−2 log u)·cos θ,   z1 = √(−2 log u)·sin θ,   so |z| ≤ √(2·32·log 2) = 6.66.
 // log, sin and cos are fp32 polynomials evaluated with explicit fma; tools/fit_normal_polynomials.py derives their
 // coefficients and prints their errors (2e-8 relative, 2.4e-8 and 7e-9 absolute).

@@ -17,6 +17,7 @@ from torch import Tensor
 from stic_fast.errors import InputError
 from stic_fast.plots import save_grid
 from stic_fast.plots.grid import write_png
+from stic_fast.whole_file import whole_file
 
 WIDEST_GRID = 20  # images of a class side by side; more of them go on in further rows
 NOT_WRITTEN = {".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".pdf", ".svg", ".npy", ".zip"}
@@ -78,13 +79,8 @@ def _write_class_grid(target: Path, images: Tensor, labels: Tensor, class_names:
 
 
 def _write_npz(target: Path, images: Tensor, labels: Tensor) -> None:
-    unfinished = target.with_name(f".{target.name}.partial")
-    try:
-        with unfinished.open("wb") as file:
-            np.savez(file, images.permute(0, 2, 3, 1).numpy(), labels.numpy())
-        unfinished.replace(target)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with whole_file(target) as file:
+        np.savez(file, images.permute(0, 2, 3, 1).numpy(), labels.numpy())
 
 
 def _write_folder(target: Path, images: Tensor, labels: Tensor) -> None:

@@ -37,5 +37,5 @@ def nearest_distances(images: Tensor, training_images: Tensor, *, batch_size: in
             f"{tuple(training_images.shape)}; give at least one training image of the same size"
         )
     others = to_unit(training_images).flatten(1)
-    parts = [torch.cdist(to_unit(part).flatten(1), others).amin(1) for part in images.split(batch_size)]
+    parts = [torch.cdist(to_unit(part).flatten(1), others).amin(1) for part in torch.split(images, batch_size)]
     return torch.cat(parts) if parts else torch.empty(0, device=images.device)

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
@@ -15,6 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from stic_fast.errors import InputError
+from stic_fast.whole_file import whole_file
 
 TILE_SIDE = 48  # pixels a tile should roughly have when no scale is given
 LABEL_SIZES = (12, 18)  # pixels: smallest and largest type of row and column labels; the title is a third larger
@@ -138,14 +138,8 @@ def write_png(path: str | PathLike[str], write: Callable[[BinaryIO], object]) ->
     path = Path(path)
     if path.suffix.lower() != ".png":
         raise InputError(f"pictures are written as PNG, got the path {str(path)!r}; let it end in .png")
-    unfinished = path.with_name(f".{uuid.uuid4().hex}.tmp")
-    try:
-        with open(unfinished, "xb") as file:
-            write(file)
-        unfinished.replace(path)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
+    with whole_file(path) as file:
+        write(file)
 
 
 def _check(

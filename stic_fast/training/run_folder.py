@@ -24,6 +24,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from stic_fast.errors import InputError
+from stic_fast.whole_file import whole_file
 
 _CHECKPOINT = re.compile(r"pass_(\d+)(?:_iteration_(\d+))?")
 
@@ -117,8 +118,7 @@ class RunFolder:
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> Path:
         """Writes one JSON file, whole or not at all."""
-        text = json.dumps(content, indent=2) + "\n"
-        return self._replace(self.path / name, lambda target: target.write_text(text))
+        return self._replace(self.path / name, json.dumps(content, indent=2) + "\n")
 
     def append_metrics(self, records: list[dict[str, Any]]) -> None:
         """Adds records to metrics.jsonl, one line each."""
@@ -144,8 +144,7 @@ class RunFolder:
             for record in self.read_metrics()
             if record["pass"] <= pass_number and record["iteration"] <= iteration
         ]
-        text = "".join(json.dumps(record) + "\n" for record in kept)
-        self._replace(self.path / "metrics.jsonl", lambda target: target.write_text(text))
+        self._replace(self.path / "metrics.jsonl", "".join(json.dumps(record) + "\n" for record in kept))
 
     def save_checkpoint(
         self, pass_number: int, iteration: int | None, weights: Mapping[str, Tensor], state: Mapping[str, Any]
@@ -213,15 +212,9 @@ class RunFolder:
             else:
                 (checkpoint.path / "state.pt").unlink(missing_ok=True)
 
-    def _replace(self, target: Path, write: Any) -> Path:
-        partial = target.with_name(f".{target.name}.partial")
-        try:
-            with writing(target):
-                write(partial)
-                _flush(partial)
-                os.replace(partial, target)
-        finally:
-            partial.unlink(missing_ok=True)
+    def _replace(self, target: Path, text: str) -> Path:
+        with writing(target), whole_file(target) as file:
+            file.write(text.encode())
         return target
 
     def _resuming(self) -> str:

@@ -223,13 +223,13 @@ def test_gradcheck(shape: tuple[int, ...], target: str, normalize: Normalize) ->
 
 def test_a_scaled_loss_keeps_small_float16_gradients(assert_as_exact: Callable[..., None]) -> None:
     # A loss scale of 2¹⁷ cannot be held in float16, and the gradients it is there for are below float16's range.
-    features, target = (randn((2, 40, 3, 3), torch.float16, seed) * 50 for seed in (1, 2))
+    features, target = (randn((2, 40, 3, 3), torch.float16, seed) / 20 for seed in (1, 2))
 
     def native(leaf: Tensor) -> Tensor:
-        return gram_loss(leaf, target, normalize="gatys") * 1e-9
+        return gram_loss(leaf, target, normalize="gatys")
 
     def plain(leaf: Tensor) -> Tensor:
-        return reference_loss([leaf], [target.to(leaf.dtype)], [False], "gatys") * 1e-9
+        return reference_loss([leaf], [target.to(leaf.dtype)], [False], "gatys")
 
     unscaled = gradient_of(plain, features, dtype=torch.float64)
     assert float(unscaled.abs().max()) < torch.finfo(torch.float16).smallest_normal
