@@ -138,13 +138,12 @@ class ChainPool:
         """Puts the pool back to a saved state.
 
         Raises:
-            InputError: the state is of a pool of other numbers of chains or another image shape.
+            InputError: the state is of a pool of other numbers of chains or references, or of another image shape.
         """
-        saved, own = ((*s["split"].tolist(), *s["states"].shape[1:]) for s in (state, self.state_dict()))
+        saved, own = _described(state), _described(self.state_dict())
         if saved != own:
             raise InputError(
-                f"the saved pool holds {saved[0]} hard and {saved[1]} soft chains of shape {saved[2:]}, this one "
-                f"{own[0]} and {own[1]} of {own[2:]}; resume with the run's own configuration and data"
+                f"the saved pool holds {saved}, this one {own}; resume with the run's own configuration and data"
             )
         device = self.ids.device
         self.states = state["states"].to(device)
@@ -165,3 +164,9 @@ class ChainPool:
 
 def _parts(condition: Condition) -> tuple[Tensor, Tensor, Tensor]:
     return condition.first, condition.second, condition.weight
+
+
+def _described(state: dict[str, Tensor]) -> str:
+    hard, soft = state["split"].tolist()
+    shape, references = tuple(state["states"].shape[1:]), state["first"].shape[1]
+    return f"{hard} hard and {soft} soft chains of shape {shape} with {references} reference(s) each"

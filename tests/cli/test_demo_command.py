@@ -23,7 +23,9 @@ def test_the_short_demo_trains_draws_and_judges(tmp_path: Path, capsys: pytest.C
     out = tmp_path / "demo"
     assert main(["demo", "--short", "--out", str(out)]) == 0
     scores = json.loads((out / "evaluation.json").read_text())
-    assert set(scores) == {"accuracy", "cls_r", "cls_g", "judge_accuracy", "seconds", "seed", "n", "version"}
+    distances = {"distance_drawn_to_train", "distance_test_to_train"}
+    wanted = {"accuracy", "cls_r", "cls_g", "judge_accuracy", "seconds", "seed", "n", "version"} | distances
+    assert set(scores) == wanted and all(0 < scores[name] < 16 for name in distances)
     assert (scores["n"], scores["seed"], scores["version"]) == (200, 0, stic_fast.__version__)
     assert scores["judge_accuracy"] > 0.9
     for name, least in (("accuracy", 0.8), ("cls_r", 0.6), ("cls_g", 0.5)):  # chance is 0.1

@@ -197,4 +197,5 @@ def test_matplotlib_loads_late_and_pyplot_never(tmp_path: Path) -> None:
         "training_curves([], sys.argv[1]); print(early, 'matplotlib.pyplot' in sys.modules)"
     )
     command = [sys.executable, "-c", program, str(tmp_path / "curves.png")]
-    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.split() == ["False", "False"]
+    finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert finished.stdout.split() == ["False", "False"]

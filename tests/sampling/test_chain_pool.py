@@ -17,8 +17,10 @@ from stic_fast.sampling import GRMALA, ChainPool, GramRegulariser, canvas
 SAMPLER = GRMALA(steps=2, eps3=0.1)
 
 
-def new_pool(images: Tensor, labels: Tensor, hard: int = 7, soft: int = 5, seed: int = 3) -> ChainPool:
-    return ChainPool(images, labels, num_classes=3, hard=hard, soft=soft, seed=seed)
+def new_pool(
+    images: Tensor, labels: Tensor, hard: int = 7, soft: int = 5, seed: int = 3, references: int = 1
+) -> ChainPool:
+    return ChainPool(images, labels, num_classes=3, hard=hard, soft=soft, seed=seed, references=references)
 
 
 def everything(pool: ChainPool) -> list[Tensor]:
@@ -150,12 +152,30 @@ def test_a_saved_pool_goes_on_bit_by_bit(images: Tensor, labels: Tensor, net: Wi
 
 def test_a_pool_of_another_shape(images: Tensor, labels: Tensor) -> None:
     saved = new_pool(images, labels).state_dict()
-    with pytest.raises(InputError, match=r"7 hard and 5 soft chains of shape \(1, 8, 8\), this one 8 and 5"):
+    with pytest.raises(
+        InputError, match=r"7 hard and 5 soft chains of shape \(1, 8, 8\) .*, this one 8 hard and 5 soft"
+    ):
         new_pool(images, labels, hard=8).load_state_dict(saved)
-    with pytest.raises(InputError, match=r"7 hard and 5 soft chains.*this one 12 and 0"):
+    with pytest.raises(InputError, match=r"7 hard and 5 soft chains.*this one 12 hard and 0 soft"):
         new_pool(images, labels, hard=12, soft=0).load_state_dict(saved)
-    with pytest.raises(InputError, match=r"this one 7 and 5 of \(1, 4, 4\); resume with the run's own"):
+    with pytest.raises(InputError, match=r"this one .* of shape \(1, 4, 4\) .*; resume with the run's own"):
         new_pool(images[..., :4, :4], labels).load_state_dict(saved)
+    with pytest.raises(InputError, match=r"with 1 reference\(s\) each, this one .* with 3 reference\(s\) each"):
+        new_pool(images, labels, references=3).load_state_dict(saved)
+
+
+def test_several_references_follow_their_chain(images: Tensor, labels: Tensor, net: WideResNet) -> None:
+    pool = new_pool(images, labels, references=3)
+    before = pool.condition.first
+    assert before.shape == (12, 3) and bool((labels[before] == labels[before[:, :1]]).all())
+    pool.evolve(net.float(), SAMPLER)
+    pool.restart(0.5)
+    changed = (pool.condition.first != before).any(1)
+    coins = noise.uniform((12, 1), seed=3, step=1, stream=noise.Stream.REINIT_COIN)[:, 0] < 0.5
+    assert bool(changed.any()) and not bool((changed & ~coins).any())
+    other = new_pool(images, labels, references=3)
+    other.load_state_dict(pool.state_dict())
+    assert_same(other, pool)
 
 
 def test_the_seed_and_the_canvas(images: Tensor, labels: Tensor) -> None:

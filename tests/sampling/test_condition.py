@@ -79,6 +79,8 @@ def test_soft_draws_have_uniform_rows_and_a_beta_weight(labels: Tensor, alpha: f
     first, second = drawn.first[:, 0], drawn.second[:, 0]
     assert is_uniform(first, 12) and is_uniform(second, 12)
     assert is_uniform(first * 12 + second, 144)
+    together = torch.corrcoef(torch.stack([first.float(), second.float(), drawn.weight]))
+    assert float(together.fill_diagonal_(0).abs().max()) < 5 / 6000**0.5, "rows and weight are independent"
     assert stats.kstest(drawn.weight.double().numpy(), stats.beta(alpha, alpha).cdf).pvalue > SURE
 
 

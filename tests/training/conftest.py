@@ -1,13 +1,40 @@
 # SPDX-FileCopyrightText: 2026 The stic_fast authors
 # SPDX-License-Identifier: MIT
-"""What the training tests share: a run that takes a third of a second."""
+"""What the training tests share: a run that takes a third of a second, and a toy method for the engine."""
 
 from __future__ import annotations
 
-import pytest
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
+import pytest
+import torch
+from torch import Tensor, nn
+
+from stic_fast.models import Classifier, wrap
 from stic_fast.sampling import GRMALA
-from stic_fast.training import NetworkConfig, PoolConfig, SticConfig
+from stic_fast.training import (
+    Engine,
+    Loss,
+    NetworkConfig,
+    OptimiserConfig,
+    PoolConfig,
+    Progress,
+    RunFolder,
+    SticConfig,
+)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Tensors this small take longer on several threads, most of all where other work keeps the cores busy."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture
@@ -23,3 +50,80 @@ def tiny() -> SticConfig:
         log_every=2,
         checkpoint_every=2,
     )
+
+
+@dataclass(frozen=True)
+class ToyConfig:
+    passes: int = 2
+    iterations: int = 10
+    optimiser: OptimiserConfig = field(default_factory=lambda: OptimiserConfig(lr=0.1))
+    log_every: int = 2
+    checkpoint_every: int = 4
+
+
+class Toy:
+    """Pulls every weight towards iteration-dependent targets; `spoil` may replace the loss."""
+
+    def __init__(
+        self, model: Classifier, spoil: Callable[[int, Tensor], Tensor] = lambda iteration, loss: loss
+    ) -> None:
+        self.model, self.spoil = model, spoil
+        self.calls: list[str] = []
+        self.gradients: list[float] = []
+        self.started = 0
+
+    def start_pass(self, pass_number: int, progress: Progress) -> list[dict[str, Any]]:
+        self.calls.append(f"start {pass_number}")
+        self.started += 1
+        return [{"kind": "started"}]
+
+    def loss(self, iteration: int) -> Loss:
+        self.calls.append(f"{iteration}")
+        parameters = list(self.model.parameters())
+        if parameters[0].grad is not None:
+            norms = torch.stack([p.grad.norm() for p in parameters if p.grad is not None])
+            self.gradients.append(float(norms.norm()))
+        total = torch.stack([(p - math.sin(iteration)).square().sum() for p in parameters]).sum()
+        total = self.spoil(iteration, total)
+        return Loss(total, {"loss": total.detach()})
+
+    def end_pass(self, pass_number: int, run: RunFolder, progress: Progress) -> list[dict[str, Any]]:
+        self.calls.append(f"end {pass_number}")
+        return [{"kind": "ended"}]
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"started": self.started}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.started = state["started"]
+
+
+class ToyTraining:
+    """Makes toy models, and trains them into a run folder."""
+
+    config = ToyConfig
+    method = Toy
+
+    def __init__(self, folder: Path) -> None:
+        self.run = RunFolder.create(folder, "toy", {})
+
+    def another(self) -> ToyTraining:
+        """The same with a run folder of its own."""
+        return ToyTraining(self.run.path.with_name("another"))
+
+    def model(self, width: int = 3) -> Classifier:
+        """Always the same weights."""
+        torch.manual_seed(0)
+        return wrap(nn.Sequential(nn.Linear(2, width), nn.Linear(width, 2)), gram_layers=[], num_classes=2)
+
+    def train(self, config: ToyConfig | None = None, **options: Any) -> tuple[Classifier, Toy, list[dict[str, Any]]]:
+        """From the newest checkpoint, or the beginning; returns what there is to look at."""
+        model = self.model()
+        method = Toy(model, **options)
+        Engine(model, method, config or ToyConfig(), self.run).train()
+        return model, method, self.run.read_metrics()
+
+
+@pytest.fixture
+def toy(tmp_path: Path) -> ToyTraining:
+    return ToyTraining(tmp_path / "toy")

@@ -19,7 +19,8 @@ UNUSUAL = SticConfig(
     data="npz:photos.npz",
     seed=2**64 - 1,
     vrm="off",
-    network=NetworkConfig(depth=10, width=2, gram_layers=("conv3", "conv4")),
+    network=NetworkConfig(depth=10, width=2, strides=(1, 1, 2), gram_layers=("conv3", "conv4")),
+    references=3,
     optimiser=OptimiserConfig(lr=1e-3, clip_norm=1.0, precision="bf16"),
     augmentation=AugmentationConfig(flip_probability=0.5, max_shift=2),
     pool=PoolConfig(start="blank", sampler=GRMALA(steps=7, clamp=None)),
@@ -69,6 +70,7 @@ def changed(path: str, value: Any) -> dict[str, Any]:
         ("network", 28, "config.json: network must be an object, got 28; restore the file"),
         ("network.gram_layers", "conv3", "config.json: network: gram_layers cannot be 'conv3'; it must be tuple"),
         ("network.gram_layers", [3], "config.json: network: gram_layers cannot be 3; it must be str"),
+        ("network.strides", [1, 2], r"config.json: network: strides cannot be \[1, 2\]; it must be tuple"),
         ("sampler.clamp", [0.0], r"config.json: sampler: clamp cannot be \[0.0\]; it must be tuple"),
         ("sampler.clamp", ["low", 1.0], "config.json: sampler: clamp cannot be 'low'; it must be float"),
         ("colour", "red", "config.json has the unknown setting 'colour'"),
@@ -101,6 +103,7 @@ NOT_A_NUMBER = float("nan")
         ("seed", -1, "seed must be at least 0"),
         ("seed", 2**64, r"seed must be below 2\*\*64"),
         ("pool.chains", 1, "pool.chains must be at least 2"),
+        ("references", 0, "references must be at least 1"),
         ("pool.batch_size", 0, "pool.batch_size must be at least 1"),
         ("pool.restart_probability", 1.5, "pool.restart_probability must be between 0 and 1, got 1.5"),
         ("pool.restart_probability", NOT_A_NUMBER, "pool.restart_probability must be between 0 and 1, got nan"),
@@ -125,7 +128,7 @@ def test_ranges(path: str, value: Any, message: str) -> None:
 def test_the_defaults_are_the_papers() -> None:
     config = SticConfig()
     assert (config.batch_size, config.passes, config.iterations) == (50, 10, 5000)
-    assert (config.network.depth, config.network.width) == (28, 10)
+    assert (config.network.depth, config.network.width, config.references) == (28, 10, 1)
     assert (config.optimiser.lr, config.optimiser.decay, config.optimiser.decay_every) == (1e-4, 0.3, 10_000)
     assert config.augmentation.noise_std == 0.3
     assert config.pool.restart_probability == 0.5 and config.pool.start == "uniform"

@@ -99,6 +99,20 @@ def test_settings_that_cannot_work_leave_no_folder(tiny: SticConfig, tmp_path: P
         assert not (tmp_path / "run").exists()
 
 
+def test_bfloat16_trains_and_draws(tiny: SticConfig, tmp_path: Path) -> None:
+    low = {"precision": "bf16"}
+    config = dataclasses.replace(
+        tiny,
+        iterations=1,
+        optimiser=dataclasses.replace(tiny.optimiser, **low),
+        pool=dataclasses.replace(tiny.pool, sampler=dataclasses.replace(tiny.pool.sampler, **low)),
+        sampler=dataclasses.replace(tiny.sampler, **low),
+    )
+    run = train(config, tmp_path / "run")
+    assert all(p.dtype == torch.float32 and bool(p.isfinite().all()) for p in run.model.parameters())
+    assert [record["kind"] for record in run.folder.read_metrics()].count("chain") == 2
+
+
 def test_data_that_changed(tiny: SticConfig, tmp_path: Path) -> None:
     images = np.random.default_rng(0).integers(0, 256, (12, 8, 8), dtype=np.uint8)
     labels = np.arange(12) % 2

@@ -212,6 +212,20 @@ def test_the_pool_is_drawn_once_a_pass_and_serves_its_fakes(
     assert [record["step"] for record in records] == [2, 3], "continued chains go on with new noise"
 
 
+def test_fakes_are_neither_flipped_nor_shifted_nor_mixed(tiny: SticConfig, splits: Splits, calls: list[Call]) -> None:
+    options = AugmentationConfig(flip_probability=0.5, max_shift=1)
+    method_of(dataclasses.replace(tiny, augmentation=options), splits).loss(0)
+    names = ("flip_probability", "max_shift", "mixup_alpha", "noise_std")
+    asked = [tuple(call.options[name] for name in names) for call in calls]
+    assert asked == [(0.5, 1, None, 0.3), (0.5, 1, 1.0, 0.3), (0.0, 0, None, 0.3), (0.0, 0, None, 0.3)]
+
+
+def test_the_references_of_the_pool_are_as_configured(tiny: SticConfig, splits: Splits) -> None:
+    method = method_of(dataclasses.replace(tiny, references=2), splits)
+    method.start_pass(2, Progress())
+    assert method.pool is not None and method.pool.condition.first.shape == (8, 2)
+
+
 def test_fakes_differ_from_iteration_to_iteration(tiny: SticConfig, splits: Splits, calls: list[Call]) -> None:
     method = method_of(tiny, splits)
     method.start_pass(2, Progress())
@@ -279,5 +293,5 @@ def test_thirty_iterations_on_the_digits_learn(tiny: SticConfig, tmp_path: Path,
     records = run.folder.read_metrics()
     losses = [record["loss"] for record in records if record["kind"] == "train"]
     terms = 4 if vrm == "on" else 2
-    assert sum(losses[:3]) / 3 < 2.6 * terms and sum(losses[-3:]) < 0.8 * sum(losses[:3])
-    assert records[-1]["test_accuracy"] > 0.3, "chance is 0.1"
+    assert sum(losses[:3]) / 3 < 2.6 * terms and sum(losses[-3:]) < 0.5 * sum(losses[:3])
+    assert records[-1]["test_accuracy"] > 0.6, "chance is 0.1"
