@@ -38,7 +38,7 @@ def facts() -> dict[str, str]:
         "compiler": str(build["compiler"]),
         "instruction sets": f"{', '.join(build['isa_found'])} found; {build['isa']} chosen",
         "OpenMP": f"{'yes' if build['openmp'] else 'no'}; {_count(torch.get_num_threads(), 'thread')}",
-        "CUDA kernels": _cuda(build["cuda_toolkit"], str(build["cuda_reason"])),
+        "CUDA part": _cuda(build["cuda_toolkit"], str(build["cuda_reason"])),
         "devices": ", ".join(_devices()),
     }
 

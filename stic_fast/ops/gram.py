@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor
@@ -55,6 +56,12 @@ def positions(features: Tensor) -> Tensor:
     return features.flatten(2).to(torch.float64 if features.dtype == torch.float64 else torch.float32)
 
 
+def outside_autocast(features: Tensor) -> AbstractContextManager[object]:
+    """Within it products keep the precision of `features`, whatever the caller's autocast would round them to."""
+    device = features.device.type
+    return torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext()
+
+
 def reference(features: Tensor) -> Tensor:
     """The Gram matrix in plain PyTorch."""
     flat = positions(features)
@@ -62,9 +69,9 @@ def reference(features: Tensor) -> Tensor:
 
 
 def _blas(features: Tensor) -> Tensor:
-    flat = positions(features)
-    product = torch.bmm(flat, flat.mT).div_(flat.shape[2])
-    return product.to(features.dtype)
+    with outside_autocast(features):
+        flat = positions(features)
+        return torch.bmm(flat, flat.mT).div_(flat.shape[2]).to(features.dtype)
 
 
 def _fake(features: Tensor) -> Tensor:

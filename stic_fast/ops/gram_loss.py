@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from stic_fast.ops.checks import check_float_tensor
-from stic_fast.ops.gram import check_features, positions
+from stic_fast.ops.gram import check_features, outside_autocast, positions
 from stic_fast.ops.library import register, register_autograd
 
 Normalize = Literal["log", "relative", "gatys", "none"]
@@ -185,17 +185,15 @@ def _blas(
     offset = 0
     for layer, target, given in zip(layers, targets, is_gram, strict=True):
         flat = positions(layer)
-        if not given and prefers_dual(flat.shape[1], flat.shape[2], target.shape[2:].numel()):
-            square, norm, gradient = _dual(flat, positions(target), with_gradient)
-        else:
-            square, norm, gradient = _primal(flat, target, given, with_gradient)
+        dual = not given and prefers_dual(flat.shape[1], flat.shape[2], target.shape[2:].numel())
+        with outside_autocast(layer):
+            square, norm, gradient = (
+                _dual(flat, positions(target), with_gradient) if dual else _primal(flat, target, given, with_gradient)
+            )
         term, slope = _scaled(square, norm, flat.shape[1], flat.shape[2], normalize)
         loss += term
         if gradient is not None:
-            out = gradients[offset : offset + layer.numel()].view(flat.shape)
-            torch.mul(gradient, slope[:, None, None], out=out) if out.dtype == flat.dtype else out.copy_(
-                gradient.mul_(slope[:, None, None])
-            )
+            gradients[offset : offset + layer.numel()] = gradient.mul_(slope[:, None, None]).flatten()
             offset += layer.numel()
     return loss, gradients
 

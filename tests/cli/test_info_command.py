@@ -29,7 +29,7 @@ def test_info_tells_how_it_was_built(capsys: pytest.CaptureFixture[str]) -> None
     assert told["torch"].strip() == torch.__version__
     assert told["compiler"].strip() == build["compiler"]
     assert told["instruction sets"].strip() == f"{', '.join(build['isa_found'])} found; {build['isa']} chosen"
-    assert build["cuda_reason"] in told["CUDA kernels"]
+    assert build["cuda_reason"] in told["CUDA part"]
     assert "cpu" in told["devices"]
     assert str(torch.get_num_threads()) in told["OpenMP"]
 
@@ -42,7 +42,7 @@ def test_info_with_and_without_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
     ):
         changed = {**build, "cuda_toolkit": toolkit, "cuda_reason": reason, "openmp": False}
         monkeypatch.setattr(info, "kernels", SimpleNamespace(build_info=lambda changed=changed: changed))
-        assert info.facts()["CUDA kernels"] == told
+        assert info.facts()["CUDA part"] == told
         assert info.facts()["OpenMP"].startswith("no")
 
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+import stic_fast
 from stic_fast.ops import gram, gram_loss
 from stic_fast.ops.gram_loss import Normalize, prefers_dual, reference_loss
 
@@ -305,3 +306,14 @@ def test_opcheck(case: str, with_gradient: bool, dtype: torch.dtype) -> None:
     layers = [features.requires_grad_(with_gradient), features.detach().clone()]
     arguments = (layers, [target, target], [is_gram, is_gram], "log", with_gradient)
     torch.library.opcheck(torch.ops.stic_fast.gram_loss.default, arguments)
+
+
+@pytest.mark.parametrize("shape", [(3, 4, 6, 6), (3, 64, 2, 2)], ids=["primal", "dual"])
+def test_autocast_around_it_does_not_round(shape: tuple[int, ...]) -> None:
+    features, reference = torch.randn(shape, requires_grad=True), torch.randn(shape)
+    outside = gram_loss(features, reference)
+    with torch.autocast("cpu", torch.bfloat16):
+        inside, matrix = gram_loss(features, reference), stic_fast.gram(features)
+    assert torch.equal(inside, outside) and torch.equal(matrix, stic_fast.gram(features))
+    slopes = [torch.autograd.grad(loss.sum(), features)[0] for loss in (inside, outside)]
+    assert torch.equal(*slopes)
