@@ -89,37 +89,44 @@ class ChainPool:
             device=self.ids.device,
         )
         mask = coins[:, 0] < probability
-        self.condition = self.condition.replaced(mask, self._fresh_conditions())
         self._restart(mask)
         return int(mask.sum())
+
+    def redraw(self, rows: Tensor, model: Classifier, sampler: GRMALA, *, normalize: Normalize = "log") -> None:
+        """Restarts these chains and runs them, leaving the others where they are."""
+        self.round += 1
+        self._restart(torch.isin(self.ids, rows))
+        self.evolve(model, sampler, rows=rows, normalize=normalize)
 
     def evolve(
         self,
         model: Classifier,
         sampler: GRMALA,
         *,
+        rows: Tensor | None = None,
         normalize: Normalize = "log",
         batch_size: int = 250,
         trace_every: int = 0,
         on_step: Callable[[], None] | None = None,
     ) -> list[ChainRecord]:
-        """Runs every chain on by the sampler's steps; returns the trace of the first batch."""
+        """Runs chains on by the sampler's steps, all or those of `rows`; returns the trace of the first batch."""
+        rows = self.ids if rows is None else rows
         x, trace = continue_chains(
             model,
             sampler,
-            to_unit(self.states),
-            self.condition,
+            to_unit(self.states[rows]),
+            self.condition[rows],
             self.real_images,
             self.real_labels,
             seed=self.seed,
-            chain_ids=self.ids,
+            chain_ids=rows,
             normalize=normalize,
             first_step=self.steps_done,
             batch_size=batch_size,
             trace_every=trace_every,
             on_step=on_step,
         )
-        self.states = to_bytes(x)
+        self.states = self.states.index_copy(0, rows, to_bytes(x))
         self.steps_done += sampler.steps
         return trace
 
@@ -158,6 +165,7 @@ class ChainPool:
         return Condition(*(torch.cat(pair) for pair in zip(_parts(one), _parts(mixed), strict=True)))
 
     def _restart(self, mask: Tensor) -> None:
+        self.condition = self.condition.replaced(mask, self._fresh_conditions())
         x = canvas(self.start, self.states.shape[1:], self.ids[mask], seed=self.seed, step=self.round)
         self.states = self.states.index_copy(0, self.ids[mask], to_bytes(x))
 

@@ -67,6 +67,9 @@ class PoolConfig:
 
     # Chains, half of them hard and half soft (all hard without VRM).
     chains: int = 10_000
+    # Chains drawn anew in every iteration of a pass, still from the classifier of the pass before; with 0 the pool that
+    # is drawn as the pass begins serves all of it, which follows the same law at a fraction of the cost.
+    refresh: int = 0
     # Probability that a chain restarts at the beginning of a pass.
     restart_probability: float = 0.5
     # What chains start from.
@@ -185,6 +188,7 @@ def check(config: SticConfig) -> None:
         "log_every": (config.log_every, 1),
         "checkpoint_every": (config.checkpoint_every, 1),
         "pool.chains": (config.pool.chains, 2),
+        "pool.refresh": (config.pool.refresh, 0),
         "pool.batch_size": (config.pool.batch_size, 1),
         "seed": (config.seed, 0),
         "augmentation.noise_std": (config.augmentation.noise_std, 0),

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import copy
 import zlib
 from typing import Any
 
@@ -36,7 +37,8 @@ class Stic:
 
     Pass 1 takes blank images, all 255, as fakes. Pass τ + 1 takes chains drawn from the classifier of pass τ: half of
     them hard, asked for one class, half soft, asked for a mixup of two. That classifier is fixed, so one pool drawn
-    as the pass begins stands for draws in every iteration. Without VRM (STIC-ERM) there are no mixed images and no
+    as the pass begins stands for draws in every iteration; `pool.refresh` draws some in every iteration all the same,
+    from a copy of it. Without VRM (STIC-ERM) there are no mixed images and no
     soft fakes.
 
     Args:
@@ -54,6 +56,7 @@ class Stic:
         self.real_order = BatchOrder(count=len(self.labels), batch_size=size, seed=seed, lane=0, device=device)
         self.mixup_order = BatchOrder(count=len(self.labels), batch_size=size, seed=seed, lane=1, device=device)
         self.pool: ChainPool | None = None
+        self.previous: Classifier | None = None
 
     def start_pass(self, pass_number: int, progress: Progress) -> list[dict[str, Any]]:
         """Draws this pass's fakes from the classifier as the last pass left it."""
@@ -64,6 +67,8 @@ class Stic:
             self.pool = self._new_pool()
         else:
             self.pool.restart(options.restart_probability)
+        if options.refresh:
+            self.previous = copy.deepcopy(self.model)
         batches = -(-len(self.pool) // options.batch_size)
         with progress.task(f"fakes for pass {pass_number}", batches * options.sampler.steps) as advance:
             trace = self.pool.evolve(
@@ -78,6 +83,7 @@ class Stic:
 
     def loss(self, iteration: int) -> Loss:
         """Equation 5, each sum as a mean over its batch."""
+        self._refresh(iteration)
         rows = self.real_order.rows(iteration)
         batches = {"real": self._batch(0, self.images[rows], self.labels[rows], iteration, real=True)}
         if self.vrm:
@@ -122,9 +128,10 @@ class Stic:
         return [{"kind": "evaluation", "test_accuracy": score}]
 
     def state_dict(self) -> dict[str, Any]:
-        """The pool, once there is one, and a checksum of the training images."""
+        """The pool, once there is one, the classifier that refreshes it, and a checksum of the training images."""
         pool = None if self.pool is None else self.pool.state_dict()
-        return {"pool": pool, "checksum": self.checksum}
+        previous = None if self.previous is None else self.previous.state_dict()
+        return {"pool": pool, "previous": previous, "checksum": self.checksum}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Puts the pool back.
@@ -141,6 +148,10 @@ class Stic:
         if state["pool"] is not None:
             self.pool = self._new_pool()
             self.pool.load_state_dict(state["pool"])
+        self.previous = None
+        if state["previous"] is not None:
+            self.previous = copy.deepcopy(self.model)
+            self.previous.load_state_dict(state["previous"])
 
     def _new_pool(self) -> ChainPool:
         soft = self.config.pool.chains // 2 if self.vrm else 0
@@ -155,6 +166,15 @@ class Stic:
             seed=self.config.seed,
             start=self.config.pool.start,
         )
+
+    def _refresh(self, iteration: int) -> None:
+        """Draws the next chains of the pool anew, round and round."""
+        count = self.config.pool.refresh
+        if self.pool is not None and self.previous is not None and count:
+            rows = (torch.arange(count, device=self.images.device) + iteration * count) % len(self.pool)
+            self.pool.redraw(
+                torch.unique(rows), self.previous, self.config.pool.sampler, normalize=self.config.normalize
+            )
 
     def _fakes(self, iteration: int, *, soft: bool) -> tuple[Tensor, Tensor]:
         """A batch of one kind of fakes and their label, the fake class."""

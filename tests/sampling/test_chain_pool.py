@@ -187,3 +187,20 @@ def test_the_seed_and_the_canvas(images: Tensor, labels: Tensor) -> None:
 def test_a_class_without_images(images: Tensor, labels: Tensor) -> None:
     with pytest.raises(InputError, match="no image of class 3"):
         ChainPool(images, labels, num_classes=4, hard=8, soft=0, seed=0)
+
+
+def test_redrawing_begins_some_chains_anew_and_leaves_the_rest(images: Tensor, labels: Tensor, net: WideResNet) -> None:
+    net = net.float()
+    pool, rows = new_pool(images, labels), torch.tensor([1, 4, 9])
+    before, condition = pool.states.clone(), pool.condition
+    pool.redraw(rows, net, SAMPLER)
+    others = torch.tensor([row for row in range(12) if row not in rows])
+    assert torch.equal(pool.states[others], before[others])
+    assert torch.equal(pool.condition.first[others], condition.first[others])
+    assert (pool.round, pool.steps_done) == (1, 2)
+
+    start = canvas("uniform", images.shape[1:], rows, seed=3, step=1)
+    gram = GramRegulariser.from_images(net, pool.condition[rows].references(images))
+    targets = pool.condition[rows].targets(labels, 3)
+    expected = SAMPLER.run(net, to_unit(to_bytes(start)), targets, seed=3, gram=gram, chain_ids=rows).x
+    assert torch.equal(pool.states[rows], to_bytes(expected))

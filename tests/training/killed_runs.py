@@ -35,7 +35,7 @@ CONFIG = SticConfig(
     iterations=6,
     batch_size=8,
     network=NetworkConfig(depth=10, width=1),
-    pool=PoolConfig(chains=8, batch_size=8, sampler=GRMALA(steps=2)),
+    pool=PoolConfig(chains=8, refresh=3, batch_size=8, sampler=GRMALA(steps=2)),
     sampler=GRMALA(steps=1),
     log_every=1,
     checkpoint_every=2,

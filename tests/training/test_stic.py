@@ -295,3 +295,34 @@ def test_thirty_iterations_on_the_digits_learn(tiny: SticConfig, tmp_path: Path,
     terms = 4 if vrm == "on" else 2
     assert sum(losses[:3]) / 3 < 2.6 * terms and sum(losses[-3:]) < 0.5 * sum(losses[:3])
     assert records[-1]["test_accuracy"] > 0.6, "chance is 0.1"
+
+
+def test_refreshed_chains_come_from_the_classifier_of_the_pass_before(
+    tiny: SticConfig, splits: Splits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = dataclasses.replace(tiny, pool=dataclasses.replace(tiny.pool, refresh=3))
+    method = method_of(config, splits)
+    method.start_pass(2, Progress())
+    before = {name: weight.clone() for name, weight in method.model.state_dict().items()}
+    drawn: list[tuple[list[int], Any]] = []
+    monkeypatch.setattr(ChainPool, "redraw", lambda _, rows, model, *__, **___: drawn.append((rows.tolist(), model)))
+    for iteration in range(6, 10):
+        with torch.no_grad():
+            for weight in method.model.parameters():
+                weight += 0.1
+        method.loss(iteration)
+    assert [rows for rows, _ in drawn] == [[2, 3, 4], [5, 6, 7], [0, 1, 2], [3, 4, 5]], "round and round the pool of 8"
+    for _, model in drawn:
+        assert model is not method.model
+        assert all(torch.equal(weight, before[name]) for name, weight in model.state_dict().items())
+
+    other = method_of(config, splits)
+    other.load_state_dict(method.state_dict())
+    assert other.previous is not None
+    assert all(torch.equal(weight, before[name]) for name, weight in other.previous.state_dict().items())
+
+
+def test_without_refresh_no_classifier_is_copied(tiny: SticConfig, splits: Splits) -> None:
+    method = method_of(tiny, splits)
+    method.start_pass(2, Progress())
+    assert method.previous is None and method.state_dict()["previous"] is None
