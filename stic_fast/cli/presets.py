@@ -16,16 +16,10 @@ ALL_OF_WRN_10 = ("conv3", "conv4", "conv6", "conv7", "conv9", "conv10")
 
 PRESETS: dict[str, SticConfig] = {
     # On 8×8 images a Gram term with one reference all but copies it; several leave it what their class has in common.
-    "fashion", "cifar10-paper"]
-
-ALL_OF_WRN_10 = ("conv3", "conv4", "conv6", "conv7", "conv9", "conv10")
-
-PRESETS: dict[str, SticConfig] = {
-    # On 8×8 images a Gram term with one reference all but copies it; several leave it what their class has in common.
     "digits": SticConfig(
         passes=6,
         iterations=150,
-        references=2,
+        references=4,
         network=NetworkConfig(depth=10, width=1),
         optimiser=OptimiserConfig(lr=1e-3, clip_norm=1.0),
         pool=PoolConfig(chains=500, sampler=GRMALA(steps=40)),
