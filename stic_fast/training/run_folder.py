@@ -166,6 +166,7 @@ class RunFolder:
                 partial.mkdir(parents=True)
                 save_file({key: tensor.contiguous() for key, tensor in weights.items()}, partial / "model.safetensors")
                 torch.save(dict(state), partial / "state.pt")
+                shutil.copymode(partial / "state.pt", partial / "model.safetensors")  # safetensors makes it private
                 for file in partial.iterdir():
                     _flush(file)
                 shutil.rmtree(target, ignore_errors=True)

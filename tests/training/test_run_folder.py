@@ -170,6 +170,11 @@ def test_a_full_disk_leaves_the_checkpoint_before(
     assert run.newest_checkpoint().pass_number == 2
 
 
+def test_weights_may_be_read_by_whom_the_state_may(run: RunFolder) -> None:
+    path = run.save_checkpoint(1, None, WEIGHTS, STATE).path
+    assert (path / "model.safetensors").stat().st_mode == (path / "state.pt").stat().st_mode
+
+
 def test_what_a_killed_save_left_behind_does_not_matter(run: RunFolder) -> None:
     partial = run.path / "checkpoints" / ".pass_001.partial"
     partial.mkdir(parents=True)
