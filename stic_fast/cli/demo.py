@@ -94,11 +94,11 @@ class Demo:
         if self.resume is not None:
             scale = _scale_of(path)
             run = resume(path, progress=progress)
+            progress.pass_done(run.folder)  # a finished run trains no pass that would
         else:
             _refuse_unfinished(path)
             scale = SHORT if self.short else FULL
             run = train(replace(scale.settings, seed=self.seed), path, progress=progress)
-        progress.pass_done(run.folder)
         return run, scale
 
 

@@ -37,12 +37,12 @@ class TrainStic:
         if self.resume is not None:
             with resumable(self.resume, "stic-fast train stic"):
                 run = resume(self.resume, progress=progress)
+                progress.pass_done(run.folder)  # a finished run trains no pass that would
         else:
             path = self.out or Path("runs") / f"stic-{self.preset}-{self.settings.seed}"
             settings = replace(self.settings, data=_anchored(self.settings.data, self.preset))
             with resumable(path, "stic-fast train stic"):
                 run = train(settings, path, progress=progress)
-        progress.pass_done(run.folder)
         _tell(run, progress)
 
 

@@ -62,9 +62,8 @@ class ChainPool:
         self.ids = torch.arange(hard + soft, device=images.device)
         self.round = 0
         self.steps_done = 0
-        self.states = torch.empty((hard + soft, *images.shape[1:]), dtype=torch.uint8, device=images.device)
         self.condition = self._fresh_conditions()
-        self._restart(torch.ones(len(self), dtype=torch.bool, device=images.device))
+        self.states = self._fresh_states(self.ids)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -164,10 +163,13 @@ class ChainPool:
         mixed = draw_soft(self.real_labels, soft, alpha=self.alpha, **where)
         return Condition(*(torch.cat(pair) for pair in zip(_parts(one), _parts(mixed), strict=True)))
 
+    def _fresh_states(self, rows: Tensor) -> Tensor:
+        return to_bytes(canvas(self.start, self.real_images.shape[1:], rows, seed=self.seed, step=self.round))
+
     def _restart(self, mask: Tensor) -> None:
         self.condition = self.condition.replaced(mask, self._fresh_conditions())
-        x = canvas(self.start, self.states.shape[1:], self.ids[mask], seed=self.seed, step=self.round)
-        self.states = self.states.index_copy(0, self.ids[mask], to_bytes(x))
+        rows = self.ids[mask]
+        self.states = self.states.index_copy(0, rows, self._fresh_states(rows))
 
 
 def _parts(condition: Condition) -> tuple[Tensor, Tensor, Tensor]:

@@ -6,7 +6,7 @@ A hard condition, one class and one real image of it, is the case λ = 1. Both t
 the Gram term follow from it, so the chain's two terms pull towards the same vicinity (equation 3 with equation 4).
 
 The paper holds a chain against one real image. With R > 1 references of the same class the Gram term compares with the
-mean of their Gram matrices, which no single image has: the chain takes the class's texture and cannot copy.
+mean of their Gram matrices, which no single image has: the chain takes the class's texture and copies less.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from stic_fast.errors import InputError
 from stic_fast.ops import noise
@@ -50,8 +51,8 @@ class Condition:
 
     def targets(self, labels: Tensor, num_classes: int) -> Tensor:
         """The soft labels λ·e_first + (1 − λ)·e_second, float32 (chains, num_classes)."""
-        one_hot = torch.nn.functional.one_hot(labels, num_classes).float()
-        return torch.lerp(one_hot[self.second[:, 0]], one_hot[self.first[:, 0]], self.weight[:, None])
+        first, second = (one_hot(labels[rows[:, 0]], num_classes).float() for rows in (self.first, self.second))
+        return torch.lerp(second, first, self.weight[:, None])
 
     def references(self, images: Tensor) -> Tensor:
         """The images λ·x_first + (1 − λ)·x_second, float32 (chains, R, channels, height, width) in [−1, 1]."""

@@ -117,16 +117,16 @@ class Engine:
                 loss = self._iterate()
                 advance()
                 last = self.iteration == end
-                if last or self.iteration % self.config.log_every == 0:
+                logs = last or self.iteration % self.config.log_every == 0
+                saves = not last and (self.iteration - begin) % self.config.checkpoint_every == 0
+                if (logs or saves) and not self._is_finite(loss):
+                    return False
+                if logs:
                     values = {name: term.item() for name, term in loss.terms.items()}
-                    if not self._is_finite(loss):
-                        return False
                     rate = self.optimiser.param_groups[0]["lr"]
                     seconds = round(time.perf_counter() - started, 3)
                     self._log([{"kind": "train", **values, "lr": rate, "seconds": seconds}], number)
-                if not last and (self.iteration - begin) % self.config.checkpoint_every == 0:
-                    if not self._is_finite(loss):
-                        return False
+                if saves:
                     self._save(number, self.iteration)
         self._log(self.method.end_pass(number, self.run, self.progress), number)
         self._save(number, None)
