@@ -111,7 +111,7 @@ void vrm_batch(Address images, Address partner, Address weight, Address out, int
 }
 
 py::tuple philox4x32_10(uint32_t c0, uint32_t c1, uint32_t c2, uint32_t c3, uint32_t key0, uint32_t key1) {
-  const stic::Words words = stic::philox4x32_10({c0, c1, c2, c3}, key0, key1);
+  const stic::Words words = stic::philox4x32_10(stic::Words{c0, c1, c2, c3}, key0, key1);
   return py::make_tuple(words.w0, words.w1, words.w2, words.w3);
 }
 

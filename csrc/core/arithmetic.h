@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: MIT
 
 // Annotations and bit-level primitives that host and device share, so that both evaluate the same arithmetic.
+//
+// The CPU's vectors (cpu/lanes.h) overload every function here, so that one formula serves scalars and vectors.
 #pragma once
 
 #include <cstdint>
@@ -28,6 +30,18 @@ STIC_HD float float_of(uint32_t bits) {
   memcpy(&value, &bits, sizeof value);
   return value;
 }
+
+// The float of a word read as a signed integer.
+STIC_HD float signed_float_of(uint32_t bits) { return static_cast<float>(static_cast<int32_t>(bits)); }
+
+// Shifts copies of the sign in from the left.
+STIC_HD uint32_t shift_right_signed(uint32_t bits, int places) {
+  return static_cast<uint32_t>(static_cast<int32_t>(bits) >> places);
+}
+
+STIC_HD uint64_t wide_product(uint32_t a, uint32_t b) { return static_cast<uint64_t>(a) * b; }
+STIC_HD uint32_t high_word(uint64_t product) { return static_cast<uint32_t>(product >> 32); }
+STIC_HD uint32_t low_word(uint64_t product) { return static_cast<uint32_t>(product); }
 
 // One rounding, on every target: a·b + c.
 STIC_HD float fused_multiply_add(float a, float b, float c) {

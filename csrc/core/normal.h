@@ -14,16 +14,20 @@
 namespace stic {
 
 // Uniform on [0, 1): the word's upper 24 bits.
-STIC_HD float uniform_of(uint32_t word) { return static_cast<float>(static_cast<int32_t>(word >> 8)) * 0x1p-24f; }
+template <typename Bits>
+STIC_HD auto uniform_of(Bits word) {
+  return signed_float_of(word >> 8) * 0x1p-24f;
+}
 
 // log(u) for u in [2⁻³², 1]: exponent and mantissa m in [√½, √2), then log(1 + f) = f − f²/2 + f³·P(f), f = m − 1.
-STIC_HD float log_unit(float u) {
+template <typename Float>
+STIC_HD Float log_unit(Float u) {
   constexpr uint32_t kSqrtHalf = 0x3F3504F3u;
   constexpr float kLog2 = 0x1.62e430p-1f;
-  const uint32_t bits = bits_of(u);
-  const int32_t exponent = static_cast<int32_t>(bits - kSqrtHalf) >> 23;
-  const float f = float_of(bits - (static_cast<uint32_t>(exponent) << 23)) - 1.0f;
-  float p = -0x1.43b246p-4f;
+  const auto bits = bits_of(u);
+  const auto exponent = shift_right_signed(bits - kSqrtHalf, 23);
+  const Float f = float_of(bits - (exponent << 23)) - 1.0f;
+  Float p = -0x1.43b246p-4f;
   p = fused_multiply_add(p, f, 0x1.02814ep-3f);
   p = fused_multiply_add(p, f, -0x1.0a33eap-3f);
   p = fused_multiply_add(p, f, 0x1.231ce6p-3f);
@@ -32,30 +36,31 @@ STIC_HD float log_unit(float u) {
   p = fused_multiply_add(p, f, -0x1.0000cep-2f);
   p = fused_multiply_add(p, f, 0x1.555554p-2f);
   p = fused_multiply_add(p, f, -0.5f);
-  return fused_multiply_add(static_cast<float>(exponent), kLog2, fused_multiply_add(f * f, p, f));
+  return fused_multiply_add(signed_float_of(exponent), kLog2, fused_multiply_add(f * f, p, f));
 }
 
-STIC_HD void box_muller(uint32_t a, uint32_t b, float& z0, float& z1) {
-  const float u = fused_multiply_add(static_cast<float>(static_cast<int32_t>(a >> 1)), 0x1p-31f, 0x1p-32f);
-  const float radius = square_root(-2.0f * log_unit(u));
+template <typename Bits, typename Float>
+STIC_HD void box_muller(Bits a, Bits b, Float& z0, Float& z1) {
+  const Float u = fused_multiply_add(signed_float_of(a >> 1), 0x1p-31f, 0x1p-32f);
+  const Float radius = square_root(-2.0f * log_unit(u));
 
   // The top two bits choose the quarter turn, the rest the place t in [−½, ½] of a quarter turn within it.
-  const uint32_t quarter = b >> 30;
-  const float t = static_cast<float>(static_cast<int32_t>(b << 2)) * 0x1p-32f;
-  const float t2 = t * t;
-  float sine = -0x1.2d9b40p-8f;
+  const Bits quarter = b >> 30;
+  const Float t = signed_float_of(b << 2) * 0x1p-32f;
+  const Float t2 = t * t;
+  Float sine = -0x1.2d9b40p-8f;
   sine = fused_multiply_add(sine, t2, 0x1.465ec4p-4f);
   sine = fused_multiply_add(sine, t2, -0x1.4abbbap-1f);
   sine = fused_multiply_add(sine, t2, 0x1.921fb6p+0f) * t;
-  float cosine = 0x1.d9c2e8p-11f;
+  Float cosine = 0x1.d9c2e8p-11f;
   cosine = fused_multiply_add(cosine, t2, -0x1.55c57ap-6f);
   cosine = fused_multiply_add(cosine, t2, 0x1.03c1dcp-2f);
   cosine = fused_multiply_add(cosine, t2, -0x1.3bd3ccp+0f);
   cosine = fused_multiply_add(cosine, t2, 1.0f);
 
-  const uint32_t swap = 0u - (quarter & 1u);
-  const uint32_t sine_bits = bits_of(sine), cosine_bits = bits_of(cosine);
-  const uint32_t cosine_sign = ((quarter + 1u) & 2u) << 30, sine_sign = (quarter & 2u) << 30;
+  const Bits swap = 0u - (quarter & 1u);
+  const Bits sine_bits = bits_of(sine), cosine_bits = bits_of(cosine);
+  const Bits cosine_sign = ((quarter + 1u) & 2u) << 30, sine_sign = (quarter & 2u) << 30;
   z0 = radius * float_of(((sine_bits & swap) | (cosine_bits & ~swap)) ^ cosine_sign);
   z1 = radius * float_of(((cosine_bits & swap) | (sine_bits & ~swap)) ^ sine_sign);
 }

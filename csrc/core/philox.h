@@ -12,15 +12,14 @@
 
 namespace stic {
 
-struct Words {
-  uint32_t w0, w1, w2, w3;
+template <typename Word>
+struct WordsOf {
+  Word w0, w1, w2, w3;
 };
+using Words = WordsOf<uint32_t>;
 
-STIC_HD uint32_t high_product(uint32_t a, uint32_t b) {
-  return static_cast<uint32_t>((static_cast<uint64_t>(a) * b) >> 32);
-}
-
-STIC_HD Words philox4x32_10(Words counter, uint32_t key0, uint32_t key1) {
+template <typename Word>
+STIC_HD WordsOf<Word> philox4x32_10(WordsOf<Word> counter, uint32_t key0, uint32_t key1) {
   constexpr uint32_t kMultiplier0 = 0xD2511F53u, kMultiplier1 = 0xCD9E8D57u;
   constexpr uint32_t kWeyl0 = 0x9E3779B9u, kWeyl1 = 0xBB67AE85u;
 #if defined(__CUDACC__)
@@ -29,9 +28,9 @@ STIC_HD Words philox4x32_10(Words counter, uint32_t key0, uint32_t key1) {
 #pragma GCC unroll 10
 #endif
   for (int round = 0; round < 10; ++round) {
-    const uint32_t high0 = high_product(kMultiplier0, counter.w0), low0 = kMultiplier0 * counter.w0;
-    const uint32_t high1 = high_product(kMultiplier1, counter.w2), low1 = kMultiplier1 * counter.w2;
-    counter = {high1 ^ counter.w1 ^ key0, low1, high0 ^ counter.w3 ^ key1, low0};
+    const auto product0 = wide_product(counter.w0, kMultiplier0), product1 = wide_product(counter.w2, kMultiplier1);
+    counter = {high_word(product1) ^ counter.w1 ^ key0, low_word(product1), high_word(product0) ^ counter.w3 ^ key1,
+               low_word(product0)};
     key0 += kWeyl0;
     key1 += kWeyl1;
   }
@@ -46,9 +45,10 @@ struct NoiseAddress {
   uint32_t stream;
 };
 
-STIC_HD Words noise_words(const NoiseAddress& address, uint32_t chain, uint32_t quad) {
-  return philox4x32_10({quad, chain, address.step, address.stream}, static_cast<uint32_t>(address.seed),
-                       static_cast<uint32_t>(address.seed >> 32));
+template <typename Word>
+STIC_HD WordsOf<Word> noise_words(const NoiseAddress& address, uint32_t chain, Word quad) {
+  return philox4x32_10(WordsOf<Word>{quad, Word(chain), Word(address.step), Word(address.stream)},
+                       static_cast<uint32_t>(address.seed), static_cast<uint32_t>(address.seed >> 32));
 }
 
 }  // namespace stic

@@ -1,57 +1,25 @@
 // SPDX-FileCopyrightText: 2026 The stic_fast authors
 // SPDX-License-Identifier: MIT
 
-// Shared by the kernel sources: blocks of noise, and a parallel loop over (chain, piece of chain).
+// Shared by the kernel sources: parallel loops over chains and pieces of chains, and the choice of a storage type.
 //
 // Every kernel source is compiled once per instruction set with STIC_ISA naming its namespace. All helpers here have
 // internal linkage, so each instruction set keeps its own copy.
 #pragma once
 
 #include <algorithm>
+#include <type_traits>
 
-#include "../core/normal.h"
 #include "../core/storage.h"
 #include "../core/streams.h"
 #include "kernels.h"
+#include "noise_block.h"
 
 namespace stic {
 namespace STIC_ISA {
 
-constexpr int kBlock = 64;             // elements whose noise is made at once: 16 Philox counters
-constexpr int64_t kPiece = 64 * 64;    // elements of one chain that one thread takes at a time
-constexpr int64_t kPerThread = 16384;  // elements that repay waking a thread
-
-STIC_HD uint32_t chain_id(const NoiseSource& noise, int64_t chain) {
-  return static_cast<uint32_t>(noise.chain_ids ? noise.chain_ids[chain] : chain);
-}
-
-STIC_HD NoiseAddress address_of(const NoiseSource& noise, uint32_t stream) {
-  return {noise.seed, static_cast<uint32_t>(noise.step), stream};
-}
-
-// z[0..64) = the normals of elements 64·block .. 64·block + 63 of one chain.
-STIC_HD void normal_block(float* __restrict z, const NoiseAddress& address, uint32_t chain, int64_t block) {
-  const uint32_t first = static_cast<uint32_t>(block * (kBlock / 4));
-#pragma GCC ivdep
-  for (int i = 0; i < kBlock / 4; ++i) {
-    const Words words = noise_words(address, chain, first + i);
-    box_muller(words.w0, words.w1, z[4 * i], z[4 * i + 1]);
-    box_muller(words.w2, words.w3, z[4 * i + 2], z[4 * i + 3]);
-  }
-}
-
-// Likewise the uniforms.
-STIC_HD void uniform_block(float* __restrict u, const NoiseAddress& address, uint32_t chain, int64_t block) {
-  const uint32_t first = static_cast<uint32_t>(block * (kBlock / 4));
-#pragma GCC ivdep
-  for (int i = 0; i < kBlock / 4; ++i) {
-    const Words words = noise_words(address, chain, first + i);
-    u[4 * i] = uniform_of(words.w0);
-    u[4 * i + 1] = uniform_of(words.w1);
-    u[4 * i + 2] = uniform_of(words.w2);
-    u[4 * i + 3] = uniform_of(words.w3);
-  }
-}
+constexpr int64_t kPiece = 32 * kBlock;  // elements of one chain that one thread takes at a time
+constexpr int64_t kPerThread = 16384;    // elements that repay waking a thread
 
 // body(chain, begin, end) over all elements of all chains, begin a multiple of the block size.
 template <typename Body>
@@ -63,6 +31,33 @@ static inline void for_each_piece(int64_t chains, int64_t elements, int threads,
     const int64_t begin = item % pieces * kPiece;
     body(item / pieces, begin, std::min(elements, begin + kPiece));
   }
+}
+
+// body(at, count) over the blocks of [begin, end): the count of whole blocks is a compile-time constant, so that their
+// loops unroll; only the last may be a smaller int.
+template <typename Body>
+STIC_HD void for_each_block(int64_t begin, int64_t end, const Body& body) {
+  int64_t at = begin;
+  for (; at + kBlock <= end; at += kBlock) body(at, std::integral_constant<int, kBlock>());
+  if (at < end) body(at, static_cast<int>(end - at));
+}
+
+// Asks for what a walk through memory will read 4 KB later, one block's worth. The processor's own prefetchers stop at
+// each page and do not run ahead far enough while noise is made: 13 ms become 8.4 ms at 9.6 million elements.
+template <typename T>
+STIC_HD void prefetch_ahead(const T* block) {
+  constexpr int kLine = 64, kAhead = 4096;
+  for (int byte = 0; byte < kBlock * static_cast<int>(sizeof(T)); byte += kLine)
+    __builtin_prefetch(reinterpret_cast<const char*>(block) + kAhead + byte);
+}
+
+// Calls body with std::true_type or std::false_type.
+template <typename Body>
+STIC_HD void with_flag(bool flag, const Body& body) {
+  if (flag)
+    body(std::true_type());
+  else
+    body(std::false_type());
 }
 
 // body(chain) over all chains.

@@ -8,14 +8,13 @@
 // and the chain moves to x' if log u < log α. Bound by memory. The sums run in double precision over eight fixed
 // lanes of a chain that one thread owns, so they do not depend on threads or instruction set.
 #include <cmath>
-#include <type_traits>
 
 #include "kernel_loops.h"
 
 namespace stic {
 namespace STIC_ISA {
 
-constexpr int kLanes = 8;
+constexpr int kSums = 8;
 
 template <typename T>
 static void accept(const MetropolisAccept& args) {
@@ -28,7 +27,7 @@ static void accept(const MetropolisAccept& args) {
     const T* const grad_x = static_cast<const T*>(args.grad_x) + row;
     const T* const grad_proposal = static_cast<const T*>(args.grad_proposal) + row;
 
-    double forward[kLanes] = {}, backward[kLanes] = {}, outside[kLanes] = {};
+    double forward[kSums] = {}, backward[kSums] = {}, outside[kSums] = {};
     const auto add = [&](int64_t i, int lane) {
       const double from = load(x[i]), to = load(proposal[i]), move = to - from;
       const double ahead = fused_multiply_add(-eps1, static_cast<double>(load(grad_x[i])), move);
@@ -38,11 +37,11 @@ static void accept(const MetropolisAccept& args) {
       outside[lane] += (to < args.low) | (to > args.high) ? 1.0 : 0.0;
     };
     int64_t at = 0;
-    for (; at + kLanes <= args.elements; at += kLanes)
-      for (int lane = 0; lane < kLanes; ++lane) add(at + lane, lane);
+    for (; at + kSums <= args.elements; at += kSums)
+      for (int lane = 0; lane < kSums; ++lane) add(at + lane, lane);
     for (int lane = 0; at + lane < args.elements; ++lane) add(at + lane, lane);
     double sum_forward = 0, sum_backward = 0, sum_outside = 0;
-    for (int lane = 0; lane < kLanes; ++lane) {
+    for (int lane = 0; lane < kSums; ++lane) {
       sum_forward += forward[lane];
       sum_backward += backward[lane];
       sum_outside += outside[lane];
@@ -50,7 +49,7 @@ static void accept(const MetropolisAccept& args) {
 
     const double log_alpha =
         args.logp_proposal[chain] - args.logp_x[chain] + (sum_forward - sum_backward) / (2 * eps3 * eps3);
-    const uint32_t word = noise_words(address, chain_id(args.noise, chain), 0).w0;
+    const uint32_t word = noise_words(address, chain_id(args.noise, chain), 0u).w0;
     const bool inside = sum_outside == 0;
     const bool accepted = inside && std::log((word + 0.5) * 0x1p-32) < log_alpha;  // false where log α is NaN
     args.log_alpha[chain] = inside ? log_alpha : -INFINITY;

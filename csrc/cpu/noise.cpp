@@ -17,15 +17,16 @@ static void fill(const NoiseFill& args) {
   for_each_piece(args.chains, args.elements, args.threads, [&](int64_t chain, int64_t begin, int64_t end) {
     const uint32_t id = chain_id(args.noise, chain);
     T* const row = out + chain * args.elements;
-    alignas(64) float block[kBlock];
-    for (int64_t at = begin; at < end; at += kBlock) {
-      if (args.normal)
-        normal_block(block, address, id, at / kBlock);
-      else
-        uniform_block(block, address, id, at / kBlock);
-      const int count = static_cast<int>(std::min<int64_t>(kBlock, end - at));
-      for (int i = 0; i < count; ++i) store(row + at + i, static_cast<typename Compute<T>::type>(block[i]));
-    }
+    with_flag(args.normal, [&](auto normal) {
+      for_each_block(begin, end, [&](int64_t at, auto count) {
+        alignas(64) float block[kBlock];
+        if (normal)
+          normal_block(block, address, id, at / kBlock);
+        else
+          uniform_block(block, address, id, at / kBlock);
+        for (int i = 0; i < count; ++i) store(row + at + i, static_cast<typename Compute<T>::type>(block[i]));
+      });
+    });
   });
 }
 

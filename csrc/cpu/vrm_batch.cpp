@@ -7,8 +7,6 @@
 //        repeated;
 //        out_r = λ_r·v_r + (1 − λ_r)·v_partner(r) + σ·N(0, 1).
 // The coins are words 0..2 of the row's augmentation block. Bound by the arithmetic of the noise.
-#include <type_traits>
-
 #include "kernel_loops.h"
 
 namespace stic {
@@ -20,11 +18,11 @@ struct Placement {
 };
 
 STIC_HD Placement placement_of(const VrmBatch& args, int64_t row) {
-  const Words coins = noise_words(address_of(args.noise, kAugmentation), chain_id(args.noise, row), 0);
+  const Words coins = noise_words(address_of(args.noise, kAugmentation), chain_id(args.noise, row), 0u);
   const uint32_t choices = 2u * static_cast<uint32_t>(args.max_shift) + 1u;
   return {uniform_of(coins.w0) < args.flip_probability,
-          static_cast<int64_t>(high_product(coins.w1, choices)) - args.max_shift,
-          static_cast<int64_t>(high_product(coins.w2, choices)) - args.max_shift};
+          static_cast<int64_t>(high_word(wide_product(coins.w1, choices))) - args.max_shift,
+          static_cast<int64_t>(high_word(wide_product(coins.w2, choices))) - args.max_shift};
 }
 
 // Walks an image's pixels in row-major order of the flipped and shifted picture.
@@ -47,13 +45,13 @@ struct PixelWalk {
   bool in_place() const { return !placement.flip && placement.down == 0 && placement.right == 0; }
 
   // pixels[0..count) = the next count pixels.
-  void take(uint8_t* pixels, int count) {
+  void take(uint8_t* pixels, uint32_t count) {
     if (in_place()) {
-      std::copy(image + at, image + at + count, pixels);
+      memcpy(pixels, image + at, count);
       at += count;
       return;
     }
-    for (int i = 0; i < count; ++i) {
+    for (uint32_t i = 0; i < count; ++i) {
       const int64_t from_row = std::clamp<int64_t>(row - placement.down, 0, height - 1);
       const int64_t shifted = std::clamp<int64_t>(column - placement.right, 0, width - 1);
       pixels[i] = image[(channel * height + from_row) * width + (placement.flip ? width - 1 - shifted : shifted)];
@@ -72,6 +70,7 @@ template <typename T>
 static void batch(const VrmBatch& args) {
   using C = typename Compute<T>::type;
   constexpr C kScale = static_cast<C>(1.0 / 255.0);
+  const C noise_std = static_cast<C>(args.noise_std);
   const int64_t elements = args.channels * args.height * args.width;
   const NoiseAddress address = address_of(args.noise, kInstanceNoise);
   for_each_piece(args.rows, elements, args.threads, [&](int64_t row, int64_t begin, int64_t end) {
@@ -80,27 +79,26 @@ static void batch(const VrmBatch& args) {
     const int64_t partner = args.partner ? args.partner[row] : row;
     const C weight = args.partner ? static_cast<C>(args.weight[row]) : C(1);
     PixelWalk own(args, row, begin), other(args, partner, begin);
-    alignas(64) uint8_t pixels[kBlock], partner_pixels[kBlock];
-    alignas(64) float noise[kBlock];
-    alignas(64) C value[kBlock];
-    for (int64_t at = begin; at < end; at += kBlock) {
-      const int count = static_cast<int>(std::min<int64_t>(kBlock, end - at));
-      own.take(pixels, count);
-      for (int i = 0; i < count; ++i) value[i] = static_cast<C>(2 * pixels[i] - 255) * kScale;
-      if (args.partner) {
-        other.take(partner_pixels, count);
-        for (int i = 0; i < count; ++i) {
-          const C mixed_in = static_cast<C>(2 * partner_pixels[i] - 255) * kScale;
-          value[i] = fused_multiply_add(weight, value[i] - mixed_in, mixed_in);
-        }
-      }
-      if (args.noise_std != 0) {
-        normal_block(noise, address, id, at / kBlock);
-        for (int i = 0; i < count; ++i)
-          value[i] = fused_multiply_add(static_cast<C>(args.noise_std), static_cast<C>(noise[i]), value[i]);
-      }
-      for (int i = 0; i < count; ++i) store(out + at + i, value[i]);
-    }
+    with_flag(args.partner != nullptr, [&](auto is_mixed) {
+      with_flag(args.noise_std != 0, [&](auto has_noise) {
+        for_each_block(begin, end, [&](int64_t at, auto count) {
+          alignas(64) uint8_t pixels[kBlock], partner_pixels[kBlock];
+          alignas(64) float noise[kBlock];
+          own.take(pixels, count);
+          if (is_mixed) other.take(partner_pixels, count);
+          if (has_noise) normal_block(noise, address, id, at / kBlock);
+          for (int i = 0; i < count; ++i) {
+            C value = static_cast<C>(2 * pixels[i] - 255) * kScale;
+            if (is_mixed) {
+              const C mixed_in = static_cast<C>(2 * partner_pixels[i] - 255) * kScale;
+              value = fused_multiply_add(weight, value - mixed_in, mixed_in);
+            }
+            if (has_noise) value = fused_multiply_add(noise_std, static_cast<C>(noise[i]), value);
+            store(out + at + i, value);
+          }
+        });
+      });
+    });
   });
 }
 
