@@ -6,6 +6,8 @@
 #include <pybind11/stl.h>
 
 #include <cstdlib>
+#include <tuple>
+#include <vector>
 
 #include "core/philox.h"
 #include "core/streams.h"
@@ -66,6 +68,51 @@ void grmala_step(Address x, Address grad_logp, Address grad_gram, Address out, i
                          high,
                          {seed, step, at<const int64_t>(chain_ids)},
                          threads});
+}
+
+// A layer as Python writes it down.
+using LayerTuple = std::tuple<Address, Address, Address, Address, Address, Address, Address, Address, int, int64_t,
+                              int64_t, int64_t, int64_t, int64_t, bool, bool, bool, int>;
+
+std::vector<stic::GramLayer> layers_of(const std::vector<LayerTuple>& tuples) {
+  std::vector<stic::GramLayer> layers;
+  for (const LayerTuple& tuple : tuples)
+    layers.push_back(std::apply(
+        [](Address features, Address reference, Address gram, Address products, Address terms, Address slopes,
+           Address grad_loss, Address gradient, int dtype, int64_t chains, int64_t channels, int64_t size,
+           int64_t reference_size, int64_t products_stride, bool channels_last, bool shared_target, bool dual,
+           int scale) {
+          return stic::GramLayer{at<const void>(features),
+                                 at<const void>(reference),
+                                 at<const float>(gram),
+                                 at<float>(products),
+                                 at<float>(terms),
+                                 at<float>(slopes),
+                                 at<const float>(grad_loss),
+                                 at<void>(gradient),
+                                 static_cast<stic::DType>(dtype),
+                                 chains,
+                                 channels,
+                                 size,
+                                 reference_size,
+                                 products_stride,
+                                 channels_last,
+                                 shared_target,
+                                 dual,
+                                 static_cast<stic::GramScale>(scale)};
+        },
+        tuple));
+  return layers;
+}
+
+void gram_loss(const std::vector<LayerTuple>& tuples, int threads) {
+  const auto layers = layers_of(tuples);
+  kernels().gram_loss(layers.data(), static_cast<int64_t>(layers.size()), threads);
+}
+
+void gram_loss_gradient(const std::vector<LayerTuple>& tuples, int threads) {
+  const auto layers = layers_of(tuples);
+  kernels().gram_loss_gradient(layers.data(), static_cast<int64_t>(layers.size()), threads);
 }
 
 void metropolis_accept(Address x, Address proposal, Address grad_x, Address grad_proposal, Address logp_x,
@@ -157,6 +204,8 @@ PYBIND11_MODULE(_native, module) {
   using release = py::call_guard<py::gil_scoped_release>;
   module.def("noise_fill", &noise_fill, release());
   module.def("grmala_step", &grmala_step, release());
+  module.def("gram_loss", &gram_loss, release());
+  module.def("gram_loss_gradient", &gram_loss_gradient, release());
   module.def("metropolis_accept", &metropolis_accept, release());
   module.def("vrm_batch", &vrm_batch, release());
   module.def("philox4x32_10", &philox4x32_10);

@@ -10,6 +10,10 @@
 #include <algorithm>
 #include <type_traits>
 
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
+
 #include "../core/storage.h"
 #include "../core/streams.h"
 #include "kernels.h"
@@ -20,6 +24,14 @@ namespace STIC_ISA {
 
 constexpr int64_t kPiece = 32 * kBlock;  // elements of one chain that one thread takes at a time
 constexpr int64_t kPerThread = 16384;    // elements that repay waking a thread
+
+STIC_HD int thread_number() {
+#if defined(_OPENMP)
+  return omp_get_thread_num();
+#else
+  return 0;
+#endif
+}
 
 // body(chain, begin, end) over all elements of all chains, begin a multiple of the block size.
 template <typename Body>
@@ -85,6 +97,8 @@ static inline void with_storage_type(DType dtype, const Body& body) {
 
 void noise_fill(const NoiseFill&);
 void grmala_step(const GrmalaStep&);
+void gram_loss(const GramLayer*, int64_t count, int threads);
+void gram_loss_gradient(const GramLayer*, int64_t count, int threads);
 void metropolis_accept(const MetropolisAccept&);
 void vrm_batch(const VrmBatch&);
 

@@ -43,6 +43,24 @@ struct GrmalaStep {
   int threads;
 };
 
+enum class GramScale : int { kLog = 0, kRelative = 1, kGatys = 2, kNone = 3 };
+
+// One layer of the Gram loss s·‖FFᵀ/M − A‖²_F; all layers of a call have the same chains. What gram_loss writes to
+// products, a layout of its own of at least products_stride floats per chain, gram_loss_gradient reads.
+struct GramLayer {
+  const void* features;    // (chains, channels, size), or (chains, size, channels) with the channels last
+  const void* reference;   // likewise, with reference_size; null if A is given
+  const float* gram;       // A: (chains, channels, channels); null if reference is given
+  float* products;         // null if no gradient will be asked for
+  float *terms, *slopes;   // (chains): the layer's term, and its derivative in ‖FFᵀ/M − A‖²_F
+  const float* grad_loss;  // (chains); for the gradient alone
+  void* gradient;          // like features; for the gradient alone
+  DType dtype;             // not fp64
+  int64_t chains, channels, size, reference_size, products_stride;
+  bool channels_last, shared_target, dual;  // shared_target: one for all chains
+  GramScale scale;
+};
+
 // Metropolis–Hastings correction of the Langevin proposal x' = x + ε1·∇log p(x) + ε3·N(0, 1).
 struct MetropolisAccept {
   const void *x, *proposal, *grad_x, *grad_proposal;  // (chains, elements)
@@ -78,6 +96,8 @@ struct KernelTable {
   const char* isa;
   void (*noise_fill)(const NoiseFill&);
   void (*grmala_step)(const GrmalaStep&);
+  void (*gram_loss)(const GramLayer*, int64_t count, int threads);
+  void (*gram_loss_gradient)(const GramLayer*, int64_t count, int threads);
   void (*metropolis_accept)(const MetropolisAccept&);
   void (*vrm_batch)(const VrmBatch&);
 };

@@ -70,6 +70,16 @@ struct Pair {
 using Floats = Pair<float>;   // kLanes floats
 using Bits = Pair<uint32_t>;  // kLanes words of 32 bits
 
+// From and to memory of any alignment.
+using UnalignedFloats [[gnu::vector_size(kVectorBytes), gnu::aligned(4), gnu::may_alias]] = float;
+STIC_HD Vector<float> load_vector(const float* from) { return *reinterpret_cast<const UnalignedFloats*>(from); }
+STIC_HD void store_vector(float* to, Vector<float> value) { *reinterpret_cast<UnalignedFloats*>(to) = value; }
+STIC_HD Floats load_lanes(const float* from) { return {load_vector(from), load_vector(from + kVectorLanes)}; }
+STIC_HD void store_lanes(float* to, Floats value) {
+  store_vector(to, value.first);
+  store_vector(to + kVectorLanes, value.second);
+}
+
 STIC_HD Vector<float> fused_multiply_add(Vector<float> a, Vector<float> b, Vector<float> c) {
 #if defined(__AVX512F__)
   return _mm512_fmadd_ps(a, b, c);
@@ -111,6 +121,15 @@ STIC_HD Floats fused_multiply_add(Floats a, Floats b, Floats c) {
   return {fused_multiply_add(a.first, b.first, c.first), fused_multiply_add(a.second, b.second, c.second)};
 }
 STIC_HD Floats square_root(Floats value) { return {square_root(value.first), square_root(value.second)}; }
+
+// a·b + c, in one rounding where the instruction set has that: for sums whose last bit nobody depends on.
+STIC_HD Floats multiply_add(Floats a, Floats b, Floats c) {
+#if defined(__AVX2__) || defined(__aarch64__)
+  return fused_multiply_add(a, b, c);
+#else
+  return a * b + c;
+#endif
+}
 
 STIC_HD Bits bits_of(Floats value) { return {(Vector<uint32_t>)value.first, (Vector<uint32_t>)value.second}; }
 STIC_HD Floats float_of(Bits bits) { return {(Vector<float>)bits.first, (Vector<float>)bits.second}; }
@@ -176,6 +195,22 @@ STIC_HD void transpose_quads(Vector<float>& row0, Vector<float>& row1, Vector<fl
   row1 = (Vector<float>)shuffle(low01, low23, high_pair, pairs);
   row2 = (Vector<float>)shuffle(high01, high23, low_pair, pairs);
   row3 = (Vector<float>)shuffle(high01, high23, high_pair, pairs);
+}
+
+// Transposes the square matrix of kVectorLanes rows: swaps the off-diagonal blocks of `step` lanes, then of half as
+// many.
+template <int step = kVectorLanes / 2>
+STIC_HD void transpose(Vector<float> (&rows)[kVectorLanes]) {
+  const std::make_index_sequence<kVectorLanes> all;
+  constexpr auto upper = [](int i) { return i & step ? kVectorLanes + i - step : i; };
+  constexpr auto lower = [](int i) { return i & step ? kVectorLanes + i : i + step; };
+  for (int i = 0; i < kVectorLanes; ++i) {
+    if (i & step) continue;
+    const Vector<float> above = rows[i], below = rows[i + step];
+    rows[i] = shuffle(above, below, upper, all);
+    rows[i + step] = shuffle(above, below, lower, all);
+  }
+  if constexpr (step > 1) transpose<step / 2>(rows);
 }
 
 }  // namespace STIC_ISA

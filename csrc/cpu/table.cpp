@@ -11,7 +11,8 @@ namespace stic {
 namespace STIC_ISA {
 
 extern const KernelTable table;
-const KernelTable table = {STIC_STRING(STIC_ISA), noise_fill, grmala_step, metropolis_accept, vrm_batch};
+const KernelTable table = {STIC_STRING(STIC_ISA), noise_fill,        grmala_step, gram_loss,
+                           gram_loss_gradient,    metropolis_accept, vrm_batch};
 
 }  // namespace STIC_ISA
 }  // namespace stic

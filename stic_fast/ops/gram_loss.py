@@ -1,30 +1,30 @@
 # SPDX-FileCopyrightText: 2026 The stic_fast authors
 # SPDX-License-Identifier: MIT
-"""The Gram loss Σ s·‖G(F) − A‖²_F per sample, with the feature gradient from the same pass.
+"""The Gram loss Σ s·‖G(F) − A‖²_F per sample, and its gradient in the features.
 
 Two forms of one number, chosen by cost. With F of shape (C, M) and the reference's features R of shape (C, N):
 
     primal   G = FFᵀ/M,   ‖G − A‖²,                                    gradient 4(G − A)F/M
     dual     ‖FᵀF‖²/M² − 2‖RᵀF‖²/(MN) + ‖RᵀR‖²/N²,                     gradient 4(F(FᵀF)/M² − R(RᵀF)/(MN))
 
-The dual form never builds the C×C matrices and costs C·M² instead of C²·M multiplications.
+The dual form never builds the C×C matrices and costs C·M² instead of C²·M multiplications. The op behind it is in
+`gram_loss_op`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 from torch import Tensor
 
 from stic_fast.ops.checks import check_float_tensor
-from stic_fast.ops.gram import check_features, outside_autocast, positions
-from stic_fast.ops.library import register, register_autograd
+from stic_fast.ops.gram import check_features, positions
+from stic_fast.ops.gram_loss_op import SMALLEST_NORM, Normalize
 
-Normalize = Literal["log", "relative", "gatys", "none"]
-SMALLEST_NORM = 1e-12
-"""‖A‖² below this counts as this, so that a blank reference gives a large loss and not a division by zero."""
+TILE_ROWS, TILE_COLUMNS = 8, 32
+"""The part of a product that the kernel sums in registers, with AVX-512; half or a quarter of it otherwise."""
 
 
 def gram_loss(
@@ -65,19 +65,43 @@ def gram_loss(
     if normalize not in get_args(Normalize):
         raise ValueError(f"normalize must be one of {', '.join(get_args(Normalize))}, got {normalize!r}; choose one")
     needs_gradient = torch.is_grad_enabled() and any(layer.requires_grad for layer in layers)
-    loss, _ = torch.ops.stic_fast.gram_loss(layers, targets, is_gram, normalize, needs_gradient)
+    is_dual = [
+        not given and prefers_dual(layer.shape[1], layer.shape[2:].numel(), target.shape[2:].numel())
+        for layer, target, given in zip(layers, targets, is_gram, strict=True)
+    ]
+    loss, *_ = torch.ops.stic_fast.gram_loss(layers, targets, is_gram, is_dual, normalize, needs_gradient)
     return loss
 
 
 def prefers_dual(channels: int, size: int, reference_size: int, *, gram_known: bool = False) -> bool:
-    """Whether the dual form needs fewer multiplications for loss and gradient; `gram_known` if A need not be built.
+    """Whether the dual form is cheaper for loss and gradient; `gram_known` if A need not be built.
+
+    Counts the multiplications of the kernel's tiles: of a symmetric product those on and above the diagonal, and at the
+    edges of whatever product whole tiles. `benchmarks` measures both forms at twelve shapes.
 
     >>> prefers_dual(640, 64, 64), prefers_dual(160, 1024, 1024)
     (True, False)
     """
-    primal = channels * (2 * size + (0 if gram_known else reference_size))
-    dual = 2 * size**2 + 2 * size * reference_size + reference_size**2
+    own, other = _half(size), _half(reference_size)
+    primal = _half(channels) * (size + (0 if gram_known else reference_size)) + _tiles(channels, size) * channels
+    dual = (own + _tiles(reference_size, size) + other) * channels + _tiles(channels, size) * (size + reference_size)
     return dual < primal
+
+
+def _whole(count: int, step: int) -> int:
+    """`count` rounded up to whole steps, in integers that torch.compile can trace with a symbol for `count`."""
+    return (count + step - 1) // step * step
+
+
+def _tiles(rows: int, columns: int) -> int:
+    """Numbers in the tiles that cover a product of that shape."""
+    return _whole(rows, TILE_ROWS) * _whole(columns, TILE_COLUMNS)
+
+
+def _half(side: int) -> int:
+    """The same of a symmetric product, without the tiles below the diagonal."""
+    before = _whole(side, TILE_COLUMNS) - TILE_COLUMNS
+    return before * (before + TILE_COLUMNS) // 2 + TILE_COLUMNS * _whole(side, TILE_ROWS)
 
 
 def _as_layers(name: str, value: object) -> list[Tensor]:
@@ -172,126 +196,3 @@ def reference_loss(
         else:
             total = total + (torch.log1p(square / norm) if normalize == "log" else square / norm)
     return total
-
-
-def _blas(
-    layers: Sequence[Tensor], targets: Sequence[Tensor], is_gram: Sequence[bool], normalize: str, with_gradient: bool
-) -> tuple[Tensor, Tensor]:
-    """(loss, all layers' gradients flattened into one buffer; empty without with_gradient)."""
-    first = layers[0]
-    loss = torch.zeros(first.shape[0], device=first.device, dtype=_loss_dtype(first))
-    elements = sum(layer.numel() for layer in layers) if with_gradient else 0
-    gradients = first.new_empty(elements, dtype=_gradient_dtype(first))
-    offset = 0
-    for layer, target, given in zip(layers, targets, is_gram, strict=True):
-        flat = positions(layer)
-        dual = not given and prefers_dual(flat.shape[1], flat.shape[2], target.shape[2:].numel())
-        with outside_autocast(layer):
-            square, norm, gradient = (
-                _dual(flat, positions(target), with_gradient) if dual else _primal(flat, target, given, with_gradient)
-            )
-        term, slope = _scaled(square, norm, flat.shape[1], flat.shape[2], normalize)
-        loss += term
-        if gradient is not None:
-            gradients[offset : offset + layer.numel()] = gradient.mul_(slope[:, None, None]).flatten()
-            offset += layer.numel()
-    return loss, gradients
-
-
-def _primal(flat: Tensor, target: Tensor, is_gram: bool, with_gradient: bool) -> tuple[Tensor, Tensor, Tensor | None]:
-    """‖G − A‖², ‖A‖² and the gradient of the former, (batch, C, M)."""
-    size = flat.shape[2]
-    if is_gram:
-        matrix = target.to(flat.dtype)
-    else:
-        features = positions(target)
-        matrix = torch.bmm(features, features.mT).div_(features.shape[2])
-    norm = matrix.square().sum((1, 2))
-    difference = torch.baddbmm(matrix.expand(flat.shape[0], -1, -1), flat, flat.mT, beta=-1, alpha=1 / size)
-    square = difference.square().sum((1, 2))
-    if not with_gradient:
-        return square, norm, None
-    if is_gram:
-        difference = (difference + difference.mT).div_(2)
-    return square, norm, torch.bmm(difference, flat).mul_(4 / size)
-
-
-def _dual(flat: Tensor, features: Tensor, with_gradient: bool) -> tuple[Tensor, Tensor, Tensor | None]:
-    """The same three without any C×C matrix."""
-    size, reference_size = flat.shape[2], features.shape[2]
-    norm = torch.bmm(features.mT, features).square().sum((1, 2)).div_(reference_size**2)
-    features = features.expand(flat.shape[0], -1, -1)
-    own = torch.bmm(flat.mT, flat)
-    cross = torch.bmm(features.mT, flat)
-    square = own.square().sum((1, 2)) / size**2 - 2 / (size * reference_size) * cross.square().sum((1, 2)) + norm
-    square = square.clamp_min(0)
-    if not with_gradient:
-        return square, norm, None
-    gradient = torch.bmm(flat, own).mul_(4 / size**2)
-    return square, norm, gradient.baddbmm_(features, cross, alpha=-4 / (size * reference_size))
-
-
-def _scaled(square: Tensor, norm: Tensor, channels: int, size: int, normalize: str) -> tuple[Tensor, Tensor]:
-    """The layer's term of the loss and its derivative in ‖G − A‖²."""
-    if normalize == "none":
-        scale = torch.full_like(square, size**2)
-    elif normalize == "gatys":
-        scale = torch.full_like(square, 1 / (4 * channels**2))
-    else:
-        scale = norm.clamp_min(SMALLEST_NORM).reciprocal().expand_as(square)
-    term = square * scale
-    if normalize == "log":
-        return torch.log1p(term), scale / (1 + term)
-    return term, scale
-
-
-def _loss_dtype(layer: Tensor) -> torch.dtype:
-    return torch.float64 if layer.dtype == torch.float64 else torch.float32
-
-
-def _gradient_dtype(layer: Tensor) -> torch.dtype:
-    """float16 cannot hold a small gradient until a scaled loss's derivative multiplies it; the others can."""
-    return torch.float32 if layer.dtype == torch.float16 else layer.dtype
-
-
-def _fake(
-    layers: Sequence[Tensor], targets: Sequence[Tensor], is_gram: Sequence[bool], normalize: str, with_gradient: bool
-) -> tuple[Tensor, Tensor]:
-    first = layers[0]
-    return (
-        first.new_empty(first.shape[0], dtype=_loss_dtype(first)),
-        first.new_empty(sum(layer.numel() for layer in layers) if with_gradient else 0, dtype=_gradient_dtype(first)),
-    )
-
-
-def _setup_context(ctx, inputs, output) -> None:
-    layers, targets, _, _, with_gradient = inputs
-    if not with_gradient:
-        raise RuntimeError("gram_loss was called without its gradient; pass features that require grad")
-    ctx.shapes, ctx.dtype = [layer.shape for layer in layers], layers[0].dtype
-    ctx.target_count = len(targets)
-    ctx.mark_non_differentiable(output[1])
-    ctx.save_for_backward(output[1])
-
-
-def _backward(ctx, grad_loss, _gradients):
-    if torch.is_grad_enabled():  # backward was called with create_graph=True
-        raise RuntimeError("gram_loss is differentiable once; for second derivatives build it from stic_fast.gram")
-    (gradients,) = ctx.saved_tensors
-    pieces = gradients.split([shape.numel() for shape in ctx.shapes])
-    layer_grads = [
-        (piece.view(shape) * grad_loss.view(-1, *[1] * (len(shape) - 1))).to(ctx.dtype)
-        for piece, shape in zip(pieces, ctx.shapes, strict=True)
-    ]
-    return layer_grads, [None] * ctx.target_count, None, None, None
-
-
-register(
-    "gram_loss",
-    "Tensor[] layers, Tensor[] targets, bool[] is_gram, str normalize, bool with_gradient",
-    "(Tensor, Tensor)",
-    cpu=_blas,
-    reference=_blas,
-    fake=_fake,
-)
-register_autograd("gram_loss", _backward, _setup_context)
