@@ -12,6 +12,7 @@
 #include "core/philox.h"
 #include "core/streams.h"
 #include "cpu/dispatch.h"
+#include "cpu/huge_pages.h"
 
 namespace py = pybind11;
 
@@ -208,6 +209,7 @@ PYBIND11_MODULE(_native, module) {
   module.def("gram_loss_gradient", &gram_loss_gradient, release());
   module.def("metropolis_accept", &metropolis_accept, release());
   module.def("vrm_batch", &vrm_batch, release());
+  module.def("prefer_huge_pages", &stic::prefer_huge_pages);
   module.def("philox4x32_10", &philox4x32_10);
   module.def("build_info", &build_info);
   module.def("streams", &streams);

@@ -127,7 +127,8 @@ static void multiply_rows(T* out, const Term<T> (&sum)[terms], float factor, Scr
   }
 }
 
-// out = factor·Σ productsᵀ·features, a panel of columns at a time.
+// out = factor·Σ productsᵀ·features, a panel of columns at a time. While one is multiplied the next is asked for, row
+// by row: rows are far apart, which no processor foresees.
 template <typename T, size_t terms>
 static void multiply_columns(T* out, const Term<T> (&sum)[terms], float factor, Scratch scratch) {
   const int64_t rows = sum[0].products.width, width = sum[0].features.width;
@@ -140,6 +141,10 @@ static void multiply_columns(T* out, const Term<T> (&sum)[terms], float factor, 
       pack(panel[term], sum[term].features, 0, column);
     }
     for (int64_t row = 0; row < rows; row += kTileRows) {
+      for (int i = 0; i < kTileRows; ++i) {
+        prefetch_lanes<0>(sum[0].features.row(row + i) + column + kLanes);
+        prefetch_lanes<1>(out + (row + i) * width + column);
+      }
       Tile tile;
       for (size_t term = 0; term < terms; ++term)
         tile.add(FromPanel{sum[term].products.at(0, row)}, panel[term].data, panel[term].depth);

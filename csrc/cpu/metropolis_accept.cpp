@@ -36,10 +36,15 @@ static void accept(const MetropolisAccept& args) {
       backward[lane] = fused_multiply_add(back, back, backward[lane]);
       outside[lane] += (to < args.low) | (to > args.high) ? 1.0 : 0.0;
     };
-    int64_t at = 0;
-    for (; at + kSums <= args.elements; at += kSums)
-      for (int lane = 0; lane < kSums; ++lane) add(at + lane, lane);
-    for (int lane = 0; at + lane < args.elements; ++lane) add(at + lane, lane);
+    for_each_block(0, args.elements, [&](int64_t at, auto count) {
+      prefetch_ahead(x + at);
+      prefetch_ahead(proposal + at);
+      prefetch_ahead(grad_x + at);
+      prefetch_ahead(grad_proposal + at);
+      for (int i = 0; i < count / kSums * kSums; i += kSums)
+        for (int lane = 0; lane < kSums; ++lane) add(at + i + lane, lane);
+      for (int i = count / kSums * kSums; i < count; ++i) add(at + i, i % kSums);
+    });
     double sum_forward = 0, sum_backward = 0, sum_outside = 0;
     for (int lane = 0; lane < kSums; ++lane) {
       sum_forward += forward[lane];

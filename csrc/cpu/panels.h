@@ -92,11 +92,19 @@ static void pack_transposed(const Panels& to, const Rows<T>& from, int64_t first
   for (int64_t left = 0; left < padded(to.width); left += kVectorLanes)
     for (int64_t k = 0; k < to.depth; k += kVectorLanes) {
       Vector<float> square[kVectorLanes];
+      for (int i = 0; i < kVectorLanes; ++i) __builtin_prefetch(from.row(left + kVectorLanes + i) + first + k, 0, 2);
       load_square(square, from, left, first + k);
       transpose(square);
       for (int i = 0; i < std::min<int64_t>(kVectorLanes, to.depth - k); ++i)
         store_vector(to.at(k + i, left), square[i]);
     }
+}
+
+// Asks for the kLanes numbers at an address, to read or to write.
+template <int write, typename T>
+STIC_HD void prefetch_lanes(const T* address) {
+  for (int byte = 0; byte < kLanes * static_cast<int>(sizeof(T)); byte += 64)
+    __builtin_prefetch(reinterpret_cast<const char*>(address) + byte, write, 2);
 }
 
 // Where a tile's broadcast numbers come from: columns of a packed matrix, or rows of a row-major one.

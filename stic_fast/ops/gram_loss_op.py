@@ -19,7 +19,7 @@ from torch import Tensor
 
 from stic_fast.native import kernels
 from stic_fast.ops.gram import outside_autocast, positions
-from stic_fast.ops.library import DTYPE_CODES, address, register, register_autograd
+from stic_fast.ops.library import DTYPE_CODES, address, fresh, register, register_autograd
 
 Normalize = Literal["log", "relative", "gatys", "none"]
 SMALLEST_NORM = 1e-12
@@ -119,6 +119,7 @@ def _native(
     chains = len(loss)
     if chains == 0:
         return loss, slopes, products
+    fresh(products)
     terms = torch.empty_like(slopes)
     described, alive = [], []
     offsets = _product_offsets(layers, targets, is_dual)
@@ -156,7 +157,7 @@ def _native_gradient(
 ) -> list[Tensor]:
     if not _has_kernel(layers[0]):
         return _blas_gradient(grad_loss, slopes, products, layers, references)
-    gradients = [_gradient_like(layer) for layer in layers]
+    gradients = [fresh(_gradient_like(layer)) for layer in layers]
     if len(products) == 0:
         return gradients
     grad_loss = grad_loss.contiguous()

@@ -17,7 +17,7 @@ from stic_fast.ops.checks import (
     check_step,
     check_step_sizes,
 )
-from stic_fast.ops.library import DTYPE_CODES, address, register, register_autograd
+from stic_fast.ops.library import DTYPE_CODES, address, fresh, register, register_autograd
 from stic_fast.ops.noise import Stream, reference_normal
 
 _ARGUMENTS = (
@@ -193,7 +193,7 @@ def _native_into(
 
 
 def _native(x: Tensor, *arguments: object) -> Tensor:
-    out = torch.empty_like(x, memory_format=torch.contiguous_format)
+    out = fresh(torch.empty_like(x, memory_format=torch.contiguous_format))
     _native_into(out, x, *arguments)  # type: ignore[arg-type]
     return out
 

@@ -13,10 +13,15 @@ from typing import Any
 
 import torch
 
+from stic_fast.native import kernels
+
 LIBRARY = torch.library.Library("stic_fast", "DEF")
 
 DTYPE_CODES = {torch.float32: 0, torch.float64: 1, torch.bfloat16: 2, torch.float16: 3}
 """The kernels' names of the storage types (csrc/cpu/kernels.h, enum DType)."""
+
+_LARGE = 2**23
+"""Bytes from which an output asks for large pages: the C library keeps smaller blocks for the next allocation."""
 
 
 def register(
@@ -57,3 +62,10 @@ def register_autograd(name: str, backward: Callable[..., Any], setup_context: Ca
 def address(tensor: torch.Tensor | None) -> int:
     """The data pointer a kernel reads or writes; 0 stands for an absent tensor."""
     return 0 if tensor is None else tensor.data_ptr()
+
+
+def fresh(tensor: torch.Tensor) -> torch.Tensor:
+    """A tensor just allocated for a kernel to fill, in large pages if it is large and the system has them."""
+    if tensor.nbytes >= _LARGE:
+        kernels.prefer_huge_pages(tensor.data_ptr(), tensor.nbytes)
+    return tensor

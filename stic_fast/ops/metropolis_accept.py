@@ -20,7 +20,7 @@ from stic_fast.ops.checks import (
     check_step,
     check_step_sizes,
 )
-from stic_fast.ops.library import DTYPE_CODES, address, register, register_autograd
+from stic_fast.ops.library import DTYPE_CODES, address, fresh, register, register_autograd
 from stic_fast.ops.noise import Stream, words
 
 
@@ -151,6 +151,7 @@ def _native(
     step: int,
 ) -> tuple[Tensor, Tensor, Tensor]:
     out, accepted, log_alpha = _fake(x, proposal, logp_x)
+    fresh(out)
     inputs = [t.contiguous() for t in (x, proposal, grad_x, grad_proposal, logp_x, logp_proposal, eps)]
     chains = x.shape[0]
     kernels.metropolis_accept(

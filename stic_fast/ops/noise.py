@@ -18,7 +18,7 @@ from torch import Tensor
 
 from stic_fast.native import kernels
 from stic_fast.ops.checks import MAX_ELEMENTS, check_chain_ids, check_seed, check_step
-from stic_fast.ops.library import DTYPE_CODES, address, register
+from stic_fast.ops.library import DTYPE_CODES, address, fresh, register
 
 
 class Stream(enum.IntEnum):
@@ -205,7 +205,7 @@ def _native(is_normal: bool):
         stream: int,
         dtype: torch.dtype,
     ) -> Tensor:
-        out = torch.empty((len(chain_ids), *sample), dtype=dtype)
+        out = fresh(torch.empty((len(chain_ids), *sample), dtype=dtype))
         kernels.noise_fill(
             out.data_ptr(),
             DTYPE_CODES[dtype],

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from stic_fast.native import kernels
 from stic_fast.ops.checks import check_chain_ids, check_seed, check_step
-from stic_fast.ops.library import DTYPE_CODES, address, register
+from stic_fast.ops.library import DTYPE_CODES, address, fresh, register
 from stic_fast.ops.noise import Stream, reference_normal, reference_uniform, words
 
 
@@ -208,7 +208,7 @@ def _native(
 ) -> tuple[Tensor, Tensor]:
     partner, weight = _mixing(_rows(images, chain_ids), step_tensor, mixup_alpha, seed, step)
     images = images.contiguous()
-    x = torch.empty(images.shape, dtype=dtype)
+    x = fresh(torch.empty(images.shape, dtype=dtype))
     kernels.vrm_batch(
         images.data_ptr(),
         address(partner),
