@@ -37,7 +37,7 @@ STIC_HD int thread_number() {
 template <typename Body>
 static inline void for_each_piece(int64_t chains, int64_t elements, int threads, const Body& body) {
   const int64_t pieces = (elements + kPiece - 1) / kPiece;
-  const int team = static_cast<int>(std::min<int64_t>(threads, 1 + chains * elements / kPerThread));
+  [[maybe_unused]] const int team = static_cast<int>(std::min<int64_t>(threads, 1 + chains * elements / kPerThread));
 #pragma omp parallel for schedule(static) num_threads(team) if (team > 1)
   for (int64_t item = 0; item < chains * pieces; ++item) {
     const int64_t begin = item % pieces * kPiece;
@@ -75,7 +75,7 @@ STIC_HD void with_flag(bool flag, const Body& body) {
 // body(chain) over all chains.
 template <typename Body>
 static inline void for_each_chain(int64_t chains, int64_t elements, int threads, const Body& body) {
-  const int team = static_cast<int>(std::min<int64_t>(threads, 1 + chains * elements / kPerThread));
+  [[maybe_unused]] const int team = static_cast<int>(std::min<int64_t>(threads, 1 + chains * elements / kPerThread));
 #pragma omp parallel for schedule(static) num_threads(team) if (team > 1)
   for (int64_t chain = 0; chain < chains; ++chain) body(chain);
 }

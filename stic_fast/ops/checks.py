@@ -38,6 +38,8 @@ def check_chains(name: str, value: object) -> Tensor:
 def check_like(name: str, value: object, like_name: str, like: Tensor) -> Tensor:
     """`value` as a tensor of the shape, dtype and device of `like`."""
     tensor = check_float_tensor(name, value)
+    if tensor.shape == like.shape and tensor.dtype == like.dtype and tensor.device == like.device:
+        return tensor
     for what, got, wanted in (
         ("shape", tuple(tensor.shape), tuple(like.shape)),
         ("dtype", tensor.dtype, like.dtype),
@@ -115,6 +117,8 @@ def check_range(name: str, bounds: object) -> tuple[float, float]:
 
 def check_step_sizes(sizes: dict[str, object], chains: int, device: torch.device) -> tuple[list[float], Tensor | None]:
     """Step sizes as floats, or as one (len(sizes), chains) float64 tensor if any is given per chain."""
+    if all(type(size) is float for size in sizes.values()):
+        return list(sizes.values()), None  # type: ignore[arg-type]
     for name, size in sizes.items():
         if isinstance(size, Tensor) and size.requires_grad:
             raise ValueError(f"{name} must not require grad, step sizes are constants; pass {name}.detach()")

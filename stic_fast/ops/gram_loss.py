@@ -19,9 +19,10 @@ from typing import get_args
 import torch
 from torch import Tensor
 
+from stic_fast.ops import gram_loss_op  # noqa: F401, registers the op
 from stic_fast.ops.checks import check_float_tensor
 from stic_fast.ops.gram import check_features, positions
-from stic_fast.ops.gram_loss_op import SMALLEST_NORM, Normalize
+from stic_fast.ops.gram_loss_blas import SMALLEST_NORM, Normalize
 
 TILE_ROWS, TILE_COLUMNS = 8, 32
 """The part of a product that the kernel sums in registers, with AVX-512; half or a quarter of it otherwise."""
@@ -69,7 +70,7 @@ def gram_loss(
         not given and prefers_dual(layer.shape[1], layer.shape[2:].numel(), target.shape[2:].numel())
         for layer, target, given in zip(layers, targets, is_gram, strict=True)
     ]
-    loss, *_ = torch.ops.stic_fast.gram_loss(layers, targets, is_gram, is_dual, normalize, needs_gradient)
+    loss, *_ = torch.ops.stic_fast.gram_loss.default(layers, targets, is_gram, is_dual, normalize, needs_gradient)
     return loss
 
 

@@ -66,7 +66,7 @@ def grmala_step(
     >>> grmala_step(x, uphill, eps1=0.5, eps3=0.0, seed=0, step=0).mean().item()
     0.5
     """
-    return torch.ops.stic_fast.grmala_step(
+    return torch.ops.stic_fast.grmala_step.default(
         *_checked(x, grad_logp, grad_gram, eps1, eps2, eps3, seed, step, chain_ids, clamp)
     )
 
@@ -94,7 +94,7 @@ def grmala_step_(
     arguments = _checked(x, grad_logp, grad_gram, eps1, eps2, eps3, seed, step, chain_ids, clamp)
     if torch.is_grad_enabled() and any(isinstance(a, Tensor) and a.requires_grad for a in arguments):
         raise ValueError("grmala_step_ overwrites x and has no gradient; use grmala_step or torch.no_grad()")
-    torch.ops.stic_fast.grmala_step_(*arguments)
+    torch.ops.stic_fast.grmala_step_.default(*arguments)
     return x
 
 

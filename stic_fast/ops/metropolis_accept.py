@@ -96,7 +96,7 @@ def metropolis_accept(
     number, step_tensor = check_step(step, x.device)
     low, high = check_range("support", support)
     return Acceptance(
-        *torch.ops.stic_fast.metropolis_accept(
+        *torch.ops.stic_fast.metropolis_accept.default(
             x, proposal, *logs, grad_x, grad_proposal, eps, ids, step_tensor, low, high, check_seed(seed), number
         )
     )

@@ -117,7 +117,7 @@ def _draw(
     place = torch.empty(0, device=device).device  # with its index, as tensors have it
     ids = check_chain_ids(torch.arange(shape[0], device=place) if chain_ids is None else chain_ids, shape[0], place)
     number, step_tensor = check_step(step, place)
-    op = torch.ops.stic_fast.normal if kind == "normal" else torch.ops.stic_fast.uniform
+    op = torch.ops.stic_fast.normal.default if kind == "normal" else torch.ops.stic_fast.uniform.default
     return op(ids, step_tensor, shape[1:], check_seed(seed), number, int(stream), dtype)
 
 

@@ -104,7 +104,7 @@ def vrm_batch(
     ids = check_chain_ids(chain_ids, images.shape[0], images.device)
     number, step_tensor = check_step(step, images.device)
     return VrmBatch(
-        *torch.ops.stic_fast.vrm_batch(
+        *torch.ops.stic_fast.vrm_batch.default(
             images,
             labels,
             ids,
