@@ -132,6 +132,11 @@ static void multiply_rows(T* out, const Term<T> (&sum)[terms], float factor, Scr
 template <typename T, size_t terms>
 static void multiply_columns(T* out, const Term<T> (&sum)[terms], float factor, Scratch scratch) {
   const int64_t rows = sum[0].products.width, width = sum[0].features.width;
+  float* strips[terms];
+  for (size_t term = 0; term < terms; ++term) {
+    strips[term] = scratch.panels(sum[term].products.depth, rows).data;
+    pack_strips(strips[term], sum[term].products);
+  }
   for (int64_t column = 0; column < width; column += kLanes) {
     const int64_t count = std::min<int64_t>(kLanes, width - column);
     Scratch free = scratch;
@@ -147,7 +152,7 @@ static void multiply_columns(T* out, const Term<T> (&sum)[terms], float factor, 
       }
       Tile tile;
       for (size_t term = 0; term < terms; ++term)
-        tile.add(FromPanel{sum[term].products.at(0, row)}, panel[term].data, panel[term].depth);
+        tile.add(FromStrip{strips[term] + row * sum[term].products.depth}, panel[term].data, panel[term].depth);
       store_tile(out + row * width + column, width, rows - row, count, tile, factor);
     }
   }

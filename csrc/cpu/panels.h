@@ -100,6 +100,13 @@ static void pack_transposed(const Panels& to, const Rows<T>& from, int64_t first
     }
 }
 
+// strips = the columns of a packed matrix, kTileRows side by side.
+static void pack_strips(float* strips, const Panels& from) {
+  for (int64_t column = 0; column < from.width; column += kTileRows)
+    for (int64_t k = 0; k < from.depth; ++k, strips += kTileRows)
+      memcpy(strips, from.at(k, column), kTileRows * sizeof(float));
+}
+
 // Asks for the kLanes numbers at an address, to read or to write.
 template <int write, typename T>
 STIC_HD void prefetch_lanes(const T* address) {
@@ -107,10 +114,15 @@ STIC_HD void prefetch_lanes(const T* address) {
     __builtin_prefetch(reinterpret_cast<const char*>(address) + byte, write, 2);
 }
 
-// Where a tile's broadcast numbers come from: columns of a packed matrix, or rows of a row-major one.
+// Where a tile's broadcast numbers come from: columns of a packed matrix, the same in a strip of their own, which is
+// half the way to the cache, or rows of a row-major one.
 struct FromPanel {
   const float* data;
   STIC_MEMBER float operator()(int row, int64_t k) const { return data[k * kLanes + row]; }
+};
+struct FromStrip {
+  const float* data;
+  STIC_MEMBER float operator()(int row, int64_t k) const { return data[k * kTileRows + row]; }
 };
 struct FromRows {
   const float* row_data[kTileRows];

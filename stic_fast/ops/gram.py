@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from stic_fast.ops.checks import check_float_tensor
-from stic_fast.ops.library import register, register_autograd
+from stic_fast.ops.library import fresh, register, register_autograd
 
 
 def gram(features: Tensor) -> Tensor:
@@ -71,7 +71,9 @@ def reference(features: Tensor) -> Tensor:
 def _blas(features: Tensor) -> Tensor:
     with outside_autocast(features):
         flat = positions(features)
-        return torch.bmm(flat, flat.mT).div_(flat.shape[2]).to(features.dtype)
+        matrices = fresh(flat.new_empty(flat.shape[0], flat.shape[1], flat.shape[1]))
+        torch.bmm(flat, flat.mT, out=matrices)
+        return matrices.div_(flat.shape[2]).to(features.dtype)
 
 
 def _fake(features: Tensor) -> Tensor:

@@ -66,6 +66,6 @@ def address(tensor: torch.Tensor | None) -> int:
 
 def fresh(tensor: torch.Tensor) -> torch.Tensor:
     """A tensor just allocated for a kernel to fill, in large pages if it is large and the system has them."""
-    if tensor.nbytes >= _LARGE:
+    if tensor.nbytes >= _LARGE and tensor.device.type == "cpu":
         kernels.prefer_huge_pages(tensor.data_ptr(), tensor.nbytes)
     return tensor
