@@ -1,62 +1,79 @@
 # SPDX-FileCopyrightText: 2026 The stic_fast authors
 # SPDX-License-Identifier: MIT
-"""What the suites share: the options that add slow rows, and the description of the machine in the results."""
+"""What the suites share: the options, the table's columns, thread counts, and the machine in the results."""
 
 from __future__ import annotations
 
 import os
-from datetime import datetime, timezone
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import torch
 
-import stic_fast
-from stic_fast.native import kernels
+from benchmarks.machine import OtherWork, describe, load
 
-OPTIONAL_ROWS = {
-    "compile": "add rows with torch.compile, whose first call takes up to a minute each",
-    "paper": "add the paper's WRN-28-10, some seconds a step on a few cores",
+SLOW = {
+    "compile": "torch.compile, whose first call takes seconds",
+    "slow": "a row that takes seconds",
+    "paper": "the paper's WRN-28-10, seconds a step",
 }
+TABLE = {
+    "benchmark_max_time": "0.5",
+    "benchmark_columns": ["median", "iqr", "rounds"],
+    "benchmark_sort": "median",
+    "benchmark_name": "short",
+}
+"""pytest-benchmark's options, where the command line leaves them out."""
+BEFORE = pytest.StashKey[tuple[float | None, OtherWork]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--compile` and `--paper`, off by default."""
-    for name, purpose in OPTIONAL_ROWS.items():
-        parser.addoption(f"--{name}", action="store_true", help=purpose)
+    """`--quick` and `--reverse`."""
+    parser.addoption("--quick", action="store_true", help=f"leave out {' and '.join(SLOW)} rows")
+    parser.addoption("--reverse", action="store_true", help="measure in the opposite order, to see what order does")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """A marker of the same name stands on the rows that an option adds."""
-    for name, purpose in OPTIONAL_ROWS.items():
-        config.addinivalue_line("markers", f"{name}: {purpose}")
+    """Markers, the table's columns, and the state of the machine before the first row."""
+    for name, purpose in SLOW.items():
+        config.addinivalue_line("markers", f"{name}: {purpose}; --quick leaves it out")
+    for name, value in TABLE.items():
+        flag = f"--{name.replace('_', '-')}"
+        if not any(str(argument).startswith(flag) for argument in config.invocation_params.args):
+            setattr(config.option, name, value)
+    # Worker processes of the compiler would go on beside the rows that follow.
+    os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
+    config.stash[BEFORE] = load(), OtherWork()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselects the rows that were not asked for."""
-    absent = {name for name in OPTIONAL_ROWS if not config.getoption(name)}
-    deselected = [item for item in items if absent & {mark.name for mark in item.iter_markers()}]
-    config.hook.pytest_deselected(items=deselected)
-    items[:] = [item for item in items if item not in deselected]
+    """Deselects the slow rows where they are not wanted, and puts the others in order."""
+    if config.getoption("--quick"):
+        slow = [item for item in items if SLOW.keys() & {mark.name for mark in item.iter_markers()}]
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if item not in slow]
+    if config.getoption("--reverse"):
+        items.reverse()
 
 
-def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
-    """Adds to the results what the numbers depend on; `benchmarks.report` prints it."""
-    build = kernels.build_info()
-    machine_info["stic_fast"] = {
-        "cpu": machine_info["cpu"].get("brand_raw", "unknown CPU"),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "version": stic_fast.__version__,
-        "isa": build["isa"],
-        "compiler": build["compiler"],
-        "date": datetime.now(timezone.utc).strftime("%Y-%m-%d"),
-        "load": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,
-    }
+def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, Any]) -> None:
+    """Adds to the results what the numbers depend on, and takes out the machine's name."""
+    machine_info.pop("node", None)
+    load_before, other_work = config.stash[BEFORE]
+    machine_info["stic_fast"] = {**describe(), "load_before": load_before, "other_work": other_work.cores()}
 
 
 @pytest.fixture(autouse=True)
 def _same_inputs() -> None:
     """Every row draws the same inputs."""
     torch.manual_seed(0)
+
+
+@pytest.fixture
+def threads(request: pytest.FixtureRequest) -> Iterator[int]:
+    """Runs a row with the number of threads it is parametrised with."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)

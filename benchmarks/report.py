@@ -1,189 +1,83 @@
 # SPDX-FileCopyrightText: 2026 The stic_fast authors
 # SPDX-License-Identifier: MIT
-"""The results of a benchmark run as a table and a plot: `python -m benchmarks.report RESULT.json`.
+"""Results as a page: `python -m benchmarks.report RESULT.json ... --machine NAME`.
 
-Reads what `pytest benchmarks --benchmark-json=RESULT.json` wrote, and needs neither the package nor the machine.
+Reads what `pytest benchmarks --benchmark-json=RESULT.json` and `python -m benchmarks.memory --json MEMORY.json` wrote,
+and writes NAME.json (slimmed, readable again), NAME.md and NAME.png. Needs neither the native ops nor the machine.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
 
-from matplotlib.figure import Figure
+from benchmarks.figure import draw
+from benchmarks.results import Run, load, merge, save
+from benchmarks.tables import (
+    caption,
+    ceiling_table,
+    form_table,
+    memory_tables,
+    op_tables,
+    scaling_table,
+    sentence,
+    thread_table,
+)
+from benchmarks.targets import target_table
 
-OWN, BASELINE = "stic_fast", "eager"
-
-
-class Row(NamedTuple):
-    """One op at one size."""
-
-    op: str
-    case: str
-    medians: dict[str, float]
-    """Seconds, by implementation."""
-
-    def ratio(self, implementation: str = BASELINE) -> float | None:
-        """How many times longer the implementation takes than stic_fast."""
-        own, other = self.medians.get(OWN), self.medians.get(implementation)
-        return None if not own or other is None else other / own
-
-
-class Result(NamedTuple):
-    """One run."""
-
-    machine: dict[str, Any]
-    rows: list[Row]
+FOLDER = Path("docs/benchmarks")
+INTRODUCTION = """\
+Medians over rotating inputs after warm-up. A ratio is taken within one run; where there are several runs it is the
+median of theirs, with the range in brackets. "eager / stic_fast" above 1 says how many times faster stic_fast is;
+"stic_fast / copy" and the like say how far it is from what the machine allows. How it is measured:
+`benchmarks/README.md`.
+"""
 
 
-def load(path: Path) -> Result:
-    """The rows of a result file, in the order they were measured.
-
-    Raises:
-        ValueError: the file is not a result of these suites; the message names it.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        machine = content["machine_info"]["stic_fast"]
-        medians: dict[tuple[str, str], dict[str, float]] = {}
-        for entry in content["benchmarks"]:
-            info = entry["extra_info"]
-            medians.setdefault((info["op"], info["case"]), {})[info["implementation"]] = entry["stats"]["median"]
-    except OSError as error:
-        raise ValueError(
-            f"{path} cannot be read ({error.strerror}); name a file that --benchmark-json wrote"
-        ) from error
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"{path} is not a result of these suites; make one with `pytest benchmarks --benchmark-json={path}`"
-        ) from error
-    return Result(machine, [Row(op, case, times) for (op, case), times in medians.items()])
-
-
-def describe(machine: dict[str, Any]) -> str:
-    """One sentence on where and when the numbers were taken."""
-    load = machine.get("load")
-    busy = load is not None and load > machine["cores"] + 0.5
-    return (
-        f"{machine['cpu']}, {machine['cores']} cores, {_count(machine['threads'], 'thread')}; "
-        f"stic_fast {machine['version']} ({machine['isa']}, {machine['compiler']}), PyTorch {machine['torch']}; "
-        f"{machine['date']}"
-        + ("" if load is None else f", load average {load} at the end")
-        + (": **the machine was busy with something else, do not trust these numbers**." if busy else ".")
-    )
-
-
-def table(result: Result) -> str:
-    """The medians as a Markdown table; columns beyond stic_fast and eager only where something was measured."""
-    extra = [
-        name
-        for name in dict.fromkeys(name for row in result.rows for name in row.medians)
-        if name not in (OWN, BASELINE)
+def document(name: str, runs: Sequence[Run]) -> str:
+    """The page as Markdown; sections only of what was measured."""
+    rows = merge(runs)
+    machines = list(dict.fromkeys(sentence(run.machine) for run in runs if run.timings)) or [
+        sentence(run.machine) for run in runs[:1]
     ]
-    columns = ["op", "shape", OWN, BASELINE, f"{BASELINE} / {OWN}"]
-    for name in extra:
-        columns += [name, f"{name} / {OWN}"]
-    lines = [_line(columns), _line(["---", "---"] + ["---:"] * (len(columns) - 2))]
-    for row in result.rows:
-        cells = [f"`{row.op}`", row.case, duration(row.medians.get(OWN))]
-        for name in (BASELINE, *extra):
-            cells += [duration(row.medians.get(name)), times(row.ratio(name))]
-        lines.append(_line(cells))
-    return "\n".join(lines)
-
-
-def document(results: Sequence[Result]) -> str:
-    """All runs as Markdown, one section each."""
-    sections = [
-        f"## {_count(result.machine['threads'], 'thread')}\n\n{describe(result.machine)}\n\n{table(result)}\n"
-        for result in results
+    sections = {
+        "Targets": target_table(rows),
+        "Ops": op_tables(rows),
+        "Size": scaling_table(rows),
+        "Threads": thread_table(rows),
+        "Form of the Gram loss": form_table(rows),
+        "Memory": memory_tables([row for run in runs for row in run.memory]),
+        "Ceilings of the machine": ceiling_table(rows),
+    }
+    head = [
+        f"# Benchmarks: {name}\n",
+        *(f"- {text}" for text in machines),
+        f"\n{INTRODUCTION}",
+        f"![plot]({name}.png)\n",
     ]
-    intro = (
-        "Medians over rotating inputs after warm-up; a ratio above 1 says how many times faster stic_fast is. "
-        "How they are taken: `benchmarks/README.md`.\n"
-    )
-    return "\n".join(["# Benchmarks\n", intro, *sections])
-
-
-def plot(results: Sequence[Result], path: Path) -> None:
-    """Bars of eager over stic_fast, all runs beside each other, on a logarithmic axis."""
-    names = list(dict.fromkeys((row.op, row.case) for result in results for row in result.rows if row.ratio()))
-    figure = Figure(figsize=(9, 1.5 + 0.22 * len(names) * max(len(results), 1)), layout="constrained")
-    axes = figure.subplots()
-    height = 0.8 / max(len(results), 1)
-    for index, result in enumerate(results):
-        ratios = {(row.op, row.case): row.ratio() or 1.0 for row in result.rows}
-        places = [place + index * height for place, name in enumerate(names) if name in ratios]
-        widths = [ratios[name] - 1 for name in names if name in ratios]
-        axes.barh(places, widths, height, left=1.0, label=_count(result.machine["threads"], "thread"))
-    axes.set_yticks(
-        [place + 0.4 - height / 2 for place in range(len(names))], [f"{op} {case}" for op, case in names], fontsize=7
-    )
-    axes.margins(y=0.01)
-    axes.invert_yaxis()
-    axes.set_xscale("log")
-    axes.axvline(1.0, color="black", linewidth=0.8)
-    axes.set_xlabel("time of eager PyTorch / time of stic_fast")
-    axes.legend()
-    figure.savefig(path)
-
-
-def duration(seconds: float | None) -> str:
-    """Three digits and a unit.
-
-    >>> duration(0.0123456), duration(4.2e-6), duration(None)
-    ('12.3 ms', '4.20 µs', '')
-    """
-    if seconds is None:
-        return ""
-    for unit, scale in (("s", 1.0), ("ms", 1e-3)):
-        if seconds >= scale:
-            return f"{_three_digits(seconds / scale)} {unit}"
-    return f"{_three_digits(seconds * 1e6)} µs"
-
-
-def times(ratio: float | None) -> str:
-    """A ratio with three digits.
-
-    >>> times(23.456), times(0.987), times(None)
-    ('23.5x', '0.99x', '')
-    """
-    return "" if ratio is None else f"{_three_digits(ratio)}x"
+    return "\n".join([*head, *(f"## {title}\n\n{text.rstrip()}\n" for title, text in sections.items() if text)])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Prints or writes the report."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.report", description="Benchmark results as a table.")
-    parser.add_argument("results", nargs="+", type=Path, metavar="RESULT.json", help="what --benchmark-json wrote")
-    parser.add_argument("--out", type=Path, metavar="FILE.md", help="write the tables there and print nothing")
-    parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw the ratios there")
+    """Writes the page, its picture and its data."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.report", description="Benchmark results as a page.")
+    parser.add_argument("results", nargs="+", type=Path, metavar="RESULT.json", help="what the suites wrote")
+    parser.add_argument("--machine", required=True, metavar="NAME", help="names the files and heads the page")
+    parser.add_argument("--out", type=Path, default=FOLDER, metavar="FOLDER", help=f"default: {FOLDER}")
     options = parser.parse_args(arguments)
+    if Path(options.machine).name != options.machine:
+        parser.error(
+            f"--machine must be a plain name such as xeon-2-cores, got {options.machine!r}; use --out for a folder"
+        )
     try:
-        results = [load(path) for path in options.results]
+        runs = [run for path in options.results for run in load(path)]
     except ValueError as error:
         parser.error(str(error))
-    if options.plot:
-        plot(results, options.plot)
-    if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(document(results), encoding="utf-8")
-    else:
-        print(document(results))
-
-
-def _three_digits(value: float) -> str:
-    return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:.0f}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+    options.out.mkdir(parents=True, exist_ok=True)
+    save(options.out / f"{options.machine}.json", runs)
+    (options.out / f"{options.machine}.md").write_text(document(options.machine, runs), encoding="utf-8")
+    draw(merge(runs), caption(runs), options.out / f"{options.machine}.png")
 
 
 if __name__ == "__main__":

@@ -10,10 +10,11 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor
 
 from benchmarks.gram_cases import CASES, eager_gram
-from benchmarks.timing import COMPILED, Case, measure, prepare, rows
+from benchmarks.row_names import COMPILED, EAGER, OWN
+from benchmarks.timing import Case, measure, prepare, rows
 from stic_fast import gram
 
-IMPLEMENTATIONS = {"stic_fast": gram, "eager": eager_gram, COMPILED: eager_gram}
+IMPLEMENTATIONS = {OWN: gram, EAGER: eager_gram, COMPILED: eager_gram}
 
 
 @pytest.mark.parametrize(("implementation", "case"), rows(IMPLEMENTATIONS, CASES))
@@ -25,6 +26,7 @@ def test_gram(benchmark: BenchmarkFixture, implementation: str, case: Case) -> N
         implementation=implementation,
         function=prepare(implementation, IMPLEMENTATIONS[implementation]),
         draw=lambda: (case.randn(),),
+        operations=operations(case),
     )
 
 
@@ -43,4 +45,10 @@ def test_gram_with_gradient(benchmark: BenchmarkFixture, implementation: str, ca
         implementation=implementation,
         function=forward_and_gradient,
         draw=lambda: (case.randn().requires_grad_(),),
+        operations=2 * operations(case),
     )
+
+
+def operations(case: Case) -> int:
+    """Multiplications and additions of FFᵀ, both halves."""
+    return 2 * case.shape[1] * case.elements

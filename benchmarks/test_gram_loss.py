@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The stic_fast authors
 # SPDX-License-Identifier: MIT
-"""Speed of `gram_loss` with its gradient against autograd through eager Gram matrices."""
+"""Speed of `gram_loss` with its gradient against autograd through eager Gram matrices, and its products alone."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor
 
 from benchmarks.gram_cases import CASES, eager_gram, eager_gram_loss
-from benchmarks.timing import COMPILED, Case, measure, prepare, rows
+from benchmarks.gram_products import operations, products
+from benchmarks.row_names import COMPILED, EAGER, OWN, PRODUCTS
+from benchmarks.timing import Case, measure, prepare, rows
 from stic_fast import gram, gram_loss
 from stic_fast.ops.gram_loss import prefers_dual
 
-IMPLEMENTATIONS = ("stic_fast", "eager", COMPILED)
+LOSS, KEPT = "gram_loss and gradient", "gram_loss of a kept target"
 
 
 def eager_from_features(features: Tensor, reference: Tensor) -> Tensor:
@@ -27,24 +29,39 @@ def own_given_gram(features: Tensor, target: Tensor) -> Tensor:
     return gram_loss(features, gram=target)
 
 
-@pytest.mark.parametrize(("implementation", "case"), rows(IMPLEMENTATIONS, CASES))
+def as_it_is(reference: Tensor) -> Tensor:
+    return reference
+
+
+@pytest.mark.parametrize(("implementation", "case"), rows((OWN, EAGER, COMPILED, PRODUCTS), CASES))
 def test_gram_loss(benchmark: BenchmarkFixture, implementation: str, case: Case) -> None:
     """Both sides given the reference's features."""
-    function = gram_loss if implementation == "stic_fast" else eager_from_features
-    run(benchmark, "gram_loss and gradient", implementation, case, function, keep=lambda reference: reference)
+    if implementation == PRODUCTS:
+        example = torch.empty(case.shape)
+        measure(
+            benchmark,
+            op=LOSS,
+            case=case,
+            implementation=implementation,
+            function=products(example, example),
+            draw=lambda: (case.randn(), case.randn()),
+            operations=operations_of(case),
+        )
+        return
+    run(benchmark, LOSS, implementation, case, gram_loss if implementation == OWN else eager_from_features, as_it_is)
 
 
-@pytest.mark.parametrize(("implementation", "case"), rows(IMPLEMENTATIONS, CASES))
+@pytest.mark.parametrize(("implementation", "case"), rows((OWN, EAGER, COMPILED), CASES))
 def test_gram_loss_of_kept_target(benchmark: BenchmarkFixture, implementation: str, case: Case) -> None:
     """A step of a chain: the reference is fixed, so each side keeps what serves it best, PyTorch the Gram matrix."""
-    if implementation != "stic_fast":
-        run(benchmark, "gram_loss of a kept target", implementation, case, eager_gram_loss, keep=eager_gram)
+    if implementation != OWN:
+        run(benchmark, KEPT, implementation, case, eager_gram_loss, eager_gram)
         return
     _, channels, height, width = case.shape
     if prefers_dual(channels, height * width, height * width, gram_known=True):
-        run(benchmark, "gram_loss of a kept target", implementation, case, gram_loss, keep=lambda reference: reference)
+        run(benchmark, KEPT, implementation, case, gram_loss, as_it_is)
     else:
-        run(benchmark, "gram_loss of a kept target", implementation, case, own_given_gram, keep=gram)
+        run(benchmark, KEPT, implementation, case, own_given_gram, gram)
 
 
 def run(
@@ -53,7 +70,6 @@ def run(
     implementation: str,
     case: Case,
     function: Callable[..., Tensor],
-    *,
     keep: Callable[[Tensor], Tensor],
 ) -> None:
     """Times the loss and its gradient in the features; `keep` makes of the reference's features what is kept of it."""
@@ -69,4 +85,11 @@ def run(
         implementation=implementation,
         function=forward_and_gradient,
         draw=lambda: (case.randn().requires_grad_(), keep(case.randn())),
+        operations=operations_of(case, target_kept=op == KEPT),
     )
+
+
+def operations_of(case: Case, *, target_kept: bool = False) -> int:
+    batch, channels, *space = case.shape
+    size = space[0] * space[1]
+    return operations(batch, channels, size, size, target_kept=target_kept)

@@ -12,7 +12,8 @@ import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor
 
-from benchmarks.timing import COMPILED, REFERENCE, Case, measure, prepare, rows
+from benchmarks.row_names import COMPILED, COPY, EAGER, OWN, REFERENCE
+from benchmarks.timing import Case, measure, measure_copy, prepare, rows
 from stic_fast import metropolis_accept
 from stic_fast.ops.metropolis_accept import reference
 
@@ -44,11 +45,16 @@ def eager(
     return torch.where(accepted[:, None, None, None], proposal, x), accepted, log_alpha
 
 
-IMPLEMENTATIONS: dict[str, Callable[..., Any]] = {"stic_fast": own, "eager": eager, REFERENCE: plain, COMPILED: eager}
+IMPLEMENTATIONS: dict[str, Callable[..., Any]] = {OWN: own, EAGER: eager, COMPILED: eager, REFERENCE: plain}
 
 
-@pytest.mark.parametrize(("implementation", "case"), rows(IMPLEMENTATIONS, CASES))
+@pytest.mark.parametrize(("implementation", "case"), rows((*IMPLEMENTATIONS, COPY), CASES))
 def test_metropolis_accept(benchmark: BenchmarkFixture, implementation: str, case: Case) -> None:
+    moved = 5 * case.nbytes  # four tensors read, one written
+    if implementation == COPY:
+        measure_copy(benchmark, op="metropolis_accept", case=case, moved=moved)
+        return
+
     def draw() -> tuple[Tensor, ...]:
         x, uphill = case.randn(), case.randn()
         logp = torch.randn(2, case.shape[0])
@@ -61,4 +67,6 @@ def test_metropolis_accept(benchmark: BenchmarkFixture, implementation: str, cas
         implementation=implementation,
         function=prepare(implementation, IMPLEMENTATIONS[implementation]),
         draw=draw,
+        elements=case.elements,
+        bytes=moved,
     )

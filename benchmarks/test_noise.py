@@ -1,6 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The stic_fast authors
 # SPDX-License-Identifier: MIT
-"""Speed of `stic_fast.noise` against torch.randn and torch.rand, whose noise depends on the batch and the threads."""
+"""Speed of `stic_fast.noise` against torch.randn and torch.rand, whose noise depends on the batch and the threads.
+
+The copy reads and writes half a tensor each: as many bytes as the noise has to write.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,8 @@ import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor
 
-from benchmarks.timing import COMPILED, REFERENCE, Case, measure, prepare, rows
+from benchmarks.row_names import COMPILED, COPY, EAGER, OWN, REFERENCE
+from benchmarks.timing import Case, measure, measure_copy, prepare, rows
 from stic_fast import noise
 from stic_fast.ops.noise import Stream, reference_normal, reference_uniform
 
@@ -21,27 +25,30 @@ CASES = (
     Case((64, 3, 224, 224)),
     Case((100, 1, 8, 8)),
 )
-OWN = {"normal": noise.normal, "uniform": noise.uniform}
-EAGER = {"normal": torch.randn, "uniform": torch.rand}
+NATIVE = {"normal": noise.normal, "uniform": noise.uniform}
+PYTORCH = {"normal": torch.randn, "uniform": torch.rand}
 PLAIN = {"normal": reference_normal, "uniform": reference_uniform}
 
 
-@pytest.mark.parametrize(("implementation", "case"), rows(("stic_fast", "eager", REFERENCE, COMPILED), CASES))
+@pytest.mark.parametrize(("implementation", "case"), rows((OWN, EAGER, COMPILED, REFERENCE, COPY), CASES))
 @pytest.mark.parametrize("law", ["normal", "uniform"])
 def test_noise(benchmark: BenchmarkFixture, law: str, implementation: str, case: Case) -> None:
+    if implementation == COPY:
+        measure_copy(benchmark, op=f"noise.{law}", case=case, moved=case.nbytes)
+        return
     shape, dtype = case.shape, case.dtype
     chain_ids = torch.arange(shape[0])
 
     def own(step: int) -> Tensor:
-        return OWN[law](shape, seed=0, step=step, dtype=dtype)
+        return NATIVE[law](shape, seed=0, step=step, dtype=dtype)
 
     def plain(step: int) -> Tensor:
         return PLAIN[law](chain_ids, None, shape[1:], 0, step, Stream.LANGEVIN, dtype)
 
     def eager(_step: int) -> Tensor:
-        return EAGER[law](shape, dtype=dtype)
+        return PYTORCH[law](shape, dtype=dtype)
 
-    function = prepare(implementation, {"stic_fast": own, REFERENCE: plain}.get(implementation, eager))
+    function = prepare(implementation, {OWN: own, REFERENCE: plain}.get(implementation, eager))
     step = itertools.count()
     if implementation == COMPILED:  # a number that changes would be compiled anew
         step = itertools.repeat(0)  # type: ignore[assignment]
@@ -52,4 +59,6 @@ def test_noise(benchmark: BenchmarkFixture, law: str, implementation: str, case:
         implementation=implementation,
         function=function,
         draw=lambda: (next(step),),
+        elements=case.elements,
+        bytes=case.nbytes,
     )

@@ -13,7 +13,8 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmarks.timing import REFERENCE, Case, measure, rows
+from benchmarks.row_names import COPY, EAGER, OWN, REFERENCE
+from benchmarks.timing import Case, measure, measure_copy, rows
 from stic_fast import vrm_batch
 from stic_fast.ops.vrm_batch import reference
 
@@ -63,11 +64,15 @@ def eager_shift(x: Tensor, shift: int) -> Tensor:
     return padded[torch.arange(batch)[:, None, None, None], torch.arange(channels)[:, None, None], row, column]
 
 
-IMPLEMENTATIONS = {"stic_fast": own, "eager": eager, REFERENCE: plain}
+IMPLEMENTATIONS = {OWN: own, EAGER: eager, REFERENCE: plain}
 
 
-@pytest.mark.parametrize(("implementation", "case"), rows(IMPLEMENTATIONS, CASES))
+@pytest.mark.parametrize(("implementation", "case"), rows((*IMPLEMENTATIONS, COPY), CASES))
 def test_vrm_batch(benchmark: BenchmarkFixture, implementation: str, case: Case) -> None:
+    moved = (1 + 4) * case.nbytes  # bytes read, float32 written
+    if implementation == COPY:
+        measure_copy(benchmark, op="vrm_batch", case=case, moved=moved)
+        return
     flip, shift = (0.5, 4) if case == AUGMENTED else (0.0, 0)
     measure(
         benchmark,
@@ -81,4 +86,6 @@ def test_vrm_batch(benchmark: BenchmarkFixture, implementation: str, case: Case)
             flip,
             shift,
         ),
+        elements=case.elements,
+        bytes=moved,
     )

@@ -9,17 +9,17 @@ import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor
 
-COMPILED = "torch.compile"
-"""The implementation that is the eager one, compiled."""
-REFERENCE = "reference"
-"""The op's own reference in plain PyTorch, which draws the very noise of the kernel."""
+from benchmarks.row_names import COMPILED, COPY, REFERENCE
+
+if TYPE_CHECKING:
+    from pytest_benchmark.fixture import BenchmarkFixture
+
 COMPILER_WARNING = "ignore:.torch.jit.:DeprecationWarning"
 """PyTorch's compiler, when first imported, uses what PyTorch has deprecated."""
 
@@ -29,6 +29,11 @@ MOST_INPUTS = 1024
 WARM_UP_SECONDS = 0.1
 LARGEST_REFERENCE = 2**20
 """Elements above which the reference, hundreds of integer operations per element, is left out."""
+
+THREADS = torch.get_num_threads()
+"""Of every row that does not set its own; OMP_NUM_THREADS sets it."""
+THREAD_COUNTS = tuple(sorted({1, min(2, THREADS), THREADS}))
+"""What suites that set their own go through."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,7 @@ class Case:
     dtype: torch.dtype = torch.float32
     note: str = ""
     marker: str = ""
-    """Of the option that adds this case; empty for a case that always runs."""
+    """Of the rows that `--quick` leaves out; empty for a case that always runs."""
 
     def __str__(self) -> str:
         text = f"{self.shape} {str(self.dtype).removeprefix('torch.')}"
@@ -53,12 +58,21 @@ class Case:
         """Normal numbers of this shape and type."""
         return torch.randn(self.shape, dtype=self.dtype)
 
+    @property
+    def elements(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Of one tensor of this shape and type."""
+        return self.elements * self.dtype.itemsize
+
 
 def rows(implementations: Iterable[str], cases: Iterable[Case]) -> list[Any]:
     """Parameters ("implementation", "case"): each case under every implementation, rows to be compared in a row."""
     parameters = []
     for case, implementation in itertools.product(cases, implementations):
-        if implementation == REFERENCE and math.prod(case.shape) > LARGEST_REFERENCE:
+        if implementation == REFERENCE and case.elements > LARGEST_REFERENCE:
             continue
         marks = [getattr(pytest.mark, case.marker)] if case.marker else []
         if implementation == COMPILED:
@@ -68,9 +82,16 @@ def rows(implementations: Iterable[str], cases: Iterable[Case]) -> list[Any]:
 
 
 def prepare(implementation: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function, compiled where the row asks for it."""
+    """The function, compiled where the row asks for it; a machine without a C++ compiler skips that row."""
     if implementation != COMPILED:
         return function
+    from torch._inductor.cpp_builder import get_cpp_compiler
+    from torch._inductor.exc import InvalidCxxCompiler
+
+    try:
+        get_cpp_compiler()
+    except InvalidCxxCompiler:
+        pytest.skip("torch.compile finds no C++ compiler; install g++ or clang++, or set CXX")
     torch.compiler.reset()
     return torch.compile(function)
 
@@ -79,17 +100,45 @@ def measure(
     benchmark: BenchmarkFixture,
     *,
     op: str,
-    case: Case,
+    case: Case | str,
     implementation: str,
     function: Callable[..., Any],
     draw: Callable[[], tuple[Any, ...]],
+    **facts: float | str,
 ) -> None:
-    """Times `function(*draw())`, inputs drawn beforehand; results are for the clock alone, tests/ checks them."""
+    """Times `function(*draw())`, inputs drawn beforehand; results are for the clock alone, tests/ checks them.
+
+    Args:
+        facts: what the report needs beyond the name, such as the `bytes` the op has to move or its `operations`.
+    """
     call = _rotating(function, draw)
-    _warm_up(call)
-    benchmark.group = f"{op} {case}"
-    benchmark.extra_info = {"op": op, "case": str(case), "implementation": implementation}
+    if not benchmark.disabled:
+        _warm_up(call)
+    threads = torch.get_num_threads()
+    benchmark.group = f"{op} {case}, {threads} thread{'' if threads == 1 else 's'}"
+    benchmark.extra_info = {
+        "op": op,
+        "case": str(case),
+        "implementation": implementation,
+        "threads": threads,
+        **facts,
+    }
     benchmark(call)
+
+
+def measure_copy(benchmark: BenchmarkFixture, *, op: str, case: Case, moved: int) -> None:
+    """Times the copy that reads half of `moved` bytes and writes the other half, into outputs that are kept."""
+    elements = max(moved // 8, 1)
+    measure(
+        benchmark,
+        op=op,
+        case=case,
+        implementation=COPY,
+        function=Tensor.copy_,
+        draw=lambda: (torch.ones(elements), torch.ones(elements)),
+        elements=case.elements,
+        bytes=moved,
+    )
 
 
 def _rotating(function: Callable[..., Any], draw: Callable[[], tuple[Any, ...]]) -> Callable[[], Any]:

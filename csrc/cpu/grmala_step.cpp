@@ -31,10 +31,10 @@ static void step(const GrmalaStep& args) {
           const T* const grad_gram = has_gram ? static_cast<const T*>(args.grad_gram) + row + at : nullptr;
           T* const out = static_cast<T*>(args.out) + row + at;
           prefetch_ahead(x);
-          prefetch_ahead(grad_logp);
-          if (has_gram) prefetch_ahead(grad_gram);
           alignas(64) float noise[kBlock];
           if (has_noise) normal_block(noise, address, id, at / kBlock);
+          prefetch_ahead(grad_logp);
+          if (has_gram) prefetch_ahead(grad_gram);
           alignas(64) C moved[kBlock];  // out may be x: reading and writing in two loops lets both vectorise
           for (int i = 0; i < count; ++i) {
             C value = fused_multiply_add(eps1, load(grad_logp[i]), load(x[i]));

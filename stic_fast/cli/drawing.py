@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from stic_fast.errors import InputError
+from stic_fast.models import Layout, Precision
 from stic_fast.ops.checks import MAX_SEED
 from stic_fast.sampling import Condition, draw_hard, draw_images, interpolate
 from stic_fast.training import FRESH_CHAINS, Progress, TrainedRun
@@ -35,6 +36,10 @@ class Drawing:
     steps: int | None = None
     """Of each chain; the run's own if None."""
     batch_size: int = 250
+    precision: Precision | None = None
+    """Of the network's passes; the run's own if None."""
+    layout: Layout | None = None
+    """Of the network's weights and features; the run's own if None."""
 
     def __post_init__(self) -> None:
         check_number("batch-size", self.batch_size)
@@ -72,7 +77,13 @@ class Drawing:
 
     def _draw(self, condition: Condition, ids: Tensor, progress: Progress) -> Tensor:
         config = self.run.config
-        sampler = config.sampler if self.steps is None else replace(config.sampler, steps=self.steps)
+        own = config.sampler
+        sampler = replace(
+            own,
+            steps=own.steps if self.steps is None else self.steps,
+            precision=self.precision or own.precision,
+            layout=self.layout or own.layout,
+        )
         images = self.run.splits.train.images.to(ids.device)
         batches = torch.split(torch.arange(len(ids), device=ids.device), self.batch_size)
         drawn = []

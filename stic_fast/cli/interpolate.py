@@ -16,6 +16,7 @@ from stic_fast.cli.drawing import Drawing, check_number, find_classes
 from stic_fast.cli.image_files import prepare_target
 from stic_fast.cli.progress import RichProgress
 from stic_fast.errors import InputError
+from stic_fast.models import Layout, Precision
 from stic_fast.plots import save_grid
 from stic_fast.training import open_run
 
@@ -42,6 +43,10 @@ class Interpolate:
     seed: int = 0
     # Images drawn at a time; the images do not depend on it.
     batch_size: int = 250
+    # Of the network's passes: fp32, bf16, or auto, bf16 where the hardware multiplies it; None for as configured.
+    precision: Precision | None = None
+    # Of the network's weights: plain, channels_last, or packed, the fastest; None for as configured.
+    layout: Layout | None = None
     # FILE.png; None for a picture in the run's folder.
     out: Path | None = None
 
@@ -52,7 +57,7 @@ class Interpolate:
         run = open_run(self.run)
         names = run.splits.train.class_names
         start, end = (_one_class(text, names) for text in (self.start, self.to))
-        drawing = Drawing(run, self.seed, self.steps, self.batch_size)
+        drawing = Drawing(run, self.seed, self.steps, self.batch_size, self.precision, self.layout)
         target = self.out or self.run / "samples" / f"interpolate_{start}_{end}_seed{self.seed}.png"
         if target.suffix.lower() != ".png":
             raise InputError(f"an interpolation is written as PNG, got the path {target}; let --out end in .png")

@@ -13,6 +13,7 @@ import tyro
 from stic_fast.cli.drawing import Drawing, check_number, find_classes, spread
 from stic_fast.cli.image_files import prepare_target, write_images
 from stic_fast.cli.progress import RichProgress
+from stic_fast.models import Layout, Precision
 from stic_fast.training import open_run
 
 
@@ -32,6 +33,10 @@ class Sample:
     seed: int = 0
     # Images drawn at a time; the images do not depend on it.
     batch_size: int = 250
+    # Of the network's passes: fp32, bf16, or auto, bf16 where the hardware multiplies it; None for as configured.
+    precision: Precision | None = None
+    # Of the network's weights: plain, channels_last, or packed, the fastest; None for as configured.
+    layout: Layout | None = None
     # FILE.png for a grid, FILE.npz for arrays (arr_0 images, arr_1 labels), else a new folder of PNGs; None for a grid
     # in the run's folder.
     out: Path | None = None
@@ -42,7 +47,7 @@ class Sample:
         run = open_run(self.run)
         names = run.splits.train.class_names
         classes = range(len(names)) if self.labels is None else find_classes(self.labels, names)
-        drawing = Drawing(run, self.seed, self.steps, self.batch_size)
+        drawing = Drawing(run, self.seed, self.steps, self.batch_size, self.precision, self.layout)
         target = self.out or self.run / "samples" / f"sample_seed{self.seed}.png"
         prepare_target(target)
         labels = spread(classes, self.n)

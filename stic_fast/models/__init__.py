@@ -5,7 +5,17 @@
 from __future__ import annotations
 
 from stic_fast.models.classifier import Classifier
+from stic_fast.models.fixed_passes import FixedPasses, Layout, Precision
 from stic_fast.models.wide_resnet import WideResNet
 from stic_fast.models.wrap import Normalize, WrappedClassifier, wrap
 
-__all__ = ["Classifier", "Normalize", "WideResNet", "WrappedClassifier", "wrap"]
+__all__ = [
+    "Classifier",
+    "FixedPasses",
+    "Layout",
+    "Normalize",
+    "Precision",
+    "WideResNet",
+    "WrappedClassifier",
+    "wrap",
+]

@@ -22,10 +22,13 @@ from torch import Tensor
 from stic_fast.ops import gram_loss_op  # noqa: F401, registers the op
 from stic_fast.ops.checks import check_float_tensor
 from stic_fast.ops.gram import check_features, positions
-from stic_fast.ops.gram_loss_blas import SMALLEST_NORM, Normalize
+from stic_fast.ops.gram_loss_blas import SMALLEST_NORM
+from stic_fast.ops.gram_loss_blas import Normalize as Normalize
 
 TILE_ROWS, TILE_COLUMNS = 8, 32
 """The part of a product that the kernel sums in registers, with AVX-512; half or a quarter of it otherwise."""
+PACKED, TRANSPOSED = 25, 80
+"""Multiplications that take as long as packing a number in the order it lies in, or across it; measured."""
 
 
 def gram_loss(
@@ -78,14 +81,18 @@ def prefers_dual(channels: int, size: int, reference_size: int, *, gram_known: b
     """Whether the dual form is cheaper for loss and gradient; `gram_known` if A need not be built.
 
     Counts the multiplications of the kernel's tiles: of a symmetric product those on and above the diagonal, and at the
-    edges of whatever product whole tiles. `benchmarks` measures both forms at twelve shapes.
+    edges of whatever product whole tiles. Bringing a number into the packed order that the tiles read counts as so many
+    multiplications as take as long; the primal form has to transpose what the dual form reads as it lies. `benchmarks`
+    measures both forms at twelve shapes.
 
     >>> prefers_dual(640, 64, 64), prefers_dual(160, 1024, 1024)
     (True, False)
     """
-    own, other = _half(size), _half(reference_size)
-    primal = _half(channels) * (size + (0 if gram_known else reference_size)) + _tiles(channels, size) * channels
-    dual = (own + _tiles(reference_size, size) + other) * channels + _tiles(channels, size) * (size + reference_size)
+    references = 0 if gram_known else reference_size
+    primal = _half(channels) * (size + references) + _tiles(channels, size) * channels
+    primal += channels * (TRANSPOSED * (size + references) + PACKED * size)
+    dual = (_half(size) + _tiles(reference_size, size) + _half(reference_size)) * channels
+    dual += _tiles(channels, size) * (size + reference_size) + channels * PACKED * (size + reference_size)
     return dual < primal
 
 

@@ -139,7 +139,7 @@ def gradient_by_products(
                 own, cross = kept.split([size**2, kept.shape[1] - size**2], dim=1)
                 gradient = torch.bmm(flat, own.view(batch, size, size))
                 other = positions(reference).expand(batch, -1, -1)
-                gradient.baddbmm_(other, cross.view(batch, -1, size))
+                gradient.baddbmm_(other, cross.view(batch, other.shape[2], size))
         gradient *= (4 / size**2 * slope * grad_loss)[:, None, None]
         gradients.append(gradient_like(layer).copy_(gradient.view(layer.shape)))
     return gradients

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
@@ -17,14 +16,13 @@ import torch
 from torch import Tensor
 
 from stic_fast.errors import InputError
-from stic_fast.models import Classifier
+from stic_fast.models import Classifier, FixedPasses, Layout, Precision
 from stic_fast.ops import grmala_step_
 from stic_fast.sampling.frozen import frozen
 from stic_fast.sampling.gram_regulariser import GramRegulariser
 from stic_fast.sampling.objective import LogPosterior, Objective
 
 Schedule = Literal["constant", "linear", "cosine"]
-Precision = Literal["fp32", "bf16"]
 
 
 class ChainRecord(NamedTuple):
@@ -62,8 +60,8 @@ class GRMALA:
     The step does not depend on the batch: chain b's path is a function of its start, target, reference, seed and id.
 
     Raises:
-        InputError: a setting out of its range; in `run`, a start that is not finite or does not fit the targets, or a
-            chain that diverged.
+        InputError: a setting out of its range; in `run`, a start that is not finite or does not fit the targets, a
+            layout other than plain for a compiled model, or a chain that diverged.
 
     >>> from stic_fast.models import WideResNet
     >>> model = WideResNet(depth=10, width=1, num_classes=3, in_channels=1)
@@ -87,7 +85,12 @@ class GRMALA:
     clamp: tuple[float, float] | None = (-1.0, 1.0)
     """The box that states are kept in."""
     precision: Precision = "fp32"
-    """Of the network's passes; the chain's state and the Gram term stay fp32."""
+    """Of the network's passes: fp32, bf16, or auto, which is bf16 where the hardware multiplies it and else fp32. The
+    chain's state, log p and the Gram term stay fp32."""
+    layout: Layout = "plain"
+    """Of the network's weights and features: plain, as the model has them; channels_last; or packed, which is
+    channels_last with large weights in the CPU library's own form, the fastest. They agree within rounding; see
+    `stic_fast.models.FixedPasses`."""
 
     def __post_init__(self) -> None:
         _check_settings(self)
@@ -109,7 +112,7 @@ class GRMALA:
         """Runs the chains from x.
 
         Args:
-            model: the classifier; frozen meanwhile.
+            model: the classifier; frozen meanwhile. Other precisions and layouts use copies of its weights.
             x: float (chains, channels, height, width), not overwritten.
             target: what each chain is to become, as the objective reads it.
             seed, chain_ids: address of the noise, see `stic_fast.noise.normal`.
@@ -125,9 +128,10 @@ class GRMALA:
         x = x.detach().clone(memory_format=torch.contiguous_format)
         trace: list[ChainRecord] = []
         with frozen(model):
+            network = FixedPasses(model, precision=self.precision, layout=self.layout)
             for t in range(self.steps):
                 traced = len(x) > 0 and trace_every > 0 and (t % trace_every == 0 or t == self.steps - 1)
-                pull = self._pull(model, x, target, gram, objective, first_step + t, trace if traced else None)
+                pull = self._pull(network, x, target, gram, objective, first_step + t, trace if traced else None)
                 scale = self._scale(t)
                 grmala_step_(
                     x,
@@ -152,7 +156,7 @@ class GRMALA:
 
     def _pull(
         self,
-        model: Classifier,
+        network: FixedPasses,
         x: Tensor,
         target: Tensor,
         gram: GramRegulariser | None,
@@ -163,8 +167,7 @@ class GRMALA:
         """One forward and one backward pass, of ε1·log p − ε2·Gram; to trace or to bound takes both gradients."""
         x = x.detach().requires_grad_(True)
         with torch.enable_grad():
-            with self._autocast(x.device):
-                logits, features = model.logits_and_features(x, gram.layers if gram else ())
+            logits, features = network(x, gram.layers if gram else ())
             logp = objective(logits, target)
             if gram is None:
                 pull = _Pull(_gradient(logp, x), None, self.eps1, 0.0)
@@ -185,9 +188,6 @@ class GRMALA:
     def _combined(self, logp: Tensor, loss: Tensor, x: Tensor) -> _Pull:
         """Both terms in one backward pass."""
         return _Pull(_gradient(self.eps1 * logp - self.eps2 * loss, x), None, 1.0, 0.0)
-
-    def _autocast(self, device: torch.device) -> AbstractContextManager[object]:
-        return torch.autocast(device.type, torch.bfloat16) if self.precision == "bf16" else nullcontext()
 
 
 def _gradient(values: Tensor, x: Tensor, *, keep_graph: bool = False) -> Tensor:
@@ -213,7 +213,8 @@ def _record(
 def _check_settings(sampler: GRMALA) -> None:
     if sampler.steps < 0:
         raise InputError(f"steps must be at least 0, got {sampler.steps}; give the number of transitions")
-    for name, options in (("schedule", get_args(Schedule)), ("precision", get_args(Precision))):
+    for name, kind in (("schedule", Schedule), ("precision", Precision), ("layout", Layout)):
+        options = get_args(kind)
         if getattr(sampler, name) not in options:
             raise InputError(f"{name} must be one of {', '.join(options)}, got {getattr(sampler, name)!r}; choose one")
     for name in ("eps1", "eps2", "eps3", "max_gram_ratio"):

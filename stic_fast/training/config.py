@@ -116,6 +116,9 @@ class SticConfig:
     checkpoint_every: int = 1_000
 
 
+ADDED = frozenset({"layout"})
+"""Settings that runs of earlier versions do not name; their defaults are what those versions did."""
+
 Config = TypeVar("Config")
 
 
@@ -139,6 +142,8 @@ def from_plain(kind: type[Config], plain: Mapping[str, Any], where: str = "confi
             raise InputError(f"{where} has the unknown setting {name!r}; it was written by another version or by hand")
     values = {}
     for name, hint in hints.items():
+        if name not in plain and name in ADDED:
+            continue
         if name not in plain:
             raise InputError(f"{where} lacks the setting {name!r}; restore the file as the run wrote it")
         values[name] = _value(hint, plain[name], f"{where}: {name}")

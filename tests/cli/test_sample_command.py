@@ -56,6 +56,20 @@ def test_steps_are_those_asked_for(tiny_run: Path, tmp_path: Path) -> None:
     assert not np.array_equal(default, longer) and not np.array_equal(default, canvas)
 
 
+def test_precision_and_layout_are_those_asked_for(tiny_run: Path, tmp_path: Path) -> None:
+    configured, _ = drawn(tiny_run, tmp_path / "a.npz", "--n", "20")
+    full, _ = drawn(tiny_run, tmp_path / "b.npz", "--n", "20", "--precision", "fp32", "--layout", "plain")
+    half, _ = drawn(tiny_run, tmp_path / "c.npz", "--n", "20", "--precision", "bf16", "--layout", "channels_last")
+    again, _ = drawn(tiny_run, tmp_path / "d.npz", "--n", "20", "--precision", "bf16", "--layout", "channels_last")
+    assert np.array_equal(configured, full) and np.array_equal(half, again)
+    differences = np.abs(half.astype(int) - full.astype(int))
+    assert differences.any() and differences.mean() < 0.5
+    run = open_run(tiny_run)
+    labels = torch.arange(10).repeat_interleave(2)
+    drawing = Drawing(run, 0, precision="bf16", layout="channels_last")
+    assert np.array_equal(drawing.of_classes(labels, Progress()).permute(0, 2, 3, 1).numpy(), half)
+
+
 def test_samples_are_not_the_training_pictures(tiny_run: Path) -> None:
     """Chains of samples share no noise with those of the grid that training drew with the same seed."""
     run = open_run(tiny_run)

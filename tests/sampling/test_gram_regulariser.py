@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from stic_fast.errors import InputError
-from stic_fast.models import Classifier, wrap
+from stic_fast.models import Classifier, WideResNet, wrap
 from stic_fast.ops import gram, gram_loss
 from stic_fast.ops.gram_loss import Normalize
+from stic_fast.pixels import to_unit
 from stic_fast.sampling import GramRegulariser
 
 
@@ -124,3 +125,19 @@ def test_several_references_stand_for_the_mean_of_their_gram_matrices(channels: 
         feature = network[0](x)
         expected = gram_loss(feature, gram=mean, normalize="relative")
         torch.testing.assert_close(regulariser([feature]), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_gradient_has_the_layout_of_the_features(net: WideResNet, images: Tensor) -> None:
+    regulariser = GramRegulariser.from_images(net, to_unit(images[:6]).double())
+    features = net.logits_and_features(to_unit(images[6:]).double(), regulariser.layers)[1]
+
+    def gradients(layout: torch.memory_format) -> list[Tensor]:
+        leaves = [feature.detach().contiguous(memory_format=layout).requires_grad_(True) for feature in features]
+        # Gradients of leaves take the leaves' layout anyway; those of what comes after them do not.
+        inner = [leaf * 1 for leaf in leaves]
+        return list(torch.autograd.grad(regulariser(inner).sum(), inner))
+
+    plain, ours = gradients(torch.contiguous_format), gradients(torch.channels_last)
+    for expected, gradient in zip(plain, ours, strict=True):
+        assert gradient.is_contiguous(memory_format=torch.channels_last) and expected.is_contiguous()
+        torch.testing.assert_close(gradient, expected, rtol=1e-12, atol=1e-15)

@@ -182,7 +182,8 @@ def test_divergence_is_told_with_its_mends(start: Tensor, target: Tensor) -> Non
     [
         ({"steps": -1}, "steps must be at least 0, got -1"),
         ({"schedule": "square"}, "schedule must be one of constant, linear, cosine, got 'square'"),
-        ({"precision": "fp8"}, "precision must be one of fp32, bf16, got 'fp8'"),
+        ({"precision": "fp8"}, "precision must be one of fp32, bf16, auto, got 'fp8'"),
+        ({"layout": "nchw"}, "layout must be one of plain, channels_last, packed, got 'nchw'"),
         ({"eps3": -0.1}, "eps3 must be at least 0 and finite, got -0.1"),
         ({"eps1": float("nan")}, "eps1 must be at least 0 and finite, got nan"),
         ({"max_gram_ratio": float("inf")}, "max_gram_ratio must be at least 0 and finite, got inf"),

@@ -89,6 +89,12 @@ def test_missing_settings_are_named() -> None:
         from_plain(SticConfig, plain, "run/config.json")
 
 
+def test_settings_that_older_runs_lack_are_what_those_runs_did() -> None:
+    plain = to_plain(SticConfig())
+    del plain["sampler"]["layout"], plain["pool"]["sampler"]["layout"]
+    assert from_plain(SticConfig, plain) == SticConfig()
+
+
 NOT_A_NUMBER = float("nan")
 
 
