@@ -27,7 +27,7 @@ from stic_fast.ops.gram_loss_blas import Normalize as Normalize
 
 TILE_ROWS, TILE_COLUMNS = 8, 32
 """The part of a product that the kernel sums in registers, with AVX-512; half or a quarter of it otherwise."""
-PACKED, TRANSPOSED = 25, 80
+PACKED, TRANSPOSED = 20, 30
 """Multiplications that take as long as packing a number in the order it lies in, or across it; measured."""
 
 
