@@ -183,6 +183,7 @@ class _Differentiable(torch.autograd.Function):
             )
         ctx.is_dual, ctx.target_count = is_dual, len(targets)
         ctx.mark_non_differentiable(slopes, products)
+        ctx.set_materialize_grads(False)  # no zeros as large as the products
         references = [target for target, dual in zip(targets, is_dual, strict=True) if dual]
         ctx.save_for_backward(slopes, products, *layers, *references)
         return loss, slopes, products
@@ -191,8 +192,10 @@ class _Differentiable(torch.autograd.Function):
     def backward(ctx, grad_loss, _slopes, _products):
         if torch.is_grad_enabled():  # backward was called with create_graph=True
             raise RuntimeError("gram_loss is differentiable once; for second derivatives build it from stic_fast.gram")
-        slopes, products, *saved = ctx.saved_tensors
         count = len(ctx.is_dual)
+        if grad_loss is None:
+            return (None,) * (4 + count + ctx.target_count)
+        slopes, products, *saved = ctx.saved_tensors
         layers, kept = saved[:count], iter(saved[count:])
         references = [next(kept) if dual else None for dual in ctx.is_dual]
         gradients = torch.ops.stic_fast.gram_loss_gradient.default(grad_loss, slopes, products, layers, references)
