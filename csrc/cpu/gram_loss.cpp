@@ -178,8 +178,10 @@ class ChainLoss {
       own_ = kept.panels(padded(layer.channels), layer.channels);
     }
     if (!layer.products) scratch_ = kept;
-    const int64_t target = layer.shared_target ? 0 : chain;
-    gram_ = {layer.gram + target * layer.channels * layer.channels, layer.channels, layer.channels};
+    if (layer.gram) {
+      const int64_t target = layer.shared_target ? 0 : chain;
+      gram_ = {layer.gram + target * layer.channels * layer.channels, layer.channels, layer.channels};
+    }
   }
 
   // ‖G − A‖² and ‖A‖²; keeps the products if the layer asks for them.
@@ -288,7 +290,7 @@ class ChainLoss {
   const GramLayer& layer_;
   const double size_, reference_size_;
   const Rows<T> features_, reference_;
-  Rows<float> gram_;
+  Rows<float> gram_{};
   Panels own_, cross_{};  // D, or P and Q
   Scratch scratch_;
 };
