@@ -18,8 +18,7 @@ namespace STIC_ISA {
 
 constexpr int kTileRows = kVectorBytes == 64 ? 8 : 4;  // with kLanes columns half of the vector registers
 
-STIC_HD int64_t panels_of(int64_t width) { return (width + kLanes - 1) / kLanes; }
-STIC_HD int64_t padded(int64_t width) { return panels_of(width) * kLanes; }
+STIC_HD int64_t padded(int64_t width) { return (width + kLanes - 1) / kLanes * kLanes; }
 
 // The sum of all lanes, in double precision.
 STIC_HD double sum_of(Vector<float> value) {

@@ -22,7 +22,7 @@ from torch import Tensor
 from stic_fast.ops import gram_loss_op  # noqa: F401, registers the op
 from stic_fast.ops.checks import check_float_tensor
 from stic_fast.ops.gram import check_features, positions
-from stic_fast.ops.gram_loss_blas import SMALLEST_NORM
+from stic_fast.ops.gram_loss_blas import SMALLEST_NORM, round_up
 from stic_fast.ops.gram_loss_blas import Normalize as Normalize
 
 TILE_ROWS, TILE_COLUMNS = 8, 32
@@ -96,20 +96,15 @@ def prefers_dual(channels: int, size: int, reference_size: int, *, gram_known: b
     return dual < primal
 
 
-def _whole(count: int, step: int) -> int:
-    """`count` rounded up to whole steps, in integers that torch.compile can trace with a symbol for `count`."""
-    return (count + step - 1) // step * step
-
-
 def _tiles(rows: int, columns: int) -> int:
     """Numbers in the tiles that cover a product of that shape."""
-    return _whole(rows, TILE_ROWS) * _whole(columns, TILE_COLUMNS)
+    return round_up(rows, TILE_ROWS) * round_up(columns, TILE_COLUMNS)
 
 
 def _half(side: int) -> int:
     """The same of a symmetric product, without the tiles below the diagonal."""
-    before = _whole(side, TILE_COLUMNS) - TILE_COLUMNS
-    return before * (before + TILE_COLUMNS) // 2 + TILE_COLUMNS * _whole(side, TILE_ROWS)
+    before = round_up(side, TILE_COLUMNS) - TILE_COLUMNS
+    return before * (before + TILE_COLUMNS) // 2 + TILE_COLUMNS * round_up(side, TILE_ROWS)
 
 
 def _as_layers(name: str, value: object) -> list[Tensor]:

@@ -26,7 +26,13 @@ _PANEL = 32
 """The kernel pads the sides of products to its panels' width, which divides this in every instruction set."""
 
 
+def round_up(count: int, step: int) -> int:
+    """`count` rounded up to whole steps, in integers that torch.compile can trace with a symbol for `count`."""
+    return (count + step - 1) // step * step
+
+
 def has_kernel(layer: Tensor) -> bool:
+    """Whether the native kernel takes the layer; `layer` may be a fake."""
     return layer.device.type == "cpu" and layer.dtype != torch.float64
 
 
@@ -35,9 +41,9 @@ def product_offsets(layers: Sequence[Tensor], targets: Sequence[Tensor | None], 
     step = _PANEL if has_kernel(layers[0]) else 1
     offsets = [0]
     for layer, target, dual in zip(layers, targets, is_dual, strict=True):
-        channels, size = ((count + step - 1) // step * step for count in (layer.shape[1], layer.shape[2:].numel()))
+        channels, size = round_up(layer.shape[1], step), round_up(layer.shape[2:].numel(), step)
         if dual and target is not None:
-            numbers = size * (size + (target.shape[2:].numel() + step - 1) // step * step)
+            numbers = size * (size + round_up(target.shape[2:].numel(), step))
         else:
             numbers = channels**2
         offsets.append(offsets[-1] + numbers)
