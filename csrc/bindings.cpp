@@ -9,7 +9,7 @@
 #include <tuple>
 #include <vector>
 
-#include "core/philox.h"
+#include "call_arguments.h"
 #include "core/streams.h"
 #include "cpu/dispatch.h"
 #include "cpu/huge_pages.h"
@@ -17,19 +17,13 @@
 namespace py = pybind11;
 
 #if defined(STIC_HAVE_CUDA)
-namespace stic {
-int cuda_toolkit_version();
-}
+#include "cuda/bindings.h"
 #endif
 
 namespace {
 
-using Address = uintptr_t;
-
-template <typename T>
-T* at(Address address) {
-  return reinterpret_cast<T*>(address);
-}
+using stic::Address;
+using stic::at;
 
 const stic::KernelTable& kernels() {
   static const stic::KernelTable& chosen = []() -> const stic::KernelTable& {
@@ -39,36 +33,10 @@ const stic::KernelTable& kernels() {
   return chosen;
 }
 
-void noise_fill(Address out, int dtype, int64_t chains, int64_t elements, Address chain_ids, uint64_t seed,
-                int64_t step, uint32_t stream, bool normal, int threads) {
-  kernels().noise_fill({at<void>(out),
-                        static_cast<stic::DType>(dtype),
-                        chains,
-                        elements,
-                        {seed, step, at<const int64_t>(chain_ids)},
-                        stream,
-                        normal,
-                        threads});
-}
-
-void grmala_step(Address x, Address grad_logp, Address grad_gram, Address out, int dtype, int64_t chains,
-                 int64_t elements, Address eps, double eps1, double eps2, double eps3, double low, double high,
-                 Address chain_ids, uint64_t seed, int64_t step, int threads) {
-  kernels().grmala_step({at<const void>(x),
-                         at<const void>(grad_logp),
-                         at<const void>(grad_gram),
-                         at<void>(out),
-                         static_cast<stic::DType>(dtype),
-                         chains,
-                         elements,
-                         at<const double>(eps),
-                         eps1,
-                         eps2,
-                         eps3,
-                         low,
-                         high,
-                         {seed, step, at<const int64_t>(chain_ids)},
-                         threads});
+// The kernel as Python calls it: its arguments, then the most threads to keep busy.
+template <typename Arguments, typename... Passed>
+auto on_cpu(void (*stic::KernelTable::*kernel)(const Arguments&, int), Arguments (*arguments_of)(Passed...)) {
+  return [=](Passed... passed, int threads) { (kernels().*kernel)(arguments_of(passed...), threads); };
 }
 
 // A layer as Python writes it down.
@@ -116,48 +84,6 @@ void gram_loss_gradient(const std::vector<LayerTuple>& tuples, int threads) {
   kernels().gram_loss_gradient(layers.data(), static_cast<int64_t>(layers.size()), threads);
 }
 
-void metropolis_accept(Address x, Address proposal, Address grad_x, Address grad_proposal, Address logp_x,
-                       Address logp_proposal, Address out, Address accepted, Address log_alpha, int dtype,
-                       int64_t chains, int64_t elements, Address eps, double low, double high, Address chain_ids,
-                       uint64_t seed, int64_t step, int threads) {
-  kernels().metropolis_accept({at<const void>(x),
-                               at<const void>(proposal),
-                               at<const void>(grad_x),
-                               at<const void>(grad_proposal),
-                               at<const double>(logp_x),
-                               at<const double>(logp_proposal),
-                               at<void>(out),
-                               at<bool>(accepted),
-                               at<double>(log_alpha),
-                               static_cast<stic::DType>(dtype),
-                               chains,
-                               elements,
-                               at<const double>(eps),
-                               low,
-                               high,
-                               {seed, step, at<const int64_t>(chain_ids)},
-                               threads});
-}
-
-void vrm_batch(Address images, Address partner, Address weight, Address out, int dtype, int64_t rows, int64_t channels,
-               int64_t height, int64_t width, double noise_std, float flip_probability, int max_shift,
-               Address chain_ids, uint64_t seed, int64_t step, int threads) {
-  kernels().vrm_batch({at<const uint8_t>(images),
-                       at<const int64_t>(partner),
-                       at<const float>(weight),
-                       at<void>(out),
-                       static_cast<stic::DType>(dtype),
-                       rows,
-                       channels,
-                       height,
-                       width,
-                       noise_std,
-                       flip_probability,
-                       max_shift,
-                       {seed, step, at<const int64_t>(chain_ids)},
-                       threads});
-}
-
 py::tuple philox4x32_10(uint32_t c0, uint32_t c1, uint32_t c2, uint32_t c3, uint32_t key0, uint32_t key1) {
   const stic::Words words = stic::philox4x32_10(stic::Words{c0, c1, c2, c3}, key0, key1);
   return py::make_tuple(words.w0, words.w1, words.w2, words.w3);
@@ -177,7 +103,7 @@ py::dict build_info() {
   info["isa_found"] = found;
   info["isa"] = kernels().isa;
 #if defined(STIC_HAVE_CUDA)
-  info["cuda_toolkit"] = stic::cuda_toolkit_version();
+  info["cuda_toolkit"] = stic::cuda::toolkit_version();
 #else
   info["cuda_toolkit"] = py::none();
 #endif
@@ -203,15 +129,21 @@ py::dict streams() {
 PYBIND11_MODULE(_native, module) {
   module.doc() = "Native kernels of stic_fast. Use stic_fast.ops, which checks arguments.";
   using release = py::call_guard<py::gil_scoped_release>;
-  module.def("noise_fill", &noise_fill, release());
-  module.def("grmala_step", &grmala_step, release());
+  module.def("noise_fill", on_cpu(&stic::KernelTable::noise_fill, &stic::noise_fill_arguments), release());
+  module.def("grmala_step", on_cpu(&stic::KernelTable::grmala_step, &stic::grmala_step_arguments), release());
   module.def("gram_loss", &gram_loss, release());
   module.def("gram_loss_gradient", &gram_loss_gradient, release());
-  module.def("metropolis_accept", &metropolis_accept, release());
-  module.def("vrm_batch", &vrm_batch, release());
+  module.def("metropolis_accept", on_cpu(&stic::KernelTable::metropolis_accept, &stic::metropolis_accept_arguments),
+             release());
+  module.def("vrm_batch", on_cpu(&stic::KernelTable::vrm_batch, &stic::vrm_batch_arguments), release());
   module.def("prefer_huge_pages", &stic::prefer_huge_pages);
   module.def("philox4x32_10", &philox4x32_10);
   module.def("build_info", &build_info);
   module.def("streams", &streams);
+#if defined(STIC_HAVE_CUDA)
+  stic::cuda::add_module(module);
+#else
+  module.attr("cuda") = py::none();
+#endif
   kernels();  // an instruction set that cannot run is refused at import
 }

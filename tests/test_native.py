@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 import stic_fast
 from stic_fast.native import kernels
@@ -43,6 +45,30 @@ def test_links_neither_torch_nor_cudart() -> None:
     assert any(name.startswith("libc.") for name in needed)
     for name in needed:
         assert not name.startswith(("libtorch", "libc10", "libcudart", "libcuda", "libpython")), needed
+
+
+def test_no_symbol_of_cuda_is_left_to_the_loader() -> None:
+    module = Path(importlib.import_module("stic_fast._native").__file__ or "")
+    tool = shutil.which("readelf")
+    if tool is None or module.read_bytes()[:4] != b"\x7fELF":
+        pytest.skip("needs readelf and a module in the ELF format")
+    listed = subprocess.run([tool, "--dyn-syms", "-W", module], capture_output=True, text=True, check=True).stdout
+    undefined = [line.split()[7].split("@")[0] for line in listed.splitlines() if " UND " in line and line.split()[7:]]
+    assert "PyErr_Occurred" in undefined
+    assert [name for name in undefined if re.match(r"cuda|cu[A-Z]|_*cuda|_*nv", name)] == []
+
+
+def test_the_cuda_part_is_there_as_built_and_loads_without_a_driver() -> None:
+    assert (kernels.cuda is None) == (kernels.build_info()["cuda_toolkit"] is None)
+    if kernels.cuda is None:
+        pytest.skip("built without CUDA")
+    for name in ("noise_fill", "grmala_step", "metropolis_accept", "vrm_batch"):
+        assert callable(getattr(kernels.cuda, name))
+    if torch.cuda.is_available():
+        return
+    assert not kernels.cuda.supports(0)
+    with pytest.raises(RuntimeError, match=r"CUDA.* failed with CUDA's error \".+\"; .*CUDA_LAUNCH_BLOCKING=1"):
+        kernels.cuda.noise_fill(0, 0, 1, 1, 0, 0, 0, 0, 0, True, 0, 0)
 
 
 def test_a_missing_native_module_is_one_clear_sentence(tmp_path: Path) -> None:

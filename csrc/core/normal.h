@@ -45,7 +45,6 @@ STIC_HD void box_muller(Bits a, Bits b, Float& z0, Float& z1) {
   const Float radius = square_root(-2.0f * log_unit(u));
 
   // The top two bits choose the quarter turn, the rest the place t in [−½, ½] of a quarter turn within it.
-  const Bits quarter = b >> 30;
   const Float t = signed_float_of(b << 2) * 0x1p-32f;
   const Float t2 = t * t;
   Float sine = -0x1.2d9b40p-8f;
@@ -58,11 +57,10 @@ STIC_HD void box_muller(Bits a, Bits b, Float& z0, Float& z1) {
   cosine = fused_multiply_add(cosine, t2, -0x1.3bd3ccp+0f);
   cosine = fused_multiply_add(cosine, t2, 1.0f);
 
-  const Bits swap = 0u - (quarter & 1u);
-  const Bits sine_bits = bits_of(sine), cosine_bits = bits_of(cosine);
-  const Bits cosine_sign = ((quarter + 1u) & 2u) << 30, sine_sign = (quarter & 2u) << 30;
-  z0 = radius * float_of(((sine_bits & swap) | (cosine_bits & ~swap)) ^ cosine_sign);
-  z1 = radius * float_of(((cosine_bits & swap) | (sine_bits & ~swap)) ^ sine_sign);
+  // An odd quarter swaps the two; the cosine is negative in quarters 1 and 2, the sine in 2 and 3.
+  const Bits cosine_sign = (b + 0x40000000u) & 0x80000000u, sine_sign = b & 0x80000000u;
+  z0 = radius * float_of(bits_of(by_bit_30(b, sine, cosine)) ^ cosine_sign);
+  z1 = radius * float_of(bits_of(by_bit_30(b, cosine, sine)) ^ sine_sign);
 }
 
 }  // namespace stic

@@ -25,7 +25,6 @@ namespace STIC_ISA {
 constexpr int64_t kDepth = 256;     // how much of the summed dimension is packed at once
 constexpr int64_t kRowBlock = 64;   // rows converted to fp32 at once
 constexpr int64_t kWork = 1 << 18;  // multiplications that repay waking a thread
-constexpr double kSmallestNorm = 1e-12;
 
 // A thread's memory, given out piece by piece.
 struct Scratch {
@@ -295,27 +294,6 @@ class ChainLoss {
   Scratch scratch_;
 };
 
-// The term of the loss that belongs to ‖G − A‖² and ‖A‖², and its derivative in the former.
-static double scaled(const GramLayer& layer, double square, double norm, double& slope) {
-  const double channels = static_cast<double>(layer.channels), size = static_cast<double>(layer.size);
-  switch (layer.scale) {
-    case GramScale::kNone:
-      slope = size * size;
-      return slope * square;
-    case GramScale::kGatys:
-      slope = 1 / (4 * channels * channels);
-      return slope * square;
-    case GramScale::kRelative:
-      slope = 1 / std::max(norm, kSmallestNorm);
-      return slope * square;
-    case GramScale::kLog:
-      break;
-  }
-  const double relative = square / std::max(norm, kSmallestNorm);
-  slope = 1 / (std::max(norm, kSmallestNorm) * (1 + relative));
-  return std::log1p(relative);
-}
-
 // Floats of scratch memory that one thread needs for a layer.
 static int64_t scratch_size(const GramLayer& layer) {
   const int64_t channels = padded(layer.channels), size = padded(layer.size), other = padded(layer.reference_size);
@@ -356,10 +334,12 @@ static void with_feature_type(DType dtype, const Body& body) {
 void gram_loss(const GramLayer* layers, int64_t count, int threads) {
   for_each_chain_of(layers, count, threads, [](const GramLayer& layer, int64_t chain, Scratch scratch) {
     with_feature_type(layer.dtype, [&](auto* type) {
-      double square, norm, slope;
+      double square, norm;
       ChainLoss<std::remove_pointer_t<decltype(type)>>(layer, chain, scratch).distances(square, norm);
-      layer.terms[chain] = static_cast<float>(scaled(layer, square, norm, slope));
-      layer.slopes[chain] = static_cast<float>(slope);
+      const GramTerm term =
+          gram_term(layer.scale, square, norm, static_cast<double>(layer.channels), static_cast<double>(layer.size));
+      layer.terms[chain] = static_cast<float>(term.value);
+      layer.slopes[chain] = static_cast<float>(term.slope);
     });
   });
 }

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The stic_fast authors
 // SPDX-License-Identifier: MIT
 
-// Shared by the kernel sources: parallel loops over chains and pieces of chains, and the choice of a storage type.
+// Shared by the kernel sources: parallel loops over chains and pieces of chains.
 //
 // Every kernel source is compiled once per instruction set with STIC_ISA naming its namespace. All helpers here have
 // internal linkage, so each instruction set keeps its own copy.
@@ -14,7 +14,6 @@
 #include <omp.h>
 #endif
 
-#include "../core/storage.h"
 #include "../core/streams.h"
 #include "kernels.h"
 #include "noise_block.h"
@@ -80,27 +79,12 @@ static inline void for_each_chain(int64_t chains, int64_t elements, int threads,
   for (int64_t chain = 0; chain < chains; ++chain) body(chain);
 }
 
-// Calls body with a null pointer of the storage type that dtype names.
-template <typename Body>
-static inline void with_storage_type(DType dtype, const Body& body) {
-  switch (dtype) {
-    case DType::kFloat32:
-      return body(static_cast<float*>(nullptr));
-    case DType::kFloat64:
-      return body(static_cast<double*>(nullptr));
-    case DType::kBFloat16:
-      return body(static_cast<BFloat16*>(nullptr));
-    case DType::kFloat16:
-      return body(static_cast<Float16*>(nullptr));
-  }
-}
-
-void noise_fill(const NoiseFill&);
-void grmala_step(const GrmalaStep&);
+void noise_fill(const NoiseFill&, int threads);
+void grmala_step(const GrmalaStep&, int threads);
 void gram_loss(const GramLayer*, int64_t count, int threads);
 void gram_loss_gradient(const GramLayer*, int64_t count, int threads);
-void metropolis_accept(const MetropolisAccept&);
-void vrm_batch(const VrmBatch&);
+void metropolis_accept(const MetropolisAccept&, int threads);
+void vrm_batch(const VrmBatch&, int threads);
 
 }  // namespace STIC_ISA
 }  // namespace stic

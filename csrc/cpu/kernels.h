@@ -1,49 +1,13 @@
 // SPDX-FileCopyrightText: 2026 The stic_fast authors
 // SPDX-License-Identifier: MIT
 
-// What each CPU kernel is told: raw pointers, sizes and scalars. Shared by the kernels, their dispatch and the
-// bindings.
+// The CPU kernels of one instruction set, and what those are told that have no counterpart of the same form on CUDA.
 #pragma once
 
-#include <cstdint>
+#include "../core/arguments.h"
+#include "../core/gram_scale.h"
 
 namespace stic {
-
-enum class DType : int { kFloat32 = 0, kFloat64 = 1, kBFloat16 = 2, kFloat16 = 3 };
-
-// Where a kernel's noise comes from: chain_ids may be null, then chain b has id b.
-struct NoiseSource {
-  uint64_t seed;
-  int64_t step;
-  const int64_t* chain_ids;
-};
-
-struct NoiseFill {
-  void* out;  // (chains, elements)
-  DType dtype;
-  int64_t chains, elements;
-  NoiseSource noise;
-  uint32_t stream;
-  bool normal;
-  int threads;
-};
-
-// out = clamp(x + ε1·grad_logp − ε2·grad_gram + ε3·N(0, 1))
-struct GrmalaStep {
-  const void* x;  // (chains, elements), as are the gradients and out, which may be x itself
-  const void* grad_logp;
-  const void* grad_gram;  // may be null
-  void* out;
-  DType dtype;
-  int64_t chains, elements;
-  const double* eps;  // (3, chains), or null: then the three scalars hold for every chain
-  double eps1, eps2, eps3;
-  double low, high;  // ∓infinity for no clamp
-  NoiseSource noise;
-  int threads;
-};
-
-enum class GramScale : int { kLog = 0, kRelative = 1, kGatys = 2, kNone = 3 };
 
 // One layer of the Gram loss s·‖FFᵀ/M − A‖²_F; all layers of a call have the same chains. What gram_loss writes to
 // products, a layout of its own of at least products_stride floats per chain, gram_loss_gradient reads.
@@ -61,45 +25,15 @@ struct GramLayer {
   GramScale scale;
 };
 
-// Metropolis–Hastings correction of the Langevin proposal x' = x + ε1·∇log p(x) + ε3·N(0, 1).
-struct MetropolisAccept {
-  const void *x, *proposal, *grad_x, *grad_proposal;  // (chains, elements)
-  const double *logp_x, *logp_proposal;               // (chains)
-  void* out;                                          // (chains, elements)
-  bool* accepted;                                     // (chains)
-  double* log_alpha;                                  // (chains)
-  DType dtype;
-  int64_t chains, elements;
-  const double* eps;  // (2, chains): ε1 and ε3 of each chain
-  double low, high;   // a proposal outside is rejected
-  NoiseSource noise;
-  int threads;
-};
-
-// One training batch: uint8 images to [−1, 1], flipped, shifted, mixed with a partner row, with instance noise.
-struct VrmBatch {
-  const uint8_t* images;   // (rows, channels, height, width)
-  const int64_t* partner;  // (rows), or null for no mixup
-  const float* weight;     // (rows): λ of the row itself, 1 − λ of its partner
-  void* out;               // (rows, channels, height, width)
-  DType dtype;
-  int64_t rows, channels, height, width;
-  double noise_std;
-  float flip_probability;
-  int max_shift;
-  NoiseSource noise;
-  int threads;
-};
-
-// The kernels of one instruction set.
+// The kernels of one instruction set; `threads` is the most that a call may keep busy.
 struct KernelTable {
   const char* isa;
-  void (*noise_fill)(const NoiseFill&);
-  void (*grmala_step)(const GrmalaStep&);
+  void (*noise_fill)(const NoiseFill&, int threads);
+  void (*grmala_step)(const GrmalaStep&, int threads);
   void (*gram_loss)(const GramLayer*, int64_t count, int threads);
   void (*gram_loss_gradient)(const GramLayer*, int64_t count, int threads);
-  void (*metropolis_accept)(const MetropolisAccept&);
-  void (*vrm_batch)(const VrmBatch&);
+  void (*metropolis_accept)(const MetropolisAccept&, int threads);
+  void (*vrm_batch)(const VrmBatch&, int threads);
 };
 
 }  // namespace stic

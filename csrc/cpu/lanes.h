@@ -24,6 +24,7 @@ namespace STIC_ISA {
 
 // The scalar ones stay visible beside the vectors'.
 using stic::bits_of;
+using stic::by_bit_30;
 using stic::float_of;
 using stic::fused_multiply_add;
 using stic::high_word;
@@ -140,6 +141,11 @@ STIC_HD Floats signed_float_of(Bits bits) {
 STIC_HD Bits shift_right_signed(Bits bits, int places) {
   return {(Vector<uint32_t>)((Vector<int32_t>)bits.first >> places),
           (Vector<uint32_t>)((Vector<int32_t>)bits.second >> places)};
+}
+
+STIC_HD Floats by_bit_30(Bits word, Floats if_set, Floats if_clear) {
+  const Bits set = 0u - (word >> 30 & 1u);
+  return float_of((bits_of(if_set) & set) | (bits_of(if_clear) & ~set));
 }
 
 // kLanes words, each in the lower half of a 64-bit lane whose upper half holds anything: the form in which processors

@@ -17,9 +17,9 @@ namespace STIC_ISA {
 constexpr int kSums = 8;
 
 template <typename T>
-static void accept(const MetropolisAccept& args) {
+static void accept(const MetropolisAccept& args, int threads) {
   const NoiseAddress address = address_of(args.noise, kMetropolis);
-  for_each_chain(args.chains, args.elements, args.threads, [&](int64_t chain) {
+  for_each_chain(args.chains, args.elements, threads, [&](int64_t chain) {
     const double eps1 = args.eps[chain], eps3 = args.eps[args.chains + chain];
     const int64_t row = chain * args.elements;
     const T* const x = static_cast<const T*>(args.x) + row;
@@ -64,8 +64,8 @@ static void accept(const MetropolisAccept& args) {
   });
 }
 
-void metropolis_accept(const MetropolisAccept& args) {
-  with_storage_type(args.dtype, [&](auto* type) { accept<std::remove_pointer_t<decltype(type)>>(args); });
+void metropolis_accept(const MetropolisAccept& args, int threads) {
+  with_storage_type(args.dtype, [&](auto* type) { accept<std::remove_pointer_t<decltype(type)>>(args, threads); });
 }
 
 }  // namespace STIC_ISA

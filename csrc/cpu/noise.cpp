@@ -11,10 +11,10 @@ namespace stic {
 namespace STIC_ISA {
 
 template <typename T>
-static void fill(const NoiseFill& args) {
+static void fill(const NoiseFill& args, int threads) {
   T* const out = static_cast<T*>(args.out);
   const NoiseAddress address = address_of(args.noise, args.stream);
-  for_each_piece(args.chains, args.elements, args.threads, [&](int64_t chain, int64_t begin, int64_t end) {
+  for_each_piece(args.chains, args.elements, threads, [&](int64_t chain, int64_t begin, int64_t end) {
     const uint32_t id = chain_id(args.noise, chain);
     T* const row = out + chain * args.elements;
     with_flag(args.normal, [&](auto normal) {
@@ -30,8 +30,8 @@ static void fill(const NoiseFill& args) {
   });
 }
 
-void noise_fill(const NoiseFill& args) {
-  with_storage_type(args.dtype, [&](auto* type) { fill<std::remove_pointer_t<decltype(type)>>(args); });
+void noise_fill(const NoiseFill& args, int threads) {
+  with_storage_type(args.dtype, [&](auto* type) { fill<std::remove_pointer_t<decltype(type)>>(args, threads); });
 }
 
 }  // namespace STIC_ISA

@@ -5,21 +5,12 @@
 #pragma once
 
 #include "../core/normal.h"
-#include "kernels.h"
 #include "lanes.h"
 
 namespace stic {
 namespace STIC_ISA {
 
 constexpr int kBlock = 4 * kLanes;  // elements whose noise is made at once: one Philox counter in each lane
-
-STIC_HD uint32_t chain_id(const NoiseSource& noise, int64_t chain) {
-  return static_cast<uint32_t>(noise.chain_ids ? noise.chain_ids[chain] : chain);
-}
-
-STIC_HD NoiseAddress address_of(const NoiseSource& noise, uint32_t stream) {
-  return {noise.seed, static_cast<uint32_t>(noise.step), stream};
-}
 
 // The words of the block's counters. Lane 4g + j of vector v holds those of quad v·kVectorLanes + j·G + g, where
 // G = kVectorLanes/4 counts groups of four lanes, so that transposing the groups brings elements into their order.

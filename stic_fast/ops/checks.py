@@ -116,21 +116,29 @@ def check_range(name: str, bounds: object) -> tuple[float, float]:
 
 
 def check_step_sizes(sizes: dict[str, object], chains: int, device: torch.device) -> tuple[list[float], Tensor | None]:
-    """Step sizes as floats, or as one (len(sizes), chains) float64 tensor if any is given per chain."""
+    """Step sizes as floats, or as one (len(sizes), chains) float64 tensor if any is given per chain.
+
+    A scalar tensor on another device than the CPU counts as given per chain: reading it would wait for the device.
+    """
     if all(type(size) is float for size in sizes.values()):
         return list(sizes.values()), None  # type: ignore[arg-type]
     for name, size in sizes.items():
         if isinstance(size, Tensor) and size.requires_grad:
             raise ValueError(f"{name} must not require grad, step sizes are constants; pass {name}.detach()")
-    if not any(isinstance(size, Tensor) and size.dim() > 0 for size in sizes.values()):
+    if not any(_stays_tensor(size) for size in sizes.values()):
         return [_check_number(name, size) for name, size in sizes.items()], None
     rows = []
     for name, size in sizes.items():
-        if isinstance(size, Tensor) and size.dim() > 0:
-            rows.append(check_per_chain(name, size, chains, device).to(torch.float64))
+        if isinstance(size, Tensor) and _stays_tensor(size):
+            per_chain = size if size.dim() > 0 else size.expand(chains)
+            rows.append(check_per_chain(name, per_chain, chains, device).to(torch.float64))
         else:
             rows.append(torch.full((chains,), _check_number(name, size), dtype=torch.float64, device=device))
     return [0.0] * len(sizes), torch.stack(rows)
+
+
+def _stays_tensor(size: object) -> bool:
+    return isinstance(size, Tensor) and (size.dim() > 0 or size.device.type != "cpu")
 
 
 def _check_number(name: str, size: object) -> float:

@@ -24,6 +24,7 @@ from stic_fast.ops.checks import check_float_tensor
 from stic_fast.ops.gram import check_features, positions
 from stic_fast.ops.gram_loss_blas import SMALLEST_NORM, round_up
 from stic_fast.ops.gram_loss_blas import Normalize as Normalize
+from stic_fast.ops.gram_loss_cuda import MOST_DUAL_POSITIONS
 
 TILE_ROWS, TILE_COLUMNS = 8, 32
 """The part of a product that the kernel sums in registers, with AVX-512; half or a quarter of it otherwise."""
@@ -37,6 +38,7 @@ def gram_loss(
     gram: Tensor | Sequence[Tensor | None] | None = None,
     *,
     normalize: Normalize = "log",
+    allow_tf32: bool = True,
 ) -> Tensor:
     r"""How far each sample's Gram matrices are from a reference's, summed over layers (STIC, equation 3).
 
@@ -50,6 +52,9 @@ def gram_loss(
         normalize: the scale s_L. "relative": 1/‖A‖². "log": the layer's term is log(1 + relative), whose gradient
             stays bounded when a chain is far away. "gatys": 1/(4C²), as in Gatys et al. "none": M², the paper's
             unnormalised FFᵀ.
+        allow_tf32: whether a GPU may take float32 features as TF32 numbers, 10 bits of mantissa; otherwise it takes
+            them as two each, as exact as float32 and up to three times as many multiplications. 16-bit features
+            count exactly and sums are float32 either way; a CPU has no TF32.
 
     Returns:
         (batch,), float32 (float64 for float64 features). Differentiable once in `features`; `reference` and `gram`
@@ -70,24 +75,33 @@ def gram_loss(
         raise ValueError(f"normalize must be one of {', '.join(get_args(Normalize))}, got {normalize!r}; choose one")
     needs_gradient = torch.is_grad_enabled() and any(layer.requires_grad for layer in layers)
     is_dual = [
-        not given and prefers_dual(layer.shape[1], layer.shape[2:].numel(), target.shape[2:].numel())
+        not given
+        and prefers_dual(
+            layer.shape[1], layer.shape[2:].numel(), target.shape[2:].numel(), device_type=layer.device.type
+        )
         for layer, target, given in zip(layers, targets, is_gram, strict=True)
     ]
-    loss, *_ = torch.ops.stic_fast.gram_loss.default(layers, targets, is_gram, is_dual, normalize, needs_gradient)
+    loss, *_ = torch.ops.stic_fast.gram_loss.default(
+        layers, targets, is_gram, is_dual, normalize, needs_gradient, allow_tf32
+    )
     return loss
 
 
-def prefers_dual(channels: int, size: int, reference_size: int, *, gram_known: bool = False) -> bool:
+def prefers_dual(
+    channels: int, size: int, reference_size: int, *, gram_known: bool = False, device_type: str = "cpu"
+) -> bool:
     """Whether the dual form is cheaper for loss and gradient; `gram_known` if A need not be built.
 
-    Counts the multiplications of the kernel's tiles: of a symmetric product those on and above the diagonal, and at the
-    edges of whatever product whole tiles. Bringing a number into the packed order that the tiles read counts as so many
-    multiplications as take as long; the primal form has to transpose what the dual form reads as it lies. `benchmarks`
-    measures both forms at twelve shapes.
+    On a GPU it is, wherever its kernel takes the positions. On a CPU this counts the multiplications of the kernel's
+    tiles: of a symmetric product those on and above the diagonal, and at the edges of whatever product whole tiles.
+    Bringing a number into the packed order that the tiles read counts as so many multiplications as take as long; the
+    primal form has to transpose what the dual form reads as it lies. `benchmarks` measures both forms at twelve shapes.
 
     >>> prefers_dual(640, 64, 64), prefers_dual(160, 1024, 1024)
     (True, False)
     """
+    if device_type == "cuda":
+        return max(size, reference_size) <= MOST_DUAL_POSITIONS
     references = 0 if gram_known else reference_size
     primal = _half(channels) * (size + references) + _tiles(channels, size) * channels
     primal += channels * (TRANSPOSED * (size + references) + PACKED * size)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The stic_fast authors
 # SPDX-License-Identifier: MIT
-"""The Gram loss by batched matrix products: what the op runs in float64 and on devices without a kernel.
+"""The Gram loss by batched matrix products: what the op runs in float64 and where there is no kernel.
 
 Both it and the kernel return what `empty_results` allocates: the loss (chains,), each layer's derivative in ‖G − A‖²
 (layers, chains), and the products that the gradient needs again (chains, numbers): D = M·(G − A), or P = FᵀF and
@@ -65,6 +65,12 @@ def empty_results(
     return loss, slopes, products
 
 
+def laid_out(features: Tensor, last: bool) -> Tensor:
+    """(batch, M, C) or (batch, C, M), contiguous: a view where the memory has that order."""
+    flat = features.flatten(2)
+    return (flat.mT if last else flat).contiguous()
+
+
 def channels_last(layer: Tensor) -> bool:
     """Whether the channels lie side by side in memory; a layer that lies otherwise is copied to rows of channels."""
     return layer.dim() == 4 and not layer.is_contiguous() and layer.is_contiguous(memory_format=torch.channels_last)
@@ -83,6 +89,7 @@ def loss_by_products(
     is_dual: Sequence[bool],
     normalize: str,
     with_gradient: bool,
+    allow_tf32: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     loss, slopes, products = empty_results(layers, targets, is_gram, is_dual, normalize, with_gradient)
     loss.zero_()

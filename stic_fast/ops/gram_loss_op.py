@@ -1,10 +1,10 @@
 # SPDX-FileCopyrightText: 2026 The stic_fast authors
 # SPDX-License-Identifier: MIT
-"""The ops behind `gram_loss`: native on a CPU, batched matrix products elsewhere and in float64.
+"""The ops behind `gram_loss`: native on a CPU and on CUDA, batched matrix products elsewhere and in float64.
 
-`gram_loss` keeps the products that the gradient needs again, which are smaller than the features. `gram_loss_gradient`
-multiplies with them and writes the gradient once, its factor known; written by the forward pass, it would have to be
-read and written again.
+On a CPU `gram_loss` keeps the products that the gradient needs again, which are smaller than the features, and
+`gram_loss_gradient` multiplies with them and writes the gradient once, its factor known; written by the forward pass,
+it would have to be read and written again. `gram_loss_cuda` decides otherwise.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import get_args
 import torch
 from torch import Tensor
 
-from stic_fast.native import kernels
+from stic_fast.ops import gram_loss_cuda
 from stic_fast.ops.gram_loss_blas import (
     Normalize,
     channels_last,
@@ -23,16 +23,11 @@ from stic_fast.ops.gram_loss_blas import (
     gradient_by_products,
     gradient_like,
     has_kernel,
+    laid_out,
     loss_by_products,
     product_offsets,
 )
-from stic_fast.ops.library import DTYPE_CODES, LIBRARY, address, fresh, register
-
-
-def _laid_out(features: Tensor, last: bool) -> Tensor:
-    """(batch, M, C) or (batch, C, M), contiguous: a view where the memory has that order."""
-    flat = features.flatten(2)
-    return (flat.mT if last else flat).contiguous()
+from stic_fast.ops.library import DTYPE_CODES, LIBRARY, address, fresh, register, run
 
 
 def _native_layer(
@@ -83,9 +78,10 @@ def _native(
     is_dual: Sequence[bool],
     normalize: str,
     with_gradient: bool,
+    allow_tf32: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     if not has_kernel(layers[0]):
-        return loss_by_products(layers, targets, is_gram, is_dual, normalize, with_gradient)
+        return loss_by_products(layers, targets, is_gram, is_dual, normalize, with_gradient, allow_tf32)
     loss, slopes, products = empty_results(layers, targets, is_gram, is_dual, normalize, with_gradient)
     chains = len(loss)
     if chains == 0:
@@ -98,7 +94,7 @@ def _native(
         if len(target) < chains and not given and not dual:
             target, given = torch.ops.stic_fast.gram.default(target.float()), True
         last = channels_last(layer)
-        features, target = _laid_out(layer, last), target.float().contiguous() if given else _laid_out(target, last)
+        features, target = laid_out(layer, last), target.float().contiguous() if given else laid_out(target, last)
         alive += [features, target]
         described.append(
             _native_layer(
@@ -115,7 +111,7 @@ def _native(
                 normalize=normalize,
             )
         )
-    kernels.gram_loss(described, torch.get_num_threads())
+    run("gram_loss", loss.device, described)
     return torch.sum(terms, 0, out=loss), slopes, products
 
 
@@ -137,7 +133,7 @@ def _native_gradient(
     offsets = product_offsets(layers, references, is_dual)
     for index, (layer, reference) in enumerate(zip(layers, references, strict=True)):
         last = channels_last(layer)
-        features, other = _laid_out(layer, last), None if reference is None else _laid_out(reference, last)
+        features, other = laid_out(layer, last), None if reference is None else laid_out(reference, last)
         alive += [features, other]
         described.append(
             _native_layer(
@@ -154,8 +150,47 @@ def _native_gradient(
                 gradient=gradients[index],
             )
         )
-    kernels.gram_loss_gradient(described, torch.get_num_threads())
+    run("gram_loss_gradient", grad_loss.device, described)
     return gradients
+
+
+def _on_cuda(
+    layers: Sequence[Tensor],
+    targets: Sequence[Tensor],
+    is_gram: Sequence[bool],
+    is_dual: Sequence[bool],
+    normalize: str,
+    with_gradient: bool,
+    allow_tf32: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    loss = gram_loss_cuda.loss if gram_loss_cuda.takes(layers) else loss_by_products
+    return loss(layers, targets, is_gram, is_dual, normalize, with_gradient, allow_tf32)
+
+
+def _gradient_on_cuda(
+    grad_loss: Tensor,
+    slopes: Tensor,
+    kept: Tensor,
+    layers: Sequence[Tensor],
+    references: Sequence[Tensor | None],
+) -> list[Tensor]:
+    if gram_loss_cuda.takes(layers):
+        return gram_loss_cuda.gradient(grad_loss, kept, layers)
+    return gradient_by_products(grad_loss, slopes, kept, layers, references)
+
+
+def _fake(
+    layers: Sequence[Tensor],
+    targets: Sequence[Tensor],
+    is_gram: Sequence[bool],
+    is_dual: Sequence[bool],
+    normalize: str,
+    with_gradient: bool,
+    allow_tf32: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    if gram_loss_cuda.takes(layers):
+        return gram_loss_cuda.empty_results(layers, with_gradient)
+    return empty_results(layers, targets, is_gram, is_dual, normalize, with_gradient)
 
 
 def _fake_gradient(
@@ -175,11 +210,18 @@ class _Differentiable(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, keys, is_gram, is_dual, normalize, *tensors):
+    def forward(ctx, keys, is_gram, is_dual, normalize, allow_tf32, *tensors):
         layers, targets = tensors[: len(is_dual)], tensors[len(is_dual) :]
         with torch._C._AutoDispatchBelowAutograd():
             loss, slopes, products = torch.ops.stic_fast.gram_loss.default.redispatch(
-                keys & torch._C._after_autograd_keyset, layers, targets, is_gram, is_dual, normalize, True
+                keys & torch._C._after_autograd_keyset,
+                layers,
+                targets,
+                is_gram,
+                is_dual,
+                normalize,
+                True,
+                allow_tf32,
             )
         ctx.is_dual, ctx.target_count = is_dual, len(targets)
         ctx.mark_non_differentiable(slopes, products)
@@ -194,12 +236,12 @@ class _Differentiable(torch.autograd.Function):
             raise RuntimeError("gram_loss is differentiable once; for second derivatives build it from stic_fast.gram")
         count = len(ctx.is_dual)
         if grad_loss is None:
-            return (None,) * (4 + count + ctx.target_count)
+            return (None,) * (5 + count + ctx.target_count)
         slopes, products, *saved = ctx.saved_tensors
         layers, kept = saved[:count], iter(saved[count:])
         references = [next(kept) if dual else None for dual in ctx.is_dual]
         gradients = torch.ops.stic_fast.gram_loss_gradient.default(grad_loss, slopes, products, layers, references)
-        return None, None, None, None, *gradients, *[None] * ctx.target_count
+        return None, None, None, None, None, *gradients, *[None] * ctx.target_count
 
 
 def _autograd(
@@ -210,24 +252,34 @@ def _autograd(
     is_dual: Sequence[bool],
     normalize: str,
     with_gradient: bool,
+    allow_tf32: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     if torch.is_grad_enabled() and any(layer.requires_grad for layer in layers):
         if not with_gradient:
             raise RuntimeError("gram_loss was called without its gradient; pass features that require grad")
-        return _Differentiable.apply(keys, is_gram, is_dual, normalize, *layers, *targets)
+        return _Differentiable.apply(keys, is_gram, is_dual, normalize, allow_tf32, *layers, *targets)
     with torch._C._AutoDispatchBelowAutograd():
         return torch.ops.stic_fast.gram_loss.default.redispatch(
-            keys & torch._C._after_autograd_keyset, layers, targets, is_gram, is_dual, normalize, with_gradient
+            keys & torch._C._after_autograd_keyset,
+            layers,
+            targets,
+            is_gram,
+            is_dual,
+            normalize,
+            with_gradient,
+            allow_tf32,
         )
 
 
 register(
     "gram_loss",
-    "Tensor[] layers, Tensor[] targets, bool[] is_gram, bool[] is_dual, str normalize, bool with_gradient",
+    "Tensor[] layers, Tensor[] targets, bool[] is_gram, bool[] is_dual, str normalize, bool with_gradient, "
+    "bool allow_tf32",
     "(Tensor, Tensor, Tensor)",
     cpu=_native,
+    cuda=_on_cuda,
     reference=loss_by_products,
-    fake=empty_results,
+    fake=_fake,
 )
 LIBRARY.impl("gram_loss", _autograd, "Autograd", with_keyset=True)
 register(
@@ -235,6 +287,7 @@ register(
     "Tensor grad_loss, Tensor slopes, Tensor products, Tensor[] layers, Tensor?[] references",
     "Tensor[]",
     cpu=_native_gradient,
+    cuda=_gradient_on_cuda,
     reference=gradient_by_products,
     fake=_fake_gradient,
 )

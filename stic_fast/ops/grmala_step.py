@@ -7,7 +7,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from stic_fast.native import kernels
 from stic_fast.ops.checks import (
     check_chain_ids,
     check_chains,
@@ -17,7 +16,7 @@ from stic_fast.ops.checks import (
     check_step,
     check_step_sizes,
 )
-from stic_fast.ops.library import DTYPE_CODES, address, fresh, register, register_autograd
+from stic_fast.ops.library import DTYPE_CODES, address, fresh, register, register_autograd, run
 from stic_fast.ops.noise import Stream, reference_normal
 
 _ARGUMENTS = (
@@ -171,7 +170,9 @@ def _native_into(
     if grad_gram is not None:
         grad_gram = grad_gram.contiguous()
     chains = x.shape[0]
-    kernels.grmala_step(
+    run(
+        "grmala_step",
+        x.device,
         x.data_ptr(),
         grad_logp.data_ptr(),
         address(grad_gram),
@@ -187,8 +188,8 @@ def _native_into(
         high,
         address(chain_ids),
         seed & 0xFFFFFFFFFFFFFFFF,
-        step if step_tensor is None else int(step_tensor),
-        torch.get_num_threads(),
+        step,
+        address(step_tensor),
     )
 
 
@@ -230,6 +231,14 @@ def _backward(ctx, grad):
     return grad, (size1 * grad).to(grad.dtype), grad_gram, *[None] * 10
 
 
-register("grmala_step", f"Tensor x, {_ARGUMENTS}", "Tensor", cpu=_native, reference=reference, fake=_fake)
-register("grmala_step_", f"Tensor(a!) x, {_ARGUMENTS}", "()", cpu=_native_, reference=_reference_, fake=lambda *_: None)
+register("grmala_step", f"Tensor x, {_ARGUMENTS}", "Tensor", cpu=_native, cuda=_native, reference=reference, fake=_fake)
+register(
+    "grmala_step_",
+    f"Tensor(a!) x, {_ARGUMENTS}",
+    "()",
+    cpu=_native_,
+    cuda=_native_,
+    reference=_reference_,
+    fake=lambda *_: None,
+)
 register_autograd("grmala_step", _backward, _setup_context)

@@ -9,7 +9,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from stic_fast.native import kernels
 from stic_fast.ops.checks import (
     check_chain_ids,
     check_chains,
@@ -20,7 +19,7 @@ from stic_fast.ops.checks import (
     check_step,
     check_step_sizes,
 )
-from stic_fast.ops.library import DTYPE_CODES, address, fresh, register, register_autograd
+from stic_fast.ops.library import DTYPE_CODES, address, fresh, register, register_autograd, run
 from stic_fast.ops.noise import Stream, words
 
 
@@ -91,7 +90,7 @@ def metropolis_accept(
     if eps is None:
         if not sizes[1] > 0:
             raise ValueError(f"eps3 must be positive, a proposal without noise has no density, got {eps3}; raise it")
-        eps = torch.tensor(sizes, dtype=torch.float64, device=x.device)[:, None].expand(2, chains).contiguous()
+        eps = torch.stack([torch.full((chains,), size, dtype=torch.float64, device=x.device) for size in sizes])
     ids = check_chain_ids(chain_ids, chains, x.device)
     number, step_tensor = check_step(step, x.device)
     low, high = check_range("support", support)
@@ -154,7 +153,9 @@ def _native(
     fresh(out)
     inputs = [t.contiguous() for t in (x, proposal, grad_x, grad_proposal, logp_x, logp_proposal, eps)]
     chains = x.shape[0]
-    kernels.metropolis_accept(
+    run(
+        "metropolis_accept",
+        x.device,
         *(t.data_ptr() for t in inputs[:6]),
         out.data_ptr(),
         accepted.data_ptr(),
@@ -167,8 +168,8 @@ def _native(
         high,
         address(chain_ids),
         seed & 0xFFFFFFFFFFFFFFFF,
-        step if step_tensor is None else int(step_tensor),
-        torch.get_num_threads(),
+        step,
+        address(step_tensor),
     )
     return out, accepted, log_alpha
 
@@ -198,6 +199,7 @@ register(
     "Tensor? chain_ids, Tensor? step_tensor, float low, float high, int seed, SymInt step",
     "(Tensor, Tensor, Tensor)",
     cpu=_native,
+    cuda=_native,
     reference=reference,
     fake=_fake,
 )

@@ -16,9 +16,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from stic_fast.native import kernels
 from stic_fast.ops.checks import MAX_ELEMENTS, check_chain_ids, check_seed, check_step
-from stic_fast.ops.library import DTYPE_CODES, address, fresh, register
+from stic_fast.ops.library import DTYPE_CODES, address, fresh, register, run
 
 
 class Stream(enum.IntEnum):
@@ -205,18 +204,20 @@ def _native(is_normal: bool):
         stream: int,
         dtype: torch.dtype,
     ) -> Tensor:
-        out = fresh(torch.empty((len(chain_ids), *sample), dtype=dtype))
-        kernels.noise_fill(
+        out = fresh(torch.empty((len(chain_ids), *sample), dtype=dtype, device=chain_ids.device))
+        run(
+            "noise_fill",
+            out.device,
             out.data_ptr(),
             DTYPE_CODES[dtype],
             len(chain_ids),
             math.prod(sample),
             address(chain_ids),
             seed & 0xFFFFFFFFFFFFFFFF,
-            step if step_tensor is None else int(step_tensor),
+            step,
+            address(step_tensor),
             stream,
             is_normal,
-            torch.get_num_threads(),
         )
         return out
 
@@ -236,11 +237,13 @@ def _fake(
 
 
 for _name, _reference in (("normal", reference_normal), ("uniform", reference_uniform)):
+    _draw_native = _native(_name == "normal")
     register(
         _name,
         "Tensor chain_ids, Tensor? step_tensor, SymInt[] sample, int seed, SymInt step, int stream, ScalarType dtype",
         "Tensor",
-        cpu=_native(_name == "normal"),
+        cpu=_draw_native,
+        cuda=_draw_native,
         reference=_reference,
         fake=_fake,
     )

@@ -11,9 +11,8 @@ import torch
 from scipy.special import betaincinv
 from torch import Tensor
 
-from stic_fast.native import kernels
 from stic_fast.ops.checks import check_chain_ids, check_seed, check_step
-from stic_fast.ops.library import DTYPE_CODES, address, fresh, register
+from stic_fast.ops.library import DTYPE_CODES, address, fresh, register, run
 from stic_fast.ops.noise import Stream, reference_normal, reference_uniform, words
 
 
@@ -78,6 +77,8 @@ def vrm_batch(
         raise ValueError(
             f"images must have shape (batch, channels, height, width), got {tuple(images.shape)}; add the missing one"
         )
+    if math.prod(images.shape[1:]) >= 2**31:
+        raise ValueError(f"images must have fewer than 2**31 numbers each, got shape {tuple(images.shape)}; split them")
     if not isinstance(labels, Tensor) or labels.dtype != torch.int64:
         came = labels.dtype if isinstance(labels, Tensor) else type(labels).__name__
         raise TypeError(f"labels must be an int64 tensor, got {came}; convert it with labels.long()")
@@ -208,8 +209,10 @@ def _native(
 ) -> tuple[Tensor, Tensor]:
     partner, weight = _mixing(_rows(images, chain_ids), step_tensor, mixup_alpha, seed, step)
     images = images.contiguous()
-    x = fresh(torch.empty(images.shape, dtype=dtype))
-    kernels.vrm_batch(
+    x = fresh(torch.empty(images.shape, dtype=dtype, device=images.device))
+    run(
+        "vrm_batch",
+        images.device,
         images.data_ptr(),
         address(partner),
         address(weight),
@@ -221,8 +224,8 @@ def _native(
         max_shift,
         address(chain_ids),
         seed & 0xFFFFFFFFFFFFFFFF,
-        step if step_tensor is None else int(step_tensor),
-        torch.get_num_threads(),
+        step,
+        address(step_tensor),
     )
     return x, _soft_labels(labels, num_classes, partner, weight)
 
@@ -253,6 +256,7 @@ register(
     "float noise_std, float flip_probability, int max_shift, int seed, SymInt step, ScalarType dtype",
     "(Tensor, Tensor)",
     cpu=_native,
+    cuda=_native,
     reference=reference,
     fake=_fake,
 )

@@ -129,7 +129,7 @@ def test_both_forms_give_the_same(
     features, target, _ = sample_inputs(case, dtype)
     results = []
     for dual in (False, True):
-        monkeypatch.setattr(MODULE, "prefers_dual", lambda *_, chosen=dual: chosen)
+        monkeypatch.setattr(MODULE, "prefers_dual", lambda *_, chosen=dual, **__: chosen)
         leaf = features.clone().requires_grad_()
         loss = gram_loss(leaf, target, normalize="relative")
         results.append((loss.detach(), *torch.autograd.grad(loss.sum(), leaf)))
@@ -225,7 +225,7 @@ def test_positions_may_be_shuffled(case: str) -> None:
 def test_gradcheck(
     monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...], dual: bool, target: str, normalize: Normalize
 ) -> None:
-    monkeypatch.setattr(MODULE, "prefers_dual", lambda *_: dual)
+    monkeypatch.setattr(MODULE, "prefers_dual", lambda *_, **__: dual)
     features = randn(shape, torch.float64, 1).requires_grad_()
     batch, channels, positions = shape
     width = channels if target == "gram" else positions
@@ -316,7 +316,7 @@ def test_opcheck(case: str, with_gradient: bool, dtype: torch.dtype) -> None:
     features, target, is_gram = sample_inputs(case, dtype)
     layers = [features.requires_grad_(with_gradient), features.detach().clone()]
     dual = case == "dual"
-    arguments = (layers, [target, target], [is_gram, is_gram], [dual, dual], "log", with_gradient)
+    arguments = (layers, [target, target], [is_gram, is_gram], [dual, dual], "log", with_gradient, True)
     torch.library.opcheck(torch.ops.stic_fast.gram_loss.default, arguments)
     if with_gradient:
         loss, slopes, products = (tensor.detach() for tensor in torch.ops.stic_fast.gram_loss(*arguments))

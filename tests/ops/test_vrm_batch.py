@@ -241,6 +241,11 @@ IMAGES, LABELS = torch.zeros(2, 1, 3, 3, dtype=torch.uint8), torch.tensor([0, 1]
             ValueError,
             r"images must have shape \(batch, channels, height, width\), got \(1, 3, 3",
         ),
+        (
+            {"images": IMAGES[:, :, :1, :1].expand(2, 2, 2**15, 2**15)},
+            ValueError,
+            r"images must have fewer than 2\*\*31 numbers each, got shape \(2, 2, 32768, 32768\); split them",
+        ),
         ({"labels": LABELS.int()}, TypeError, r"labels must be an int64 tensor, got torch.int32; .*labels.long\(\)"),
         ({"labels": [0, 1]}, TypeError, "labels must be an int64 tensor, got list"),
         ({"labels": torch.arange(3)}, ValueError, r"labels must have shape \(2,\) on cpu like the images, got \(3,\)"),

@@ -1,0 +1,106 @@
+# SPDX-FileCopyrightText: 2026 The stic_fast authors
+# SPDX-License-Identifier: MIT
+"""The Gram loss on a GPU: one launch for all layers reads the features once and writes each layer's term and gradient.
+
+The forward pass keeps the gradient of the layers' terms, laid out like the features, one layer after the other; the
+backward pass multiplies it with the loss's own gradient, chain by chain. See csrc/cuda/gram_loss.cuh.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import get_args
+
+import torch
+from torch import Tensor
+
+from stic_fast.ops.gram_loss_blas import Normalize, channels_last, gradient_like, laid_out, round_up
+from stic_fast.ops.library import DTYPE_CODES, address, has_cuda_kernels, run
+
+MOST_DUAL_POSITIONS = 64
+"""Positions of features and of references that the dual form's tiles hold (csrc/cuda/gram_layer.h)."""
+
+_ALIGNED = 16
+"""Bytes that kept gradients and the rows of D begin at multiples of."""
+_MOST_NUMBERS, _FEW_CHAINS = 2**20, 32
+"""A chain of one layer is one multiprocessor's work. Large layers of few chains keep too few of them busy and go
+through the BLAS, which divides a matrix."""
+
+
+def takes(layers: Sequence[Tensor]) -> bool:
+    """Whether the kernels take these layers; they may be fakes."""
+    first = layers[0]
+    if first.device.type != "cuda" or first.dtype == torch.float64 or not has_cuda_kernels(first.device.index):
+        return False
+    largest = max(layer.shape[1] * layer.shape[2:].numel() for layer in layers)
+    return largest <= _MOST_NUMBERS or first.shape[0] >= _FEW_CHAINS
+
+
+def empty_results(layers: Sequence[Tensor], with_gradient: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """The loss (chains,), the layers' derivatives in ‖G − A‖² (layers, chains), and the kept gradients."""
+    chains = layers[0].shape[0]
+    loss, slopes = (layers[0].new_empty(shape, dtype=torch.float32) for shape in ((chains,), (len(layers), chains)))
+    return loss, slopes, layers[0].new_empty(_offsets(layers)[-1] if with_gradient else 0)
+
+
+def _offsets(layers: Sequence[Tensor]) -> list[int]:
+    """Where each layer's kept gradient begins, and where the last one ends."""
+    step = _ALIGNED // layers[0].element_size()
+    return [0, *itertools.accumulate(round_up(layer.numel(), step) for layer in layers)]
+
+
+def loss(
+    layers: Sequence[Tensor],
+    targets: Sequence[Tensor],
+    is_gram: Sequence[bool],
+    is_dual: Sequence[bool],
+    normalize: str,
+    with_gradient: bool,
+    allow_tf32: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    total, slopes, kept = empty_results(layers, with_gradient)
+    chains = len(total)
+    terms, offsets = torch.empty_like(slopes), _offsets(layers)
+    described, alive = [], []
+    for index, (layer, target, given, dual) in enumerate(zip(layers, targets, is_gram, is_dual, strict=True)):
+        last, channels = channels_last(layer), layer.shape[1]
+        size, reference_size = layer.shape[2:].numel(), 0 if given else target.shape[2:].numel()
+        dual = dual and max(size, reference_size) <= MOST_DUAL_POSITIONS
+        features, other = laid_out(layer, last), target.float().contiguous() if given else laid_out(target, last)
+        difference = None
+        if with_gradient and not dual:
+            pitch = round_up(channels, _ALIGNED // torch.float32.itemsize)
+            difference = layer.new_empty(chains * channels * pitch, dtype=torch.float32)
+        alive += [features, other, difference]
+        described.append(
+            (
+                features.data_ptr(),
+                0 if given else other.data_ptr(),
+                other.data_ptr() if given else 0,
+                address(difference),
+                kept[offsets[index] :].data_ptr() if with_gradient else 0,
+                terms[index].data_ptr(),
+                slopes[index].data_ptr(),
+                channels,
+                size,
+                reference_size,
+                last,
+                len(target) < chains,
+                dual,
+                get_args(Normalize).index(normalize),
+            )
+        )
+    run("gram_loss", total.device, described, chains, DTYPE_CODES[layers[0].dtype], not allow_tf32)
+    return torch.sum(terms, 0, out=total), slopes, kept
+
+
+def gradient(grad_loss: Tensor, kept: Tensor, layers: Sequence[Tensor]) -> list[Tensor]:
+    gradients = [gradient_like(layer) for layer in layers]
+    chains, grad_loss = len(grad_loss), grad_loss.contiguous()
+    described = [
+        (kept[offset:].data_ptr(), gradient.data_ptr(), gradient.numel() // max(chains, 1))
+        for offset, gradient in zip(_offsets(layers), gradients, strict=False)
+    ]
+    run("gram_gradient", kept.device, described, chains, DTYPE_CODES[kept.dtype], grad_loss.data_ptr())
+    return gradients
