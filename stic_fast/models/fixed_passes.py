@@ -38,11 +38,13 @@ class FixedPasses:
         precision: "fp32" computes in the weights' own precision. "bf16" is autocast, with the same bits if the layout
             is plain; autocast alone converts frozen weights again in every pass. "auto" is "bf16" where the hardware
             multiplies bfloat16 (x86 with AMX or AVX512-BF16, CUDA devices from compute capability 8.0) and else "fp32".
+            None is "auto" for a model on a CUDA device and else "fp32".
         layout: "plain" leaves it to the model. "channels_last" gives the weights of 2-D convolutions, and thereby the
             features, this memory format. "packed" does too, and on x86 CPUs keeps large weights in oneDNN's blocked
             form, once for the forward and once for the backward pass; for grouped convolutions and other precisions
-            than fp32 and bf16 it is "channels_last". All layouts agree within rounding. Passes of packed weights are
-            differentiable once.
+            than fp32 and bf16 it is "channels_last". None is "channels_last" for a model on a CUDA device that
+            torch.compile has not compiled, and else "plain". All layouts agree within rounding. Passes of packed
+            weights are differentiable once.
 
     Raises:
         InputError: a layout other than plain for a model compiled by torch.compile, which lays its weights out itself.
@@ -55,16 +57,21 @@ class FixedPasses:
     (True, True)
     """
 
-    def __init__(self, model: Classifier, *, precision: Precision = "fp32", layout: Layout = "plain") -> None:
-        self.model, self.precision, self.layout = model, precision, layout
-        compiled = any(map(_is_compiled, model.modules()))
-        if compiled and layout != "plain":
+    compiled: bool
+    """Whether the model or a module in it is compiled by torch.compile."""
+
+    def __init__(self, model: Classifier, *, precision: Precision | None = None, layout: Layout | None = None) -> None:
+        self.model, self.compiled = model, any(map(_is_compiled, model.modules()))
+        if self.compiled and layout not in (None, "plain"):
             raise InputError(
                 f"layout={layout!r} needs the model as it was before torch.compile, which chooses layouts itself; "
                 "pass the uncompiled model, or layout='plain'"
             )
-        prepares = not compiled and (precision != "fp32" or layout != "plain")
-        self._weights: AbstractContextManager[Any] = PreparedWeights(model, layout) if prepares else nullcontext()
+        on_gpu = _is_on_gpu(model)
+        self.precision: Precision = precision or ("auto" if on_gpu else "fp32")
+        self.layout: Layout = layout or ("channels_last" if on_gpu and not self.compiled else "plain")
+        prepares = not self.compiled and (self.precision != "fp32" or self.layout != "plain")
+        self._weights: AbstractContextManager[Any] = PreparedWeights(model, self.layout) if prepares else nullcontext()
 
     def __call__(self, x: Tensor, layers: Sequence[str]) -> tuple[Tensor, list[Tensor]]:
         """The logits and the named features of x, see `Classifier.logits_and_features`."""
@@ -149,12 +156,17 @@ def multiplies_bf16(device: torch.device) -> bool:
     False
     """
     if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+        with torch.cuda.device(device):
+            return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type != "cpu" or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return False
     # Where PyTorch does not tell yet, the answer is no.
     able: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
     return bool(able.get("amx_bf16") or able.get("avx512_bf16"))
+
+
+def _is_on_gpu(model: nn.Module) -> bool:
+    return any(parameter.is_cuda for parameter in model.parameters())
 
 
 def _is_compiled(module: nn.Module) -> bool:

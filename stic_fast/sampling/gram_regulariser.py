@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import torch
 from torch import Tensor
@@ -12,7 +12,11 @@ from torch import Tensor
 from stic_fast.models import Classifier
 from stic_fast.ops import gram, gram_loss
 from stic_fast.ops.gram_loss import Normalize, prefers_dual
+from stic_fast.ops.gram_loss_blas import channels_last
 from stic_fast.sampling.frozen import frozen
+
+_Kept = tuple[list[Tensor | None], list[Tensor | None]]
+"""Per layer the reference features, and per layer the Gram matrix: one of the two."""
 
 
 class GramRegulariser:
@@ -39,6 +43,8 @@ class GramRegulariser:
         self.features = list(features)
         self.grams = list(grams)
         self.normalize: Normalize = normalize
+        self._copies_key: tuple[Hashable, ...] = ()
+        self._copies: _Kept = ([], [])
 
     @classmethod
     def from_images(
@@ -71,18 +77,48 @@ class GramRegulariser:
         features: list[Tensor | None] = []
         grams: list[Tensor | None] = []
         for output in outputs:
-            size = output.shape[2:].numel()
-            keep_features = prefers_dual(output.shape[1], size, per_chain * size, gram_known=True)
+            size, device = output.shape[2:].numel(), output.device.type
+            keep_features = prefers_dual(output.shape[1], size, per_chain * size, gram_known=True, device_type=device)
             joined = _side_by_side(output, per_chain)
             features.append(joined if keep_features else None)
             grams.append(None if keep_features else gram(joined))
         return cls(names, features, grams, normalize)
 
     def __call__(self, features: Sequence[Tensor]) -> Tensor:
-        """The loss (chains,) of the features of `layers`, in that order; in the references' precision."""
-        targets = [f if f is not None else g for f, g in zip(self.features, self.grams, strict=True)]
-        layers = [feature.to(target) for feature, target in zip(features, targets, strict=True)]
-        return gram_loss(layers, self.features, self.grams, normalize=self.normalize)
+        """The loss (chains,) of the features of `layers`, in that order.
+
+        It is computed in the references' precision; on a CUDA device in that of the features, which the kernel reads as
+        they are, beside copies of the references in their precision and layout.
+        """
+        references, grams = self.features, self.grams
+        if _are_read_as_they_are(features):
+            references, grams = self._copies_like(features)
+        else:
+            targets = [f if f is not None else g for f, g in zip(references, grams, strict=True)]
+            features = [feature.to(target) for feature, target in zip(features, targets, strict=True)]
+        return gram_loss(list(features), references, grams, normalize=self.normalize)
+
+    def _copies_like(self, features: Sequence[Tensor]) -> _Kept:
+        """References and Gram matrices beside these features; made once for all features alike."""
+        key = tuple((feature.dtype, channels_last(feature)) for feature in features)
+        if key != self._copies_key:
+            self._copies_key = key
+            pairs = list(zip(features, self.features, self.grams, strict=True))
+            self._copies = (
+                [None if own is None else _laid_out_like(feature, own) for feature, own, _ in pairs],
+                [None if own is None else own.to(feature.dtype) for feature, _, own in pairs],
+            )
+        return self._copies
+
+
+def _are_read_as_they_are(features: Sequence[Tensor]) -> bool:
+    return all(feature.is_cuda and feature.dtype == features[0].dtype for feature in features)
+
+
+def _laid_out_like(feature: Tensor, reference: Tensor) -> Tensor:
+    """The reference's features in the type of a feature, the channels side by side in memory where they are there."""
+    copy = reference.to(feature.dtype).flatten(2)
+    return copy.mT.contiguous().mT if channels_last(feature) else copy
 
 
 def _side_by_side(output: Tensor, per_chain: int) -> Tensor:

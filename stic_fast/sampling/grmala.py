@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, NamedTuple, get_args
 
 import torch
@@ -18,6 +20,8 @@ from torch import Tensor
 from stic_fast.errors import InputError
 from stic_fast.models import Classifier, FixedPasses, Layout, Precision
 from stic_fast.ops import grmala_step_
+from stic_fast.ops.checks import MAX_STEP
+from stic_fast.sampling.captured_step import CapturedStep, pays
 from stic_fast.sampling.frozen import frozen
 from stic_fast.sampling.gram_regulariser import GramRegulariser
 from stic_fast.sampling.objective import LogPosterior, Objective
@@ -42,6 +46,10 @@ class ChainResult(NamedTuple):
     """The final states, like the initial ones."""
     trace: list[ChainRecord]
     """The traced steps; empty without `trace_every`."""
+
+
+Record = Callable[..., None]
+"""Of log p and its gradient, and of the Gram loss and its gradient if there is one."""
 
 
 class _Pull(NamedTuple):
@@ -84,13 +92,17 @@ class GRMALA:
     """Bound on ε2·|∇Gram| as a multiple of ε1·|∇log p|, per chain; None for no bound. Costs a second backward pass."""
     clamp: tuple[float, float] | None = (-1.0, 1.0)
     """The box that states are kept in."""
-    precision: Precision = "fp32"
-    """Of the network's passes: fp32, bf16, or auto, which is bf16 where the hardware multiplies it and else fp32. The
-    chain's state, log p and the Gram term stay fp32."""
-    layout: Layout = "plain"
+    precision: Precision | None = None
+    """Of the network's passes: fp32, bf16, or auto, which is bf16 where the hardware multiplies it and else fp32. None
+    is auto on a CUDA device and fp32 on a CPU. The chain's state and log p stay fp32."""
+    layout: Layout | None = None
     """Of the network's weights and features: plain, as the model has them; channels_last; or packed, which is
-    channels_last with large weights in the CPU library's own form, the fastest. They agree within rounding; see
-    `stic_fast.models.FixedPasses`."""
+    channels_last with large weights in the CPU library's own form, there the fastest. None is channels_last on a CUDA
+    device and plain on a CPU. They agree within rounding; see `stic_fast.models.FixedPasses`."""
+    capture: bool = True
+    """On a CUDA device, run a chain's steps as replays of one CUDA graph, with the same result; a CPU has none. Steps
+    that are traced run eagerly between replays, and so does all of a run that is short or whose model torch.compile
+    has compiled. The model's weights must not change meanwhile. See `stic_fast.sampling.captured_step`."""
 
     def __post_init__(self) -> None:
         _check_settings(self)
@@ -123,16 +135,18 @@ class GRMALA:
                 the result.
             on_step: called after each step, for progress.
         """
-        _check_start(x, target)
+        _check_start(x, target, first_step + self.steps)
         objective = objective or LogPosterior()
         x = x.detach().clone(memory_format=torch.contiguous_format)
         trace: list[ChainRecord] = []
+        traced = {*range(0, self.steps, trace_every), self.steps - 1} if trace_every > 0 and len(x) else set()
         with frozen(model):
             network = FixedPasses(model, precision=self.precision, layout=self.layout)
-            for t in range(self.steps):
-                traced = len(x) > 0 and trace_every > 0 and (t % trace_every == 0 or t == self.steps - 1)
-                pull = self._pull(network, x, target, gram, objective, first_step + t, trace if traced else None)
-                scale = self._scale(t)
+            scales = _Scales(self.schedule, first_step, self.steps, x.device)
+
+            def move(number: int | Tensor, record: Record | None = None) -> None:
+                """One transition of x, in place."""
+                pull, scale = self._pull(network, x, target, gram, objective, record), scales.at(number)
                 grmala_step_(
                     x,
                     pull.uphill,
@@ -141,18 +155,22 @@ class GRMALA:
                     eps2=scale * pull.eps2,
                     eps3=scale * self.eps3,
                     seed=seed,
-                    step=first_step + t,
+                    step=number,
                     chain_ids=chain_ids,
                     clamp=self.clamp,
                 )
-                if on_step:
-                    on_step()
+
+            captures = self.capture and len(x) and not network.compiled and pays(x.device, self.steps - len(traced))
+            with CapturedStep(move, x.device) if captures else nullcontext(move) as step:
+                for number in range(first_step, first_step + self.steps):
+                    if number - first_step in traced:
+                        move(number, partial(_record, trace, number))
+                    else:
+                        step(number)
+                    if on_step:
+                        on_step()
         _check_end(x, self)
         return ChainResult(x, trace)
-
-    def _scale(self, t: int) -> float:
-        done = t / max(self.steps, 1)
-        return {"constant": 1.0, "linear": 1 - done, "cosine": (1 + math.cos(math.pi * done)) / 2}[self.schedule]
 
     def _pull(
         self,
@@ -161,25 +179,24 @@ class GRMALA:
         target: Tensor,
         gram: GramRegulariser | None,
         objective: Objective,
-        step: int,
-        trace: list[ChainRecord] | None,
+        record: Record | None,
     ) -> _Pull:
-        """One forward and one backward pass, of ε1·log p − ε2·Gram; to trace or to bound takes both gradients."""
+        """One forward and one backward pass, of ε1·log p − ε2·Gram; to record or to bound takes both gradients."""
         x = x.detach().requires_grad_(True)
         with torch.enable_grad():
             logits, features = network(x, gram.layers if gram else ())
             logp = objective(logits, target)
             if gram is None:
                 pull = _Pull(_gradient(logp, x), None, self.eps1, 0.0)
-                if trace is not None:
-                    trace.append(_record(step, logp, pull.uphill))
+                if record:
+                    record(logp, pull.uphill)
                 return pull
             loss = gram(features)
-            if trace is None and self.max_gram_ratio is None:
+            if record is None and self.max_gram_ratio is None:
                 return self._combined(logp, loss, x)
             uphill, downhill = _gradient(logp, x, keep_graph=True), _gradient(loss, x, keep_graph=True)
-            if trace is not None:
-                trace.append(_record(step, logp, uphill, loss, downhill))
+            if record:
+                record(logp, uphill, loss, downhill)
             if self.max_gram_ratio is None:
                 return self._combined(logp, loss, x)
         limit = self.max_gram_ratio * self.eps1 * _norms(uphill) / _norms(downhill)
@@ -188,6 +205,24 @@ class GRMALA:
     def _combined(self, logp: Tensor, loss: Tensor, x: Tensor) -> _Pull:
         """Both terms in one backward pass."""
         return _Pull(_gradient(self.eps1 * logp - self.eps2 * loss, x), None, 1.0, 0.0)
+
+
+class _Scales:
+    """The schedule's factor at each step of a run, for numbers of steps on the host and on the device."""
+
+    def __init__(self, schedule: Schedule, first_step: int, steps: int, device: torch.device) -> None:
+        done = [t / steps for t in range(steps)]
+        self._first, self._factors, self._on_device = first_step, [1.0] * steps, None
+        if schedule != "constant":
+            linear = schedule == "linear"
+            self._factors = [1 - share if linear else (1 + math.cos(math.pi * share)) / 2 for share in done]
+            self._on_device = torch.tensor(self._factors, dtype=torch.float64, device=device)
+
+    def at(self, number: int | Tensor) -> float | Tensor:
+        """The factor at a step: a float, or a 0-d tensor where it falls and the number is a tensor (1,)."""
+        if isinstance(number, int):
+            return self._factors[number - self._first]
+        return 1.0 if self._on_device is None else self._on_device.index_select(0, number - self._first)[0]
 
 
 def _gradient(values: Tensor, x: Tensor, *, keep_graph: bool = False) -> Tensor:
@@ -203,19 +238,24 @@ def _norms(gradient: Tensor) -> Tensor:
 
 
 def _record(
-    step: int, logp: Tensor, uphill: Tensor, loss: Tensor | None = None, downhill: Tensor | None = None
-) -> ChainRecord:
-    """Means over the chains, 0 for a term that is left out."""
+    trace: list[ChainRecord],
+    step: int,
+    logp: Tensor,
+    uphill: Tensor,
+    loss: Tensor | None = None,
+    downhill: Tensor | None = None,
+) -> None:
+    """Traces means over the chains, 0 for a term that is left out."""
     terms = logp, loss, _norms(uphill), None if downhill is None else _norms(downhill)
-    return ChainRecord(step, *(0.0 if term is None else term.detach().mean().item() for term in terms))
+    trace.append(ChainRecord(step, *(0.0 if term is None else term.detach().mean().item() for term in terms)))
 
 
 def _check_settings(sampler: GRMALA) -> None:
     if sampler.steps < 0:
         raise InputError(f"steps must be at least 0, got {sampler.steps}; give the number of transitions")
     for name, kind in (("schedule", Schedule), ("precision", Precision), ("layout", Layout)):
-        options = get_args(kind)
-        if getattr(sampler, name) not in options:
+        options, by_device = get_args(kind), name != "schedule" and getattr(sampler, name) is None
+        if getattr(sampler, name) not in options and not by_device:
             raise InputError(f"{name} must be one of {', '.join(options)}, got {getattr(sampler, name)!r}; choose one")
     for name in ("eps1", "eps2", "eps3", "max_gram_ratio"):
         size = getattr(sampler, name)
@@ -225,7 +265,9 @@ def _check_settings(sampler: GRMALA) -> None:
         raise InputError(f"clamp must be (low, high) with low < high, got {sampler.clamp}; images use (-1, 1)")
 
 
-def _check_start(x: Tensor, target: Tensor) -> None:
+def _check_start(x: Tensor, target: Tensor, end: int) -> None:
+    if end > MAX_STEP:
+        raise InputError(f"steps are numbered below 2**32, got one up to {end - 1}; a run that long needs a new seed")
     if not x.is_floating_point():
         raise InputError(f"x must be float images in [-1, 1], got {x.dtype}; convert bytes with to_unit")
     if len(target) != len(x):

@@ -9,7 +9,7 @@ import math
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from stic_fast.errors import InputError
 from stic_fast.ops.checks import MAX_SEED
@@ -116,7 +116,7 @@ class SticConfig:
     checkpoint_every: int = 1_000
 
 
-ADDED = frozenset({"layout"})
+ADDED = frozenset({"layout", "capture"})
 """Settings that runs of earlier versions do not name; their defaults are what those versions did."""
 
 Config = TypeVar("Config")
@@ -164,7 +164,7 @@ def _value(hint: Any, value: Any, where: str) -> Any:
     elif origin is tuple:
         fits = isinstance(value, list | tuple) and (options[-1] is Ellipsis or len(value) == len(options))
         value = tuple(_value(options[0], entry, where) for entry in value) if fits else value
-    elif origin is types.UnionType:
+    elif origin in (types.UnionType, Union):
         kinds = [option for option in options if option is not type(None)]
         return None if value is None else _value(kinds[0], value, where)
     elif hint is float:

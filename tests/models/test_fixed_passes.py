@@ -106,6 +106,19 @@ def test_auto_is_bf16_where_the_hardware_multiplies_it(
     assert not multiplies_bf16(torch.device("meta"))
 
 
+def test_none_is_what_suits_the_device(model: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
+    def chosen(model: Classifier) -> tuple[str, str]:
+        passes = FixedPasses(model)
+        return passes.precision, passes.layout
+
+    compiled = wrap(torch.compile(nn.Flatten(), backend="eager"), gram_layers=[], num_classes=72)
+    assert chosen(model) == chosen(compiled) == ("fp32", "plain")
+    monkeypatch.setattr(module, "_is_on_gpu", lambda _: True)
+    assert chosen(model) == ("auto", "channels_last") and chosen(compiled) == ("auto", "plain")
+    passes = FixedPasses(model, precision="fp32", layout="packed")
+    assert (passes.precision, passes.layout) == ("fp32", "packed")
+
+
 def count_conversions(passes: FixedPasses, x: Tensor) -> int:
     """How often a pass converts or lays out anything as large as a weight of the model."""
     smallest = min(p.numel() for p in passes.model.parameters() if p.dim() == 4 and p.shape[1] > 1)

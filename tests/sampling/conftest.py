@@ -1,14 +1,23 @@
 # SPDX-FileCopyrightText: 2026 The stic_fast authors
 # SPDX-License-Identifier: MIT
-"""What the sampler tests share: a small network, images of three classes, and chains to start from."""
+"""What the sampler tests share: a small network, images of three classes, chains to start from, and a stand-in GPU."""
 
 from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from stic_fast.models import WideResNet
+from stic_fast.ops import checks
+from stic_fast.sampling import captured_step, grmala
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -45,3 +54,143 @@ def start() -> Tensor:
 def target() -> Tensor:
     """What the six chains are asked to become."""
     return torch.tensor([0, 1, 2, 0, 1, 2])
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandInGpu]:
+    """`torch.cuda` as far as captures use it, on the CPU; GRMALA takes the CPU's chains for a GPU's."""
+    stand_in = StandInGpu()
+    for name in ("Stream", "stream", "current_stream", "CUDAGraph", "graph", "get_sync_debug_mode"):
+        monkeypatch.setattr(torch.cuda, name, getattr(stand_in, name))
+    monkeypatch.setattr(torch.cuda, "set_sync_debug_mode", stand_in.set_sync_debug_mode)
+    monkeypatch.setattr(grmala, "pays", lambda _, steps: captured_step.pays(torch.device("cuda"), steps))
+    monkeypatch.setattr(checks, "_stays_tensor", lambda size: isinstance(size, Tensor))  # as on a GPU
+    captured_step._stream_of.cache_clear()
+    yield stand_in
+    captured_step._stream_of.cache_clear()
+
+
+class StandInGpu:
+    """Streams that log who waits for whom, and graphs that replay recorded operations."""
+
+    def __init__(self) -> None:
+        self.log: list[str] = []
+        self.graphs: list[RecordedGraph] = []
+        self.now = self.caller = StandInStream("caller", self.log)
+        self.mode, self._watch = 0, WaitsAreTold()
+
+    def Stream(self, device: torch.device) -> StandInStream:
+        return StandInStream("own", self.log)
+
+    def current_stream(self, device: torch.device) -> StandInStream:
+        return self.now
+
+    @contextmanager
+    def stream(self, stream: StandInStream) -> Iterator[None]:
+        before, self.now = self.now, stream
+        try:
+            yield
+        finally:
+            self.now = before
+
+    def CUDAGraph(self) -> RecordedGraph:
+        self.graphs.append(RecordedGraph())
+        return self.graphs[-1]
+
+    @contextmanager
+    def graph(self, graph: RecordedGraph, *, stream: StandInStream, capture_error_mode: str) -> Iterator[None]:
+        assert stream is self.now is not self.caller, "a capture needs a stream of its own"
+        with graph.recording:
+            yield
+        graph.recording.undo()
+
+    def get_sync_debug_mode(self) -> int:
+        return self.mode
+
+    def set_sync_debug_mode(self, mode: str | int) -> None:
+        if mode == "warn":
+            warnings.warn("Synchronization debug mode is a prototype feature", stacklevel=1)
+            self._watch.__enter__()
+        elif self.mode == 1:
+            self._watch.__exit__(None, None, None)
+        self.mode = 1 if mode == "warn" else 0
+
+    @property
+    def replays(self) -> int:
+        return sum(graph.replays for graph in self.graphs)
+
+
+class StandInStream:
+    def __init__(self, name: str, log: list[str]) -> None:
+        self.name, self.log = name, log
+
+    def wait_stream(self, other: StandInStream) -> None:
+        self.log.append(f"{self.name} waits for {other.name}")
+
+
+class WaitsAreTold(TorchDispatchMode):
+    """Warns as PyTorch does where the CPU has to wait for a number."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in MAKE_THE_CPU_WAIT:
+            warnings.warn("called a synchronizing CUDA operation", stacklevel=1)
+        return func(*args, **kwargs or {})
+
+
+class Recording(TorchDispatchMode):
+    """The operations of a capture. They have to run to be recorded; `undo` makes it as if they had not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[tuple[Any, Any, Any, Any]] = []
+        self._before: list[tuple[Tensor, Tensor]] = []
+        self._pool: list[Tensor] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in MAKE_THE_CPU_WAIT:
+            raise RuntimeError("CUDA error: operation not permitted when stream is capturing\nand so on")
+        given = tensors_in((args, kwargs))
+        if func._schema.is_mutable:
+            self._before += [(tensor, tensor.detach().clone()) for tensor in given]
+        out = func(*args, **kwargs or {})
+        there = {tensor.untyped_storage().data_ptr() for tensor in given}
+        self._pool += [tensor for tensor in tensors_in(out) if tensor.untyped_storage().data_ptr() not in there]
+        self.calls.append((func, args, kwargs or {}, out))
+        return out
+
+    def undo(self) -> None:
+        """What was changed is as before; what was computed is not there."""
+        with torch.no_grad():
+            for tensor, value in reversed(self._before):
+                tensor.detach().copy_(value)
+        self.poison()
+
+    def poison(self) -> None:
+        """The memory of the graph holds nothing that may be read."""
+        for tensor in self._pool:
+            tensor.detach().fill_(float("nan") if tensor.is_floating_point() else 77)
+
+
+class RecordedGraph:
+    def __init__(self) -> None:
+        self.recording, self.replays = Recording(), 0
+
+    @torch.no_grad()
+    def replay(self) -> None:
+        self.replays += 1
+        for func, args, kwargs, out in self.recording.calls:
+            again = func(*args, **kwargs)
+            for old, new in zip(tensors_in(out), tensors_in(again), strict=True):
+                if old.data_ptr() != new.data_ptr():  # neither a view nor written in place
+                    old.detach().copy_(new)
+
+    def reset(self) -> None:
+        self.recording.poison()
+
+
+MAKE_THE_CPU_WAIT = (torch.ops.aten._local_scalar_dense.default, torch.ops.aten.lift_fresh.default)
+"""`.item()`; `torch.tensor(...)`, which copies numbers to the device."""
+
+
+def tensors_in(tree: Any) -> list[Tensor]:
+    return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]

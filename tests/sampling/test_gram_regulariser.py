@@ -15,7 +15,7 @@ from stic_fast.models import Classifier, WideResNet, wrap
 from stic_fast.ops import gram, gram_loss
 from stic_fast.ops.gram_loss import Normalize
 from stic_fast.pixels import to_unit
-from stic_fast.sampling import GramRegulariser
+from stic_fast.sampling import GramRegulariser, gram_regulariser
 
 
 @pytest.fixture
@@ -141,3 +141,35 @@ def test_the_gradient_has_the_layout_of_the_features(net: WideResNet, images: Te
     for expected, gradient in zip(plain, ours, strict=True):
         assert gradient.is_contiguous(memory_format=torch.channels_last) and expected.is_contiguous()
         torch.testing.assert_close(gradient, expected, rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=str)
+def test_on_a_gpu_features_are_read_as_they_are(
+    net: WideResNet, images: Tensor, monkeypatch: pytest.MonkeyPatch, layout: torch.memory_format
+) -> None:
+    monkeypatch.setattr(gram_regulariser, "_are_read_as_they_are", lambda _: True)
+    net = net.float()
+    regulariser = GramRegulariser.from_images(net, to_unit(images[:6]), layers=["conv4", "conv10"])
+    kept = [*regulariser.features, *regulariser.grams]
+    assert [reference is None for reference in kept] == [True, False, False, True]
+    features = net.logits_and_features(to_unit(images[6:]), regulariser.layers)[1]
+    low = [feature.detach().bfloat16().contiguous(memory_format=layout).requires_grad_(True) for feature in features]
+    loss = regulariser(low)
+    references, grams = ([t if t is None else t.bfloat16() for t in part] for part in (kept[:2], kept[2:]))
+    torch.testing.assert_close(loss, gram_loss(low, references, grams), rtol=1e-6, atol=0)
+    torch.testing.assert_close(loss, regulariser([feature.float() for feature in low]), rtol=2e-2, atol=0)
+    assert all(gradient.dtype == torch.bfloat16 for gradient in torch.autograd.grad(loss.sum(), low))
+    assert [*regulariser.features, *regulariser.grams] == kept, "the references themselves must stay as they are"
+
+
+def test_copies_for_a_gpu_are_made_once_for_features_alike(net: WideResNet, images: Tensor) -> None:
+    regulariser = GramRegulariser.from_images(net, to_unit(images[:6]).double())
+    features = net.logits_and_features(to_unit(images[6:]).double(), regulariser.layers)[1]
+    low = [feature.detach().bfloat16() for feature in features]
+    last = [feature.contiguous(memory_format=torch.channels_last) for feature in low]
+    first, again, other = (regulariser._copies_like(each) for each in (low, low, last))
+    assert first is again and first is not other
+    for one, two, reference in zip(first[0], other[0], regulariser.features, strict=True):
+        assert one is not None and two is not None and reference is not None
+        assert torch.equal(one, reference.bfloat16()) and torch.equal(two, one)
+        assert one.is_contiguous() and two.mT.is_contiguous() and not two.is_contiguous()
