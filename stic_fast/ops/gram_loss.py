@@ -47,8 +47,8 @@ def gram_loss(
     Args:
         features: (batch, channels, *S), or a sequence of such layers of one batch, dtype and device.
         reference: features whose Gram matrix is A, layer by layer; their own S is allowed; batch may be 1.
-        gram: A itself, (batch, channels, channels), batch may be 1. Each layer takes a reference or a gram, None for
-            the other.
+        gram: A itself, (batch, channels, channels), batch may be 1; beside 16-bit features it may be float32. Each
+            layer takes a reference or a gram, None for the other.
         normalize: the scale s_L. "relative": 1/‖A‖². "log": the layer's term is log(1 + relative), whose gradient
             stays bounded when a chain is far away. "gatys": 1/(4C²), as in Gatys et al. "none": M², the paper's
             unnormalised FFᵀ.
@@ -186,9 +186,10 @@ def _check_target(index: int, layer: Tensor, target: object, is_gram: bool) -> T
             f"{name} must have shape {wanted} to match features[{index}] of shape {tuple(layer.shape)}, "
             f"got {tuple(tensor.shape)}; take it from the same layer of the same network"
         )
-    if tensor.dtype != layer.dtype or tensor.device != layer.device:
+    kinds = {layer.dtype, torch.promote_types(layer.dtype, torch.float32)} if is_gram else {layer.dtype}
+    if tensor.dtype not in kinds or tensor.device != layer.device:
         raise TypeError(
-            f"{name} must be {layer.dtype} on {layer.device} like the features, "
+            f"{name} must be {' or '.join(sorted(map(str, kinds)))} on {layer.device} like the features, "
             f"got {tensor.dtype} on {tensor.device}; convert it with .to(features)"
         )
     if torch.is_grad_enabled() and tensor.requires_grad:

@@ -104,9 +104,10 @@ class GramRegulariser:
         if key != self._copies_key:
             self._copies_key = key
             pairs = list(zip(features, self.features, self.grams, strict=True))
+            matrices = torch.promote_types(features[0].dtype, torch.float32)
             self._copies = (
                 [None if own is None else _laid_out_like(feature, own) for feature, own, _ in pairs],
-                [None if own is None else own.to(feature.dtype) for feature, _, own in pairs],
+                [None if own is None else own.to(matrices) for _, _, own in pairs],
             )
         return self._copies
 

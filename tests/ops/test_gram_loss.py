@@ -300,6 +300,17 @@ def test_no_gradient_where_none_is_asked() -> None:
     torch.testing.assert_close(loss, wanted)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_gram_matrix_beside_16_bit_features_may_be_float32(dtype: torch.dtype) -> None:
+    features, _, _ = sample_inputs("gram", dtype)
+    matrix = gram(randn(features.shape, torch.float32, 3))
+    assert not torch.equal(matrix.to(dtype).float(), matrix)
+    exact = reference_loss([features.double()], [matrix.double()], [True])
+    torch.testing.assert_close(gram_loss(features, gram=matrix), exact.float(), rtol=1e-5, atol=1e-6)
+    with pytest.raises(TypeError, match=rf"gram\[0\] must be {dtype} or torch.float32 on cpu"):
+        gram_loss(features, gram=matrix.double())
+
+
 def test_differentiable_once() -> None:
     features, target, _ = sample_inputs("dual")
     loss = gram_loss(features.requires_grad_(), target).sum()

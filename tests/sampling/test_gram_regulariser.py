@@ -155,8 +155,8 @@ def test_on_a_gpu_features_are_read_as_they_are(
     features = net.logits_and_features(to_unit(images[6:]), regulariser.layers)[1]
     low = [feature.detach().bfloat16().contiguous(memory_format=layout).requires_grad_(True) for feature in features]
     loss = regulariser(low)
-    references, grams = ([t if t is None else t.bfloat16() for t in part] for part in (kept[:2], kept[2:]))
-    torch.testing.assert_close(loss, gram_loss(low, references, grams), rtol=1e-6, atol=0)
+    references = [reference if reference is None else reference.bfloat16() for reference in regulariser.features]
+    torch.testing.assert_close(loss, gram_loss(low, references, regulariser.grams), rtol=1e-6, atol=0)
     torch.testing.assert_close(loss, regulariser([feature.float() for feature in low]), rtol=2e-2, atol=0)
     assert all(gradient.dtype == torch.bfloat16 for gradient in torch.autograd.grad(loss.sum(), low))
     assert [*regulariser.features, *regulariser.grams] == kept, "the references themselves must stay as they are"
