@@ -23,6 +23,9 @@ FRESH = (64, 3, 224, 224)
 """A tensor of 38.5 MB: above the 32 MB from which the C library asks the system for new pages each time."""
 
 
+GPU_MATRIX, GPU_CACHED, GPU_IN_MEMORY = 8192, 2**23, 2**32
+
+
 class Ceiling(NamedTuple):
     """One thing to measure: `function(*draw())`, which moves so many bytes or does so many operations."""
 
@@ -39,18 +42,26 @@ def copied(nbytes: int) -> tuple[Tensor, Tensor]:
     return torch.ones(nbytes // 8), torch.ones(nbytes // 8)
 
 
-def matrices(dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
-    left, right = torch.randn(2, MATRIX, MATRIX).to(dtype)
-    return left, right, torch.empty(MATRIX, MATRIX, dtype=dtype)
+def matrices(dtype: torch.dtype, side: int) -> tuple[Tensor, Tensor, Tensor]:
+    left, right = torch.randn(2, side, side).to(dtype)
+    return left, right, torch.empty(side, side, dtype=dtype)
 
 
 def matrix_product(left: Tensor, right: Tensor, out: Tensor) -> None:
     torch.mm(left, right, out=out)
 
 
-def matrix_ceiling(dtype: torch.dtype) -> Ceiling:
-    name = f"matrix product {MATRIX}³, {str(dtype).removeprefix('torch.')}"
-    return Ceiling(name, "operations", 2 * MATRIX**3, matrix_product, functools.partial(matrices, dtype))
+def matrix_product_in_tf32(left: Tensor, right: Tensor, out: Tensor) -> None:
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high")
+    torch.mm(left, right, out=out)
+    torch.set_float32_matmul_precision(before)
+
+
+def matrix_ceiling(dtype: torch.dtype, side: int = MATRIX, *, tf32: bool = False) -> Ceiling:
+    name = f"matrix product {side}³, {'tf32' if tf32 else str(dtype).removeprefix('torch.')}"
+    function = matrix_product_in_tf32 if tf32 else matrix_product
+    return Ceiling(name, "operations", 2 * side**3, function, functools.partial(matrices, dtype, side))
 
 
 FRESH_BYTES = 4 * torch.Size(FRESH).numel()
@@ -62,4 +73,11 @@ CEILINGS = (
     matrix_ceiling(torch.bfloat16),
     Ceiling("write into a kept tensor", "bytes", FRESH_BYTES, Tensor.fill_, lambda: (torch.zeros(FRESH), 1.0)),
     Ceiling("write into a fresh tensor", "bytes", FRESH_BYTES, torch.full, lambda: (FRESH, 1.0)),
+)
+GPU_CEILINGS = (
+    Ceiling("copy in the L2 cache", "bytes", GPU_CACHED, Tensor.copy_, functools.cache(lambda: copied(GPU_CACHED))),
+    Ceiling("copy in memory", "bytes", GPU_IN_MEMORY, Tensor.copy_, lambda: copied(GPU_IN_MEMORY)),
+    matrix_ceiling(torch.float32, GPU_MATRIX),
+    matrix_ceiling(torch.float32, GPU_MATRIX, tf32=True),
+    matrix_ceiling(torch.bfloat16, GPU_MATRIX),
 )

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The stic_fast authors
 # SPDX-License-Identifier: MIT
-"""What the suites share: the options, the table's columns, thread counts, and the machine in the results."""
+"""What the suites share: the options, the table's columns, devices, threads, and the machine in the results."""
 
 from __future__ import annotations
 
@@ -25,17 +25,23 @@ TABLE = {
     "benchmark_name": "short",
 }
 """pytest-benchmark's options, where the command line leaves them out."""
+ELSEWHERE = {"cpu": "cuda", "cuda": "cpu"}
+"""By device, the marker of rows that it leaves out."""
 BEFORE = pytest.StashKey[tuple[float | None, OtherWork]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--quick` and `--reverse`."""
+    """`--device`, `--quick` and `--reverse`."""
+    parser.addoption("--device", choices=list(ELSEWHERE), default="cpu", help="measure on the CPU or on a GPU")
     parser.addoption("--quick", action="store_true", help=f"leave out {' and '.join(SLOW)} rows")
     parser.addoption("--reverse", action="store_true", help="measure in the opposite order, to see what order does")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Markers, the table's columns, and the state of the machine before the first row."""
+    if config.getoption("--device") == "cuda" and not torch.cuda.is_available():
+        raise pytest.UsageError("--device cuda: PyTorch finds no CUDA device; leave the option out to measure the CPU")
+    config.addinivalue_line("markers", "cpu: a row of the CPU alone")
     for name, purpose in SLOW.items():
         config.addinivalue_line("markers", f"{name}: {purpose}; --quick leaves it out")
     for name, value in TABLE.items():
@@ -48,11 +54,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselects the slow rows where they are not wanted, and puts the others in order."""
-    if config.getoption("--quick"):
-        slow = [item for item in items if SLOW.keys() & {mark.name for mark in item.iter_markers()}]
-        config.hook.pytest_deselected(items=slow)
-        items[:] = [item for item in items if item not in slow]
+    """Deselects the rows that are not wanted here, and puts the others in order."""
+    unwanted = {ELSEWHERE[config.getoption("--device")], *(SLOW if config.getoption("--quick") else ())}
+    left_out = [item for item in items if unwanted & {mark.name for mark in item.iter_markers()}]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
     if config.getoption("--reverse"):
         items.reverse()
 
@@ -61,13 +67,20 @@ def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: di
     """Adds to the results what the numbers depend on, and takes out the machine's name."""
     machine_info.pop("node", None)
     load_before, other_work = config.stash[BEFORE]
-    machine_info["stic_fast"] = {**describe(), "load_before": load_before, "other_work": other_work.cores()}
+    described = describe(config.getoption("--device"))
+    machine_info["stic_fast"] = {**described, "load_before": load_before, "other_work": other_work.cores()}
 
 
 @pytest.fixture(autouse=True)
-def _same_inputs() -> None:
-    """Every row draws the same inputs."""
+def _same_inputs(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Every row draws the same inputs, on the device asked for."""
     torch.manual_seed(0)
+    if request.config.getoption("--device") == "cpu":
+        yield
+        return
+    torch.set_default_device(request.config.getoption("--device"))
+    yield
+    torch.set_default_device(None)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from matplotlib.ticker import FuncFormatter
 from benchmarks.results import Row
 from benchmarks.row_names import COMPILED, COPY, EAGER, OWN, SCALING, TORCHEBM
 from benchmarks.tables import LEADING, variants, widest
-from benchmarks.wording import counted, digits
+from benchmarks.wording import digits, workers
 
 COLOURS = {OWN: "#D55E00", EAGER: "#56B4E9", COMPILED: "#0072B2", TORCHEBM: "#009E73", COPY: "#000000"}
 """Of Okabe and Ito, which colour-blind readers tell apart."""
@@ -106,7 +106,7 @@ def draw_throughput(axes: Axes, rows: Sequence[Row]) -> None:
                     marker=MARKERS[name],
                     linestyle="-" if threads == counts[-1] else "--",
                     linewidth=2.2 if name == OWN else 1.3,
-                    label=f"{name}, {counted(threads, 'thread')}",
+                    label=f"{name}, {workers(threads)}",
                 )
     axes.set_xscale("log")
     axes.set_yscale("log")

@@ -15,6 +15,9 @@ CASES = (
     Case((64, 160, 32, 32), note="first group"),
     Case((100, 64, 2, 2), note="digits preset"),
 )
+LAYERS = 8
+ALL_LAYERS = Case((64, 640, 8, 8), note=f"{LAYERS} layers in one call", marker="cuda")
+"""The paper's: conv21 to conv28 of WRN-28-10."""
 
 
 def eager_gram(features: Tensor) -> Tensor:
@@ -22,6 +25,12 @@ def eager_gram(features: Tensor) -> Tensor:
     batch, channels, height, width = features.shape
     flat = features.reshape(batch, channels, height * width)
     return torch.bmm(flat, flat.transpose(1, 2)) / (height * width)
+
+
+def eager_loss_of_layers(features: list[Tensor], references: list[Tensor]) -> Tensor:
+    """The sum over layers, each held against its reference's features."""
+    losses = [eager_gram_loss(f, eager_gram(r)) for f, r in zip(features, references, strict=True)]
+    return torch.stack(losses).sum(0)
 
 
 def eager_gram_loss(features: Tensor, target: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import platform
+import subprocess
 import time
 from datetime import datetime, timezone
 from pathlib import Path
@@ -17,10 +18,11 @@ import stic_fast
 from stic_fast.native import kernels
 
 
-def describe() -> dict[str, Any]:
+def describe(device: str = "cpu") -> dict[str, Any]:
     """What a result depends on; the report prints it."""
     build = kernels.build_info()
     return {
+        **({"gpu": _gpu()} if device == "cuda" else {}),
         "cpu": _cpu(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "threads": torch.get_num_threads(),
@@ -69,6 +71,28 @@ class OtherWork:
     @staticmethod
     def _own() -> float:
         return sum(os.times()[:4])
+
+
+def _gpu() -> str:
+    """The first device's name and what it has."""
+    device = torch.cuda.get_device_properties(0)
+    facts = [device.name, f"{device.multi_processor_count} multiprocessors", f"{device.total_memory / 2**30:.0f} GiB"]
+    facts += [f"{device.L2_cache_size / 2**20:.0f} MiB of L2 cache", f"CUDA {torch.version.cuda}"]
+    return ", ".join([*facts, *_told_by_the_driver(str(device.uuid))])
+
+
+def _told_by_the_driver(uuid: str) -> list[str]:
+    """Its version and the highest clocks; nothing where nvidia-smi is missing."""
+    query = "--query-gpu=driver_version,clocks.max.sm,clocks.max.mem"
+    command = ["nvidia-smi", "-i", f"GPU-{uuid}", "--format=csv,noheader", query]
+    try:
+        asked = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    values = [value.strip() for value in asked.stdout.split(",")]
+    if asked.returncode or len(values) != 3:
+        return []
+    return [f"driver {values[0]}", f"clocks up to {values[1]} and {values[2]} (memory)"]
 
 
 def _cpu() -> str:

@@ -29,3 +29,6 @@ SCALING = "grmala_step_ by size"
 COST_MODEL = "gram_loss by form"
 CEILING = "ceiling"
 """Ops of the suites that have their own table in the report."""
+
+GPU = 0
+"""Stands in place of the number of threads in rows that were measured on a GPU."""

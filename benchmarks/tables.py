@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,7 +25,7 @@ from benchmarks.row_names import (
     SCALING,
     TORCHEBM,
 )
-from benchmarks.wording import counted, digits, duration, markdown, megabytes, times
+from benchmarks.wording import counted, digits, duration, each, markdown, megabytes, times, workers
 
 RIVALS = (EAGER, COMPILED, TORCHEBM)
 """Their time is divided by stic_fast's; of the LIMITS it is the other way round."""
@@ -52,19 +53,25 @@ def sentence(machine: dict[str, Any]) -> str:
     """Where and when the numbers were taken, and whether they can be trusted."""
     load, other = machine.get("load_before"), machine.get("other_work")
     return (
-        f"{machine['cpu']}, {counted(machine['cores'], 'core')}, {counted(machine['threads'], 'thread')}; "
+        (f"{machine['gpu']}; " if "gpu" in machine else "")
+        + f"{machine['cpu']}, {counted(machine['cores'], 'core')}, {counted(machine['threads'], 'thread')}; "
         f"stic_fast {machine['version']} ({machine['isa']}, {machine['compiler']}), PyTorch {machine['torch']}; "
         f"{machine['date']}"
         + (f", commit {machine['commit']}" if machine.get("commit") else "")
-        + ("" if load is None else f"; load average {load} before the run")
-        + ("" if other is None else f", {other} cores at other work during it")
+        + ("" if load is None or "gpu" in machine else f"; load average {load} before the run")
+        + ("" if other is None or "gpu" in machine else f", {other} cores at other work during it")
         + (". **The machine was busy with something else: do not trust these numbers.**" if is_busy(machine) else ".")
     )
 
 
 def is_busy(machine: dict[str, Any]) -> bool:
-    """Whether something else ran meanwhile; a load average, which remembers the run before, decides only alone."""
+    """Whether something else ran meanwhile; a load average, which remembers the run before, decides only alone.
+
+    A GPU needs of the CPU one core that is free.
+    """
     load, other = machine.get("load_before"), machine.get("other_work")
+    if "gpu" in machine:
+        return other is not None and other > machine["cores"] / 2
     return other > BUSY_CORES if other is not None else load is not None and load > BUSY_LOAD
 
 
@@ -73,7 +80,8 @@ def caption(runs: Sequence[Run]) -> str:
     if not runs:
         return ""
     machine = runs[0].machine
-    words = f"{machine['cpu']}, {counted(machine['cores'], 'core')}, {machine['isa']}, PyTorch {machine['torch']}"
+    processor = machine.get("gpu") or f"{machine['cpu']}, {counted(machine['cores'], 'core')}, {machine['isa']}"
+    words = f"{processor}, PyTorch {machine['torch']}"
     return f"{words} (busy with other work: not to be trusted)" if any(is_busy(run.machine) for run in runs) else words
 
 
@@ -92,11 +100,11 @@ def op_tables(rows: Sequence[Row]) -> str:
 
 
 def widest(rows: Sequence[Row]) -> list[Row]:
-    """Of each op and case, the row with the most threads."""
+    """Of each op and case, the row with the most threads; a GPU has more than any."""
     best: dict[tuple[str, str], Row] = {}
     for row in rows:
         kept = best.setdefault((row.op, row.case), row)
-        if row.threads > kept.threads:
+        if (row.threads or math.inf) > (kept.threads or math.inf):
             best[row.op, row.case] = row
     return list(best.values())
 
@@ -142,7 +150,7 @@ def thread_table(rows: Sequence[Row]) -> str:
         if len(counts) > 1 and first[0] and last[0]:
             gain = first[0] / last[0]
             lines.append([f"`{op}` {case}", *map(duration, medians), times(Ratio(gain, gain, gain))])
-    return markdown(["", *(counted(count, "thread") for count in counts), "gain"], lines) if lines else ""
+    return markdown(["", *map(workers, counts), "gain"], lines) if lines else ""
 
 
 def scaling_table(rows: Sequence[Row]) -> str:
@@ -153,14 +161,14 @@ def scaling_table(rows: Sequence[Row]) -> str:
             (row for row in rows if row.op == SCALING and row.threads == threads), key=lambda row: row.facts["elements"]
         )
         for row in sizes:
-            each = [row.median(name) for name in (OWN, EAGER, COPY)]
+            medians = [row.median(name) for name in (OWN, EAGER, COPY)]
             lines.append(
-                [f"{row.facts['elements']:,}", str(threads)]
-                + ["" if time is None else f"{digits(time / row.facts['elements'] * 1e9)} ns" for time in each]
+                [f"{row.facts['elements']:,}", str(threads or workers(threads))]
+                + ["" if time is None else each(time / row.facts["elements"]) for time in medians]
                 + [times(row.ratio(EAGER, OWN)), times(row.ratio(OWN, COPY))]
             )
         if extent := flat_extent(sizes):
-            flat.append(f"from {extent[0]:,} to {extent[1]:,} elements on {counted(threads, 'thread')}")
+            flat.append(f"from {extent[0]:,} to {extent[1]:,} elements on {workers(threads)}")
     if not lines:
         return ""
     columns = ["elements", "threads", OWN, EAGER, COPY, f"{EAGER} / {OWN}", f"{OWN} / {COPY}"]
@@ -201,7 +209,7 @@ def ceiling_table(rows: Sequence[Row]) -> str:
     for name in dict.fromkeys(row.case for row in found):
         cells = [by_name.get((name, count)) for count in counts]
         lines.append([name, *(rate(row, MEASURED) if row else "" for row in cells)])
-    return markdown(["", *(counted(count, "thread") for count in counts)], lines) if lines else ""
+    return markdown(["", *map(workers, counts)], lines) if lines else ""
 
 
 def memory_tables(memory: Sequence[dict[str, Any]]) -> str:

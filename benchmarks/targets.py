@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The stic_fast authors
 # SPDX-License-Identifier: MIT
-"""What the ops are meant to reach on a CPU, and whether they did."""
+"""What the ops are meant to reach on a CPU and on a GPU, and whether they did."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from benchmarks.results import Ratio, Row
-from benchmarks.row_names import COMPILED, COST_MODEL, DUAL, EAGER, NOISE_FREE, OWN, PRIMAL, SCALING
+from benchmarks.row_names import COMPILED, COPY, COST_MODEL, DUAL, EAGER, GPU, NOISE_FREE, OWN, PRIMAL, SCALING
 from benchmarks.tables import FLAT, WORST_CHOICE, variants, widest
-from benchmarks.wording import counted, digits, markdown, times
+from benchmarks.wording import digits, markdown, times, workers
 
+Target = tuple[str, str, str, str, str, float]
+"""Op, case, above and below the line of a ratio, >= or <=, and the bound."""
 LOSS, CHAIN = "gram_loss and gradient", "one step of GRMALA"
 FLAT_FROM, FLAT_TO = 10**5, 10**8
 RATIOS = (
@@ -24,6 +26,13 @@ RATIOS = (
     (LOSS, "(64, 160, 32, 32) float32, first group", EAGER, OWN, ">=", 2.2),
 )
 CHAIN_NETWORK, CHAIN_GAIN = "WRN-28-10", 2.5
+GPU_RATIOS = (
+    ("grmala_step", "(256, 3, 224, 224) float32", COPY, OWN, ">=", 0.85),
+    (LOSS, "(64, 640, 8, 8) float32, 8 layers in one call", EAGER, OWN, ">=", 20.0),
+    (LOSS, "(64, 640, 8, 8) float32, 8 layers in one call", COMPILED, OWN, ">=", 8.0),
+    (CHAIN, "(64, 3, 32, 32) float32, WRN-28-10, 8 Gram layers", EAGER, OWN, ">=", 6.0),
+)
+"""For an H100 or H200. The copy moves as many bytes, so its time is that of the copy's bandwidth."""
 
 
 class Verdict(NamedTuple):
@@ -44,8 +53,12 @@ class Verdict(NamedTuple):
 
 
 def verdicts(rows: Sequence[Row]) -> list[Verdict]:
-    """All targets, at the greatest number of threads measured."""
-    return [*_ratios(rows), *_chain(rows), *_flatness(rows), _choice(rows)]
+    """All targets of what was measured on: of a GPU, of a CPU at the greatest number of threads, or of both."""
+    on_gpu, on_cpu = ([row for row in rows if (row.threads == GPU) is gpu] for gpu in (True, False))
+    found = [*_ratios(on_gpu, GPU_RATIOS)] if on_gpu else []
+    if on_cpu or not on_gpu:
+        found += [*_ratios(on_cpu, RATIOS), *_chain(on_cpu), *_flatness(on_cpu), _choice(on_cpu)]
+    return found
 
 
 def target_table(rows: Sequence[Row]) -> str:
@@ -56,9 +69,9 @@ def target_table(rows: Sequence[Row]) -> str:
     return markdown(["target", "bound", "measured", ""], lines)
 
 
-def _ratios(rows: Sequence[Row]) -> Iterator[Verdict]:
+def _ratios(rows: Sequence[Row], targets: Sequence[Target]) -> Iterator[Verdict]:
     found = {(row.op, row.case): row for row in widest(rows)}
-    for op, case, above, below, sign, bound in RATIOS:
+    for op, case, above, below, sign, bound in targets:
         row = found.get((op, case))
         yield Verdict(f"`{op}` {case}: {above} / {below}", sign, bound, row.ratio(above, below) if row else None)
 
@@ -88,7 +101,7 @@ def _flatness(rows: Sequence[Row]) -> Iterator[Verdict]:
         complete = {row.facts["elements"] for row in inside} >= {FLAT_FROM, FLAT_TO}
         growth = max(each) / min(each) if each and complete else None
         measured = Ratio(growth, growth, growth) if growth else None
-        yield Verdict(f"{what}, {counted(threads, 'thread')}", "<=", FLAT, measured)
+        yield Verdict(f"{what}, {workers(threads)}", "<=", FLAT, measured)
     if not counts:
         yield Verdict(what, "<=", FLAT, None)
 

@@ -48,6 +48,7 @@ SHAPES = (
 )
 
 
+@pytest.mark.cpu
 @pytest.mark.parametrize("form", [PRIMAL, DUAL])
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_gram_loss_forms(benchmark: BenchmarkFixture, monkeypatch: pytest.MonkeyPatch, shape: Shape, form: str) -> None:

@@ -5,14 +5,12 @@
 That loop (https://github.com/wgrathwohl/JEM, train_wrn.py, sample_q) keeps the graph, differentiates with the network's
 parameters unfrozen and adds torch.randn_like to x.data. Equation 3 of STIC makes two gradients of it.
 
-A row runs several steps and its clock divides by their number: a run that converts and packs weights does so once, and
-its share of that is in the median.
+A row runs several steps and its clock divides by their number: a run that converts and packs weights, or captures a
+CUDA graph, does so once, and its share of that is in the median.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -35,8 +33,10 @@ SAMPLERS = {
     OWN: GRMALA(),
     f"{OWN} packed": GRMALA(layout="packed"),
     f"{OWN} bf16": GRMALA(precision="bf16", layout="packed"),
+    f"{OWN} fp32": GRMALA(precision="fp32"),
+    f"{OWN} not captured": GRMALA(capture=False),
 }
-"""The defaults, the fastest layout in fp32, and the fastest setting."""
+"""The defaults; on a CPU the fastest layout in fp32, and the fastest setting; on a GPU the default less one thing."""
 
 
 class Setting(NamedTuple):
@@ -47,14 +47,17 @@ class Setting(NamedTuple):
     steps: dict[str, int]
 
 
-SMALL = {EAGER: 5, **dict.fromkeys(SAMPLERS, 10)}
+SMALL = {EAGER: 5, **dict.fromkeys((OWN, f"{OWN} packed", f"{OWN} bf16"), 10)}
 WIDE = {EAGER: 1, OWN: 2, f"{OWN} packed": 4, f"{OWN} bf16": 10}
 """The presets' chains have 40 to 300 steps."""
+ON_GPU = {EAGER: 10, OWN: 60, f"{OWN} fp32": 60, f"{OWN} not captured": 60}
 SETTINGS = (
     Setting("digits", Case((100, 1, 8, 8), note="WRN-10-1, 2 Gram layers (digits preset)"), SMALL),
     Setting("fashion", Case((100, 1, 28, 28), note="WRN-10-1, 6 Gram layers (fashion preset)"), SMALL),
     Setting("cifar10-paper", Case((4, 3, 32, 32), note="WRN-28-10, 8 Gram layers", marker="paper"), WIDE),
     Setting("cifar10-paper", Case((8, 3, 32, 32), note="WRN-28-10, 8 Gram layers", marker="paper"), WIDE),
+    Setting("cifar10-paper", Case((64, 3, 32, 32), note="WRN-28-10, 8 Gram layers", marker="cuda"), ON_GPU),
+    Setting("digits", Case((100, 1, 8, 8), note="WRN-10-1 on a GPU", marker="cuda"), ON_GPU),
 )
 
 
@@ -73,15 +76,6 @@ def jem_chain(model: Classifier, x: Tensor, label: Tensor, targets: list[Tensor]
     return x_k.detach()
 
 
-def divided_clock(steps: int) -> Callable[[], float]:
-    """Seconds that pass by the step."""
-
-    def seconds_a_step() -> float:
-        return time.perf_counter() / steps
-
-    return seconds_a_step
-
-
 def rows() -> list[Any]:
     """Each setting in all implementations, rows to be compared in a row."""
     return [
@@ -89,14 +83,17 @@ def rows() -> list[Any]:
             implementation,
             setting,
             id=f"{implementation}-{setting.case}",
-            marks=[
-                pytest.mark.benchmark(timer=divided_clock(steps)),
-                *([getattr(pytest.mark, setting.case.marker)] if setting.case.marker else []),
-            ],
+            marks=marks_of(setting.case.marker),
         )
         for setting in SETTINGS
-        for implementation, steps in setting.steps.items()
+        for implementation in setting.steps
     ]
+
+
+def marks_of(marker: str) -> list[pytest.MarkDecorator]:
+    """A setting is either for a GPU or for a CPU."""
+    marks = [getattr(pytest.mark, marker)] if marker else []
+    return marks if marker == "cuda" else [pytest.mark.cpu, *marks]
 
 
 @pytest.mark.parametrize(("implementation", "setting"), rows())
@@ -133,4 +130,5 @@ def test_grmala_chain(benchmark: BenchmarkFixture, implementation: str, setting:
         implementation=implementation,
         function=chain,
         draw=lambda: (torch.rand(shape) * 2 - 1, torch.randint(10, shape[:1])),
+        steps=steps,
     )

@@ -26,6 +26,7 @@ CASES = (
     Case((64, 3, 32, 32), note=PER_CHAIN),
     Case((64, 3, 224, 224)),
     Case((100, 1, 8, 8)),
+    Case((256, 3, 224, 224), marker="cuda"),
 )
 EPS = 0.95, 0.95, 0.015
 

@@ -15,7 +15,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor
 
 from benchmarks.row_names import COMPILED, COPY, EAGER, OWN, REFERENCE
-from benchmarks.timing import Case, measure, measure_copy, prepare, rows
+from benchmarks.timing import Case, device, measure, measure_copy, prepare, rows
 from stic_fast import noise
 from stic_fast.ops.noise import Stream, reference_normal, reference_uniform
 
@@ -36,17 +36,17 @@ def test_noise(benchmark: BenchmarkFixture, law: str, implementation: str, case:
     if implementation == COPY:
         measure_copy(benchmark, op=f"noise.{law}", case=case, moved=case.nbytes)
         return
-    shape, dtype = case.shape, case.dtype
+    shape, dtype, where = case.shape, case.dtype, device()
     chain_ids = torch.arange(shape[0])
 
     def own(step: int) -> Tensor:
-        return NATIVE[law](shape, seed=0, step=step, dtype=dtype)
+        return NATIVE[law](shape, seed=0, step=step, dtype=dtype, device=where)
 
     def plain(step: int) -> Tensor:
         return PLAIN[law](chain_ids, None, shape[1:], 0, step, Stream.LANGEVIN, dtype)
 
     def eager(_step: int) -> Tensor:
-        return PYTORCH[law](shape, dtype=dtype)
+        return PYTORCH[law](shape, dtype=dtype, device=where)
 
     function = prepare(implementation, {OWN: own, REFERENCE: plain}.get(implementation, eager))
     step = itertools.count()

@@ -38,7 +38,10 @@ def parameters() -> list[Any]:
             elements,
             implementation,
             id=f"{implementation}-{elements}-{threads} threads",
-            marks=[pytest.mark.slow] if elements > LARGEST_QUICK else [],
+            marks=[
+                *([pytest.mark.slow] if elements > LARGEST_QUICK else []),
+                *([pytest.mark.cpu] if threads != THREAD_COUNTS[-1] else []),
+            ],
         )
         for threads, elements, implementation in itertools.product(THREAD_COUNTS, SIZES, (OWN, EAGER, COPY))
         if implementation != EAGER or elements <= LARGEST_EAGER

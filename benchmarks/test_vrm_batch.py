@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 """Speed of `vrm_batch` against the same augmentation, mixup and noise in batched PyTorch.
 
-There is no compiled row: torch.compile refuses the sampling of torch.distributions.Beta.
+There is no compiled row: torch.compile refuses the sampling of torch.distributions.Beta. Nor are the calls timed in a
+CUDA graph: both check their labels or parameters on the CPU.
 """
 
 from __future__ import annotations
@@ -42,13 +43,14 @@ def plain(images: Tensor, labels: Tensor, flip: float, shift: int) -> tuple[Tens
 
 
 def eager(images: Tensor, labels: Tensor, flip: float, shift: int) -> tuple[Tensor, Tensor]:
-    batch = len(images)
+    batch, where = len(images), images.device
     x, y = images.float() / 127.5 - 1, F.one_hot(labels, CLASSES).float()
     if flip:
-        x = torch.where((torch.rand(batch) < flip)[:, None, None, None], x.flip(3), x)
+        x = torch.where((torch.rand(batch, device=where) < flip)[:, None, None, None], x.flip(3), x)
     if shift:
         x = eager_shift(x, shift)
-    weight, partner = torch.distributions.Beta(ALPHA, ALPHA).sample((batch,)), torch.randperm(batch)
+    weight, partner = torch.distributions.Beta(ALPHA, ALPHA).sample((batch,)), torch.randperm(batch, device=where)
+    weight = weight.to(where)
     x = torch.lerp(x[partner], x, weight[:, None, None, None])
     y = torch.lerp(y[partner], y, weight[:, None])
     return x + NOISE_STD * torch.randn_like(x), y
@@ -56,12 +58,12 @@ def eager(images: Tensor, labels: Tensor, flip: float, shift: int) -> tuple[Tens
 
 def eager_shift(x: Tensor, shift: int) -> Tensor:
     """Each image cropped from its padded self at its own place."""
-    batch, channels, height, width = x.shape
     padded = F.pad(x, (shift, shift, shift, shift), mode="replicate")
-    down, right = torch.randint(2 * shift + 1, (2, batch))
-    row = (down[:, None] + torch.arange(height))[:, None, :, None]
-    column = (right[:, None] + torch.arange(width))[:, None, None, :]
-    return padded[torch.arange(batch)[:, None, None, None], torch.arange(channels)[:, None, None], row, column]
+    down, right = torch.randint(2 * shift + 1, (2, len(x)), device=x.device)
+    of_image, of_channel, of_row, of_column = (torch.arange(size, device=x.device) for size in x.shape)
+    row = (down[:, None] + of_row)[:, None, :, None]
+    column = (right[:, None] + of_column)[:, None, None, :]
+    return padded[of_image[:, None, None, None], of_channel[:, None, None], row, column]
 
 
 IMPLEMENTATIONS = {OWN: own, EAGER: eager, REFERENCE: plain}
@@ -86,6 +88,7 @@ def test_vrm_batch(benchmark: BenchmarkFixture, implementation: str, case: Case)
             flip,
             shift,
         ),
+        captured=False,
         elements=case.elements,
         bytes=moved,
     )

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The stic_fast authors
 # SPDX-License-Identifier: MIT
-"""How a row is timed: rotating inputs, warm-up, and labels that the report reads."""
+"""How a row is timed: rotating inputs, warm-up, and labels that the report reads. `gpu` adds what a GPU needs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmarks.row_names import COMPILED, COPY, REFERENCE
+from benchmarks import gpu
+from benchmarks.row_names import COMPILED, COPY, GPU, REFERENCE, TORCHEBM
+from benchmarks.wording import workers
 
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
@@ -48,14 +50,14 @@ class Case:
     dtype: torch.dtype = torch.float32
     note: str = ""
     marker: str = ""
-    """Of the rows that `--quick` leaves out; empty for a case that always runs."""
+    """Of the rows that `--quick` leaves out or that need a GPU; empty for a case that always runs."""
 
     def __str__(self) -> str:
         text = f"{self.shape} {str(self.dtype).removeprefix('torch.')}"
         return f"{text}, {self.note}" if self.note else text
 
     def randn(self) -> Tensor:
-        """Normal numbers of this shape and type."""
+        """Normal numbers of this shape and type, on the row's device."""
         return torch.randn(self.shape, dtype=self.dtype)
 
     @property
@@ -75,6 +77,8 @@ def rows(implementations: Iterable[str], cases: Iterable[Case]) -> list[Any]:
         if implementation == REFERENCE and case.elements > LARGEST_REFERENCE:
             continue
         marks = [getattr(pytest.mark, case.marker)] if case.marker else []
+        if implementation in (REFERENCE, TORCHEBM):
+            marks.append(pytest.mark.cpu)
         if implementation == COMPILED:
             marks += [pytest.mark.compile, pytest.mark.filterwarnings(COMPILER_WARNING)]
         parameters.append(pytest.param(implementation, case, id=f"{implementation}-{case}", marks=marks))
@@ -82,18 +86,30 @@ def rows(implementations: Iterable[str], cases: Iterable[Case]) -> list[Any]:
 
 
 def prepare(implementation: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function, compiled where the row asks for it; a machine without a C++ compiler skips that row."""
+    """The function, compiled where the row asks for it; a machine without the compiler for it skips that row."""
     if implementation != COMPILED:
         return function
     from torch._inductor.cpp_builder import get_cpp_compiler
     from torch._inductor.exc import InvalidCxxCompiler
+    from torch.utils._triton import has_triton
 
     try:
         get_cpp_compiler()
     except InvalidCxxCompiler:
         pytest.skip("torch.compile finds no C++ compiler; install g++ or clang++, or set CXX")
+    if is_gpu(device()) and not has_triton():
+        pytest.skip("torch.compile needs Triton on a GPU; install triton")
     torch.compiler.reset()
     return torch.compile(function)
+
+
+def device() -> torch.device:
+    """Where a row's tensors are made; `--device` says so."""
+    return torch.get_default_device()
+
+
+def is_gpu(where: torch.device) -> bool:
+    return where.type == "cuda"
 
 
 def measure(
@@ -104,18 +120,29 @@ def measure(
     implementation: str,
     function: Callable[..., Any],
     draw: Callable[[], tuple[Any, ...]],
+    steps: int = 1,
+    captured: bool = True,
     **facts: float | str,
 ) -> None:
     """Times `function(*draw())`, inputs drawn beforehand; results are for the clock alone, tests/ checks them.
 
     Args:
+        steps: the function runs so many of what the row is about; the clock divides by it.
+        captured: on a GPU, whether calls can be timed in a CUDA graph, see `gpu.batch_of`. Runs of steps are not.
         facts: what the report needs beyond the name, such as the `bytes` the op has to move or its `operations`.
     """
-    call = _rotating(function, draw)
-    if not benchmark.disabled:
-        _warm_up(call)
-    threads = torch.get_num_threads()
-    benchmark.group = f"{op} {case}, {threads} thread{'' if threads == 1 else 's'}"
+    where = device()
+    inputs = _drawn(draw, gpu.pool_bytes() if is_gpu(where) else POOL_BYTES)
+    if is_gpu(where):
+        torch.set_default_device(None)  # it would take its time in every call of PyTorch
+    turns = itertools.cycle(inputs)
+    calls = steps
+
+    def call() -> None:
+        function(*next(turns))
+
+    threads = GPU if is_gpu(where) else torch.get_num_threads()
+    benchmark.group = f"{op} {case}, {workers(threads)}"
     benchmark.extra_info = {
         "op": op,
         "case": str(case),
@@ -123,7 +150,29 @@ def measure(
         "threads": threads,
         **facts,
     }
-    benchmark(call)
+    if benchmark.disabled:
+        benchmark(call)
+        return
+    if is_gpu(where) and steps == 1:
+        call, calls = gpu.batch_of(function, inputs, captured=captured)
+        benchmark.extra_info["timed"] = "in a graph" if captured else "call by call"
+    if is_gpu(where) or calls > 1:
+        # pytest-benchmark has no public way to give a row its clock while it runs.
+        benchmark._timer = clock_by(calls, gpu.finished if is_gpu(where) else time.perf_counter)
+    if is_gpu(where):
+        _time_on_gpu(benchmark, call)
+    else:
+        _warm_up(call)
+        benchmark(call)
+
+
+def clock_by(calls: int, now: Callable[[], float]) -> Callable[[], float]:
+    """Seconds that pass by the call where so many are made at a time."""
+
+    def seconds_by_the_call() -> float:
+        return now() / calls
+
+    return seconds_by_the_call
 
 
 def measure_copy(benchmark: BenchmarkFixture, *, op: str, case: Case, moved: int) -> None:
@@ -141,13 +190,20 @@ def measure_copy(benchmark: BenchmarkFixture, *, op: str, case: Case, moved: int
     )
 
 
-def _rotating(function: Callable[..., Any], draw: Callable[[], tuple[Any, ...]]) -> Callable[[], Any]:
+def _drawn(draw: Callable[[], tuple[Any, ...]], least_bytes: int) -> list[tuple[Any, ...]]:
+    """Inputs that hold so many bytes together, and at least two sets of them."""
     inputs = [draw()]
     size = sum(value.nbytes for value in inputs[0] if isinstance(value, Tensor))
-    count = min(max(2, math.ceil(POOL_BYTES / max(size, 1))), MOST_INPUTS)
-    inputs += [draw() for _ in range(count - 1)]
-    turns = itertools.cycle(inputs)
-    return lambda: function(*next(turns))
+    count = min(max(2, math.ceil(least_bytes / max(size, 1))), MOST_INPUTS)
+    return inputs + [draw() for _ in range(count - 1)]
+
+
+def _time_on_gpu(benchmark: BenchmarkFixture, call: Callable[[], Any]) -> None:
+    """A fixed number of rounds: pytest-benchmark would take the divided time for what a round takes."""
+    call()
+    begin = gpu.finished()
+    call()
+    benchmark.pedantic(call, rounds=gpu.rounds_of(gpu.finished() - begin))
 
 
 def _warm_up(call: Callable[[], Any]) -> None:

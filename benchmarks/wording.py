@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from benchmarks.results import Ratio
+from benchmarks.row_names import GPU
 
 
 def digits(value: float) -> str:
@@ -29,6 +30,15 @@ def duration(seconds: float | None) -> str:
         if seconds >= scale:
             return f"{digits(seconds / scale)} {unit}"
     return f"{digits(seconds * 1e6)} µs"
+
+
+def each(seconds: float) -> str:
+    """Time of one element.
+
+    >>> each(1.234e-9), each(2.5e-12)
+    ('1.23 ns', '2.50 ps')
+    """
+    return f"{digits(seconds * 1e9)} ns" if seconds >= 1e-10 else f"{digits(seconds * 1e12)} ps"
 
 
 def times(ratio: Ratio | None) -> str:
@@ -57,6 +67,15 @@ def counted(number: int, noun: str) -> str:
     ('1 thread', '2 threads')
     """
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def workers(threads: int) -> str:
+    """What a row was measured on.
+
+    >>> workers(2), workers(GPU)
+    ('2 threads', 'GPU')
+    """
+    return "GPU" if threads == GPU else counted(threads, "thread")
 
 
 def markdown(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -79,23 +79,6 @@ __device__ __forceinline__ void mma_f16(float (&d)[4], const uint32_t (&a)[4], c
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
 
-// Four 8×8 matrices of 16-bit numbers from shared memory. Lane 8i + r gives the address of row r of matrix i, 16 bytes
-// aligned to 16; register i of a lane receives of matrix i the numbers (row lane / 4, columns 2·(lane % 4) and the
-// next), or with `transposed` those of its transpose. PTX ISA, "ldmatrix".
-template <bool transposed>
-__device__ __forceinline__ void load_matrices(uint32_t (&registers)[4], const void* shared_row) {
-  if (transposed)
-    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
-                 : "=r"(registers[0]), "=r"(registers[1]), "=r"(registers[2]), "=r"(registers[3])
-                 : "r"(shared_address(shared_row))
-                 : "memory");
-  else
-    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
-                 : "=r"(registers[0]), "=r"(registers[1]), "=r"(registers[2]), "=r"(registers[3])
-                 : "r"(shared_address(shared_row))
-                 : "memory");
-}
-
 // Shape of a launch.
 struct Launch {
   dim3 grid, block;

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable
 from contextlib import ExitStack, contextmanager
 from functools import cache
+from threading import get_ident
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -67,7 +68,7 @@ class CapturedStep:
     """
 
     def __init__(self, step: Step, device: torch.device) -> None:
-        self._step, self._device, self._stream = step, device, _stream_of(device)
+        self._step, self._device, self._stream = step, device, _stream_of(device, get_ident())
         self._graph: torch.cuda.CUDAGraph | None = None
         self._eager_calls, self._waits = 0, False
         self._context = ExitStack()
@@ -149,8 +150,8 @@ def _first_words(error: BaseException) -> str:
 
 
 @cache
-def _stream_of(device: torch.device) -> torch.cuda.Stream:
-    """One stream of a device for all captures: cuBLAS keeps some memory for every stream that it has seen."""
+def _stream_of(device: torch.device, thread: int) -> torch.cuda.Stream:
+    """One stream of a device for all captures of a thread: cuBLAS keeps some memory for every stream it has seen."""
     return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
 

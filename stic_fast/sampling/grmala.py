@@ -69,7 +69,7 @@ class GRMALA:
 
     Raises:
         InputError: a setting out of its range; in `run`, a start that is not finite or does not fit the targets, a
-            layout other than plain for a compiled model, or a chain that diverged.
+            layout other than plain for a compiled model, a step that could not be captured, or a chain that diverged.
 
     >>> from stic_fast.models import WideResNet
     >>> model = WideResNet(depth=10, width=1, num_classes=3, in_channels=1)

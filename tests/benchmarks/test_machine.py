@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from benchmarks import machine
 from benchmarks.machine import OtherWork, describe
@@ -19,6 +20,28 @@ def test_description_has_what_the_page_prints_and_no_name() -> None:
     assert found.keys() == {"cpu", "cores", "threads", "torch", "version", "isa", "compiler", "date"}
     assert found["cpu"] and found["cores"] >= 1 and found["threads"] >= 1
     assert platform.node() not in found.values()
+
+
+def test_a_gpu_is_described_without_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    properties = {"name": "Some GPU", "multi_processor_count": 132, "total_memory": 85e9, "L2_cache_size": 50 * 2**20}
+    asked: list[list[str]] = []
+
+    def answer(command: list[str], **_: object) -> SimpleNamespace:
+        asked.append(command)
+        return SimpleNamespace(returncode=0, stdout="580.1, 1980 MHz, 2619 MHz\n")
+
+    monkeypatch.setattr(
+        torch.cuda, "get_device_properties", lambda _: SimpleNamespace(**properties, uuid="12-34"), raising=False
+    )
+    monkeypatch.setattr(machine, "subprocess", SimpleNamespace(run=answer, TimeoutExpired=TimeoutError))
+    found = describe("cuda")
+    assert found["gpu"] == (
+        f"Some GPU, 132 multiprocessors, 79 GiB, 50 MiB of L2 cache, CUDA {torch.version.cuda}, driver 580.1, "
+        "clocks up to 1980 MHz and 2619 MHz (memory)"
+    )
+    assert "GPU-12-34" in asked[0] and "12-34" not in found["gpu"]
+    monkeypatch.setattr(machine.subprocess, "run", lambda *_, **__: SimpleNamespace(returncode=6, stdout="No devices"))
+    assert describe("cuda")["gpu"].endswith(f"CUDA {torch.version.cuda}")
 
 
 def test_other_work_is_the_machines_less_our_own(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,20 +27,20 @@ from stic_fast import gram_loss, grmala_step
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("name", ["timing", "wording", "gram_products"])
+@pytest.mark.parametrize("name", ["timing", "wording", "gram_products", "gpu"])
 def test_docstring_examples(name: str) -> None:
     result = doctest.testmod(importlib.import_module(f"benchmarks.{name}"), extraglobs={"torch": torch})
     assert result.attempted and not result.failed
 
 
 def test_rows_mark_what_quick_leaves_out_and_drop_large_references(request: pytest.FixtureRequest) -> None:
-    for name in ("compile", "slow"):  # as the suites' conftest.py does
+    for name in ("compile", "slow", "cpu"):  # as the suites' conftest.py does
         request.config.addinivalue_line("markers", name)
     found = rows(("stic_fast", REFERENCE, COMPILED), (Case((2, 3)), Case((2**21,), marker="slow")))
     names = {row.id: [mark.name for mark in row.marks] for row in found}
     assert names == {
         "stic_fast-(2, 3) float32": [],
-        "reference-(2, 3) float32": [],
+        "reference-(2, 3) float32": ["cpu"],
         "torch.compile-(2, 3) float32": ["compile", "filterwarnings"],
         "stic_fast-(2097152,) float32": ["slow"],
         "torch.compile-(2097152,) float32": ["slow", "compile", "filterwarnings"],

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
-from benchmarks.results import Row
+from benchmarks.results import Row, Run
 from benchmarks.tables import (
+    caption,
+    ceiling_table,
     flat_extent,
     form_table,
     memory_tables,
@@ -49,6 +51,30 @@ def test_busy_machine_is_flagged(load: float | None, other: float | None, busy: 
     text = sentence({**MACHINE, "load_before": load, "other_work": other})
     assert text.startswith("Some CPU, 2 cores, 1 thread; stic_fast 0.1.0 (avx512, GNU 12), PyTorch 2.13.0; 2026-01-02")
     assert ("do not trust" in text) is busy
+
+
+def test_a_gpu_is_named_first() -> None:
+    text = sentence({**MACHINE, "gpu": "Some GPU, 132 multiprocessors", "load_before": 0.0, "other_work": 0.0})
+    assert text.startswith("Some GPU, 132 multiprocessors; Some CPU, 2 cores")
+    run = Run({**MACHINE, "gpu": "Some GPU", "other_work": 0.0}, [], [])
+    assert caption([run]) == "Some GPU, PyTorch 2.13.0"
+
+
+@pytest.mark.parametrize(("other", "busy"), [(0.9, False), (1.1, True)])
+def test_a_gpu_leaves_the_cpu_to_others(other: float, busy: bool) -> None:
+    """Suites that were run one by one are then of one machine."""
+    machine = {**MACHINE, "gpu": "Some GPU", "other_work": other}
+    first, second = (sentence({**machine, "load_before": load}) for load in (0.0, 9.0))
+    assert first == second and ("do not trust" in first) is busy
+
+
+def test_a_gpus_rows_need_no_threads() -> None:
+    text = op_tables([row(threads=0, stic_fast=4.0), row(threads=16, stic_fast=2.0)])
+    assert "4.00 s" in text and "2.00 s" not in text
+    scaling = scaling_table([row(op="grmala_step_ by size", threads=0, facts={"elements": 10**8}, stic_fast=4e-4)])
+    assert "| 100,000,000 | GPU | 4.00 ps |" in scaling and "elements on GPU." in scaling
+    assert "|  | GPU |" in ceiling_table([row(op="ceiling", threads=0, facts={"bytes": 3e9}, measured=1e-3)])
+    assert thread_table([row(threads=0, stic_fast=4.0)]) == ""
 
 
 def test_op_table_has_medians_and_ratios() -> None:

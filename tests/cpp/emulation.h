@@ -115,12 +115,6 @@ inline void mma_f16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2
   emulation::multiply(site, emulation::Precision::kF16, d, a, b);
 }
 
-template <bool transposed>
-void load_matrices(uint32_t (&registers)[4], const void* shared_row,
-                   emulation::Site site = emulation::Site("load_matrices")) {
-  emulation::load_rows(site, transposed, registers, shared_row);
-}
-
 struct Launch {
   dim3 grid, block;
   size_t shared = 0;

@@ -108,42 +108,10 @@ __global__ void round_to_tf32(const float* in, float* out) {
   out[threadIdx.x] = stic::float_of(stic::to_tf32(in[threadIdx.x]));
 }
 
-// Four 8×8 matrices side by side in rows of 80 bytes.
-template <bool transposed>
-__global__ void load_four(const uint16_t* in, uint32_t* out) {
-  uint16_t* const shared = reinterpret_cast<uint16_t*>(stic::dynamic_shared());
-  for (int i = threadIdx.x; i < 8 * 40; i += 32) shared[i] = in[i];
-  __syncwarp();
-  uint32_t registers[4];
-  stic::load_matrices<transposed>(registers, shared + threadIdx.x % 8 * 40 + threadIdx.x / 8 * 8);
-  for (int i = 0; i < 4; ++i) out[i * 32 + threadIdx.x] = registers[i];
-}
-
-template <bool transposed>
-void add_loads(Suite& suite) {
-  suite.add(text("load_matrices", transposed ? ", transposed" : ""), [](Trial& trial) {
-    const std::vector<uint16_t> values = integer_values<uint16_t>(8 * 40, 0, 65535, 8);
-    std::vector<uint32_t> wanted;
-    for (int matrix = 0; matrix < 4; ++matrix)
-      for (int lane = 0; lane < 32; ++lane) {
-        const auto at = [&](int row, int column) -> uint32_t {
-          return transposed ? values[column * 40 + matrix * 8 + row] : values[row * 40 + matrix * 8 + column];
-        };
-        wanted.push_back(at(lane / 4, 2 * (lane % 4)) | at(lane / 4, 2 * (lane % 4) + 1) << 16);
-      }
-    auto in = trial.input(values);
-    auto out = trial.output<uint32_t>(4 * 32);
-    trial.launch(launch(load_four<transposed>, {1, 32, 8 * 80}, in.data(), out.data()));
-    trial.expect_equal("out", out, wanted);
-  });
-}
-
 void fragment_cases(Suite& suite) {
   add_product<float>(suite, "tf32", 8, multiply_tf32);
   add_product<stic::BFloat16>(suite, "bf16", 16, multiply_pairs<stic::BFloat16>);
   add_product<stic::Float16>(suite, "f16", 16, multiply_pairs<stic::Float16>);
-  add_loads<false>(suite);
-  add_loads<true>(suite);
   suite.add("to_tf32", [](Trial& trial) {
     const float infinity = INFINITY;
     const std::vector<std::pair<float, float>> pairs = {{0.0f, 0.0f},

@@ -277,7 +277,7 @@ static void gradient_cases(Suite& suite) {
     for (const int64_t chains : {1, 3})
       suite.add(
           text("gram_gradient ", type_name<T>(), " ", first, " and ", second, " numbers, ", chains, " chains"),
-          [=](Trial& trial) {
+          [=, first = first, second = second](Trial& trial) {
             const auto grad_loss = uniform_values<float>(chains, -2, 2, 9);
             auto factors = trial.input(grad_loss);
             std::vector<cuda::GramGradient> layers;

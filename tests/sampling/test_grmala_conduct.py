@@ -150,6 +150,12 @@ def test_a_start_that_is_not_finite_names_the_chain(
         GRMALA(steps=1).run(net, start, target, seed=0)
 
 
+def test_more_steps_than_noise_has_numbers_for(net: WideResNet, start: Tensor, target: Tensor) -> None:
+    GRMALA(steps=1).run(net, start, target, seed=0, first_step=2**32 - 1)
+    with pytest.raises(InputError, match=r"steps are numbered below 2\*\*32, got one up to 4294967296"):
+        GRMALA(steps=2).run(net, start, target, seed=0, first_step=2**32 - 1)
+
+
 def test_a_start_that_does_not_fit(net: WideResNet, start: Tensor, target: Tensor) -> None:
     with pytest.raises(InputError, match="x holds 6 chains but target 5; give one target per chain"):
         GRMALA(steps=1).run(net, start, target[:5], seed=0)

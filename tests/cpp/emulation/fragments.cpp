@@ -2,11 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include "fragments.h"
 
-#include <cstring>
-#include <string>
-
 #include "../../../csrc/core/storage.h"
-#include "memory.h"
 
 namespace stic::emulation {
 
@@ -15,12 +11,6 @@ namespace {
 struct Product {
   float* d;
   const uint32_t *a, *b;
-};
-
-struct Rows {
-  Site site;
-  uint32_t* registers;
-  const void* row;
 };
 
 double low_half(Precision precision, uint32_t word) {
@@ -77,21 +67,6 @@ void multiply_fragments(void* const brought[32], uint32_t) {
   }
 }
 
-template <bool transposed>
-void gather_rows(void* const brought[32], uint32_t) {
-  for (int matrix = 0; matrix < 4; ++matrix) {
-    uint16_t numbers[8][8];
-    for (int row = 0; row < 8; ++row)
-      std::memcpy(numbers[row], static_cast<const Rows*>(brought[8 * matrix + row])->row, 16);
-    for (int lane = 0; lane < 32; ++lane) {
-      const int row = lane / 4, column = 2 * (lane % 4);
-      const uint32_t first = transposed ? numbers[column][row] : numbers[row][column];
-      const uint32_t second = transposed ? numbers[column + 1][row] : numbers[row][column + 1];
-      static_cast<const Rows*>(brought[lane])->registers[matrix] = first | second << 16;
-    }
-  }
-}
-
 }  // namespace
 
 void multiply(const Site& site, Precision precision, float* d, const uint32_t* a, const uint32_t* b) {
@@ -100,13 +75,6 @@ void multiply(const Site& site, Precision precision, float* d, const uint32_t* a
                   precision == Precision::kTf32   ? multiply_fragments<Precision::kTf32>
                   : precision == Precision::kBf16 ? multiply_fragments<Precision::kBf16>
                                                   : multiply_fragments<Precision::kF16>);
-}
-
-void load_rows(const Site& site, bool transposed, uint32_t* registers, const void* shared_row) {
-  demand_shared(site, shared_row, 16);
-  if (reinterpret_cast<uintptr_t>(shared_row) % 16 != 0) fault(site, "load_matrices of a row not aligned to 16 bytes");
-  Rows rows{site, registers, shared_row};
-  meet_whole_warp(site, &rows, transposed ? gather_rows<true> : gather_rows<false>);
 }
 
 uint32_t nearest_tf32(float value) {

@@ -105,18 +105,14 @@ unsigned char* shared_memory(const Site& site) {
   return shared;
 }
 
-void demand_shared(const Site& site, const void* address, size_t bytes) {
-  const int64_t start = static_cast<const unsigned char*>(address) - shared;
-  if (start < 0 || static_cast<size_t>(start) + bytes > shared_bytes)
-    fault(site, std::string(site.operation) + " of " + std::to_string(bytes) + " bytes at offset " +
-                    std::to_string(start) + " of shared memory, which has " + std::to_string(shared_bytes));
-}
-
 void own(const void* address, size_t bytes) { owned[static_cast<const unsigned char*>(address)] = bytes; }
 void disown(const void* address) { owned.erase(static_cast<const unsigned char*>(address)); }
 
 void start_copy(const Site& site, void* target, const void* source, int valid) {
-  demand_shared(site, target, 16);
+  const int64_t start = static_cast<unsigned char*>(target) - shared;
+  if (start < 0 || static_cast<size_t>(start) + 16 > shared_bytes)
+    fault(site, "copy_async of 16 bytes at offset " + std::to_string(start) + " of shared memory, which has " +
+                    std::to_string(shared_bytes));
   if (reinterpret_cast<uintptr_t>(target) % 16 != 0) fault(site, "copy_async to shared memory not aligned to 16 bytes");
   if (reinterpret_cast<uintptr_t>(source) % 16 != 0) fault(site, "copy_async from an address not aligned to 16 bytes");
   if (valid < 0 || valid > 16) fault(site, "copy_async of " + std::to_string(valid) + " bytes; 0 to 16 can be");

@@ -26,9 +26,6 @@ std::string end_block();
 void end_thread(int thread);
 
 unsigned char* shared_memory(const Site& site);
-// A fault unless the bytes lie in shared memory.
-void demand_shared(const Site& site, const void* address, size_t bytes);
-
 // Global memory from which copies may read. Where nobody owns any, they may read everywhere.
 void own(const void* address, size_t bytes);
 void disown(const void* address);
