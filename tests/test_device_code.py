@@ -14,8 +14,8 @@ from typing import NamedTuple
 import pytest
 
 SOURCES = Path(__file__).parents[1] / "csrc" / "cuda"
-KERNELS = {"noise": 4, "grmala_step": 4, "metropolis_accept": 4, "vrm_batch": 4, "gram_gradient": 3, "gram_loss": 4}
-"""How many each source has: one for each storage type, whatever the options; of float32 gram_loss has two."""
+KERNELS = {"noise": 4, "grmala_step": 4, "metropolis_accept": 4, "vrm_batch": 4, "gram_gradient": 2, "gram_loss": 3}
+"""How many each source has: one for each of its storage types, whatever the options; of float32 gram_loss has two."""
 STREAMING = [name for name in KERNELS if name != "gram_loss"]
 REGISTERS_FOR_HALF_OF_THE_THREADS = 64
 
@@ -96,8 +96,8 @@ def test_gram_loss_copies_ahead_and_multiplies_on_tensor_cores(report, folder: P
     report("gram_loss")
     entries = (folder / "gram_loss.ptx").read_text().split(".entry ")[1:]
     kinds = [set(re.findall(r"mma\.sync\.aligned\.(m16n8k\d+)\.row\.col\.f32\.(\w+)", entry)) for entry in entries]
-    tf32, bf16, f16 = ("m16n8k8", "tf32"), ("m16n8k16", "bf16"), ("m16n8k16", "f16")
-    assert sorted(kinds, key=str) == sorted([{tf32}, {tf32}, {tf32, bf16}, {tf32, f16}], key=str)
+    tf32, bf16 = ("m16n8k8", "tf32"), ("m16n8k16", "bf16")
+    assert sorted(kinds, key=len) == [{tf32}, {tf32}, {tf32, bf16}]
     for entry in entries:
         assert "cp.async.cg.shared.global" in entry and re.search(r"st\.global\.(?:v4\.[bfu]32|v2\.[bfu]64)", entry)
         assert ".local" not in entry

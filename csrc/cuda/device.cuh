@@ -61,19 +61,13 @@ __device__ __forceinline__ void mma_tf32(float (&d)[4], const uint32_t (&a)[4], 
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
 
-// d += a·b by one warp: a is 16×16, b 16×8, d 16×8, of bfloat16 or half. A register of a or b holds two numbers that
+// d += a·b by one warp: a is 16×16, b 16×8, d 16×8, of bfloat16. A register of a or b holds two numbers that
 // are neighbours along the summed dimension, the first in its lower half:
 //   a[0..3]: (group, 2·member), (group + 8, 2·member), (group, 2·member + 8), (group + 8, 2·member + 8)
 //   b[0..1]: (2·member, group), (2·member + 8, group)
 // as (row, column) of the first; d as above. PTX ISA, "Matrix fragments for mma.m16n8k16 with floating point type".
 __device__ __forceinline__ void mma_bf16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
   asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
-      "{%0, %1, %2, %3};"
-      : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
-}
-__device__ __forceinline__ void mma_f16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
-  asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
       "{%0, %1, %2, %3};"
       : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));

@@ -9,25 +9,18 @@
 
 namespace stic::cuda {
 
-// Loss and gradient of the layers' terms, in one launch for 32 layers. fp32 features are multiplied as TF32 numbers, or
-// with `accurate` as two each; 16-bit features are TF32 numbers.
+// Loss and gradient of the layers' terms, in one launch for 32 layers. Features are fp32, multiplied as TF32 numbers or
+// with `accurate` as two each, or bfloat16.
 cudaError_t gram_loss(const GramLayer* layers, int64_t count, int64_t chains, DType dtype, bool accurate,
                       cudaStream_t stream);
 
 cudaError_t gram_gradient(const GramGradient* layers, int64_t count, int64_t chains, DType dtype,
                           const float* grad_loss, cudaStream_t stream);
 
-// Calls body with a null pointer of the type that dtype names, which is not fp64.
+// Calls body with a null pointer of the type that dtype names: bfloat16 or float32.
 template <typename Body>
 auto with_feature_type(DType dtype, const Body& body) {
-  switch (dtype) {
-    case DType::kBFloat16:
-      return body(static_cast<BFloat16*>(nullptr));
-    case DType::kFloat16:
-      return body(static_cast<Float16*>(nullptr));
-    default:
-      return body(static_cast<float*>(nullptr));
-  }
+  return dtype == DType::kBFloat16 ? body(static_cast<BFloat16*>(nullptr)) : body(static_cast<float*>(nullptr));
 }
 
 }  // namespace stic::cuda

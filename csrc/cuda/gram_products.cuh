@@ -3,11 +3,11 @@
 
 // Products of tiles on the tensor cores, summed in registers: a warp takes 32 rows by 64 columns.
 //
-// Two 16-bit factors are multiplied as they are. Others are TF32: 10 bits of mantissa, exact for a 16-bit number. Where
+// Two bfloat16 factors are multiplied as they are. Others are TF32: 10 bits of mantissa, exact for bfloat16. Where
 // fp32 is to count in full, it is split into two TF32 numbers, and of the four products the three large ones are added.
 //
 // Which of a tile's 32 or 64 indices a lane takes as its row, column or depth is free as long as both factors agree. A
-// lane takes four neighbours of a tile's row, so that one access of 16 bytes (8 for 16-bit numbers) feeds four
+// lane takes four neighbours of a tile's row, so that one access of 16 bytes (8 for bfloat16) feeds four
 // registers: four rows or columns where the side lies inside, the depths of two steps where the summed dimension does.
 #pragma once
 
@@ -38,17 +38,8 @@ __device__ __forceinline__ void add_product(float (&sums)[4], const Fragment<4, 
   mma_tf32(sums, a.high, b.high);
 }
 
-__device__ __forceinline__ void add_product(float (&sums)[4], const uint32_t (&a)[4], const uint32_t (&b)[2],
-                                            BFloat16) {
-  mma_bf16(sums, a, b);
-}
-__device__ __forceinline__ void add_product(float (&sums)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], Float16) {
-  mma_f16(sums, a, b);
-}
-
-// Two 16-bit numbers that are neighbours along the summed dimension, as the tensor cores take them.
-template <typename T>
-__device__ __forceinline__ uint32_t pair_of(T first, T second) {
+// Two numbers that are neighbours along the summed dimension, as the tensor cores take them.
+__device__ __forceinline__ uint32_t pair_of(BFloat16 first, BFloat16 second) {
   return first.bits | static_cast<uint32_t>(second.bits) << 16;
 }
 
@@ -71,7 +62,7 @@ struct WarpSums {
   // `right_half`, the last 32.
   template <bool split_left, bool split_right, typename Left, typename Right>
   __device__ __forceinline__ void add(const Left* left, int first_row, const Right* right, bool right_half = false) {
-    if constexpr (sizeof(Left) == 2 && std::is_same_v<Left, Right>)
+    if constexpr (std::is_same_v<Left, BFloat16> && std::is_same_v<Right, BFloat16>)
       add_pairs(left, first_row, right, right_half);
     else if constexpr (inside)
       add_inside<split_left, split_right>(left, first_row, right, right_half);
@@ -176,9 +167,9 @@ struct WarpSums {
     }
   }
 
-  // 16-bit factors: sixteen depths at once.
-  template <typename T>
-  __device__ __forceinline__ void add_pairs(const T* left, int first_row, const T* right, bool right_half) {
+  // Both factors bfloat16: sixteen depths at once.
+  __device__ __forceinline__ void add_pairs(const BFloat16* left, int first_row, const BFloat16* right,
+                                            bool right_half) {
 #pragma unroll
     for (int depth = 0; depth < kDepth; depth += 16) {
       uint32_t a[2][4], b[4][2];
@@ -188,20 +179,21 @@ struct WarpSums {
         if (half == 0 && right_half) continue;
         read_pairs(right, half * 32, depth, [&](int i, int k, uint32_t pair) { b[i][k] = pair; });
 #pragma unroll
-        for (int i = 0; i < 8; ++i) add_product(at[i / 4][half * 4 + i % 4], a[i / 4], b[i % 4], T{});
+        for (int i = 0; i < 8; ++i) mma_bf16(at[i / 4][half * 4 + i % 4], a[i / 4], b[i % 4]);
       }
     }
   }
 
   // take(i, k, pair) for the lane's four of 32 sides, i, and the two pairs of its depths, k.
-  template <typename T, typename Take>
-  static __device__ __forceinline__ void read_pairs(const T* tile, int side, int depth, const Take& take) {
+  template <typename Take>
+  static __device__ __forceinline__ void read_pairs(const BFloat16* tile, int side, int depth, const Take& take) {
+    using Shape = Tile<BFloat16, inside>;
     const Lane lane;
-    Run<T, 4> runs[4];
+    Run<BFloat16, 4> runs[4];
 #pragma unroll
     for (int i = 0; i < 4; ++i)
-      runs[i] = inside ? Tile<T, inside>::template run<4>(tile, side + i * 8 + lane.group, depth + 4 * lane.member)
-                       : Tile<T, inside>::template run<4>(tile, depth + i * 4 + lane.member, side + 4 * lane.group);
+      runs[i] = inside ? Shape::template run<4>(tile, side + i * 8 + lane.group, depth + 4 * lane.member)
+                       : Shape::template run<4>(tile, depth + i * 4 + lane.member, side + 4 * lane.group);
 #pragma unroll
     for (int i = 0; i < 4; ++i)
 #pragma unroll

@@ -76,9 +76,9 @@ def channels_last(layer: Tensor) -> bool:
     return layer.dim() == 4 and not layer.is_contiguous() and layer.is_contiguous(memory_format=torch.channels_last)
 
 
-def gradient_like(layer: Tensor) -> Tensor:
+def gradient_like(layer: Tensor, dtype: torch.dtype | None = None) -> Tensor:
     return torch.empty_like(
-        layer, memory_format=torch.channels_last if channels_last(layer) else torch.contiguous_format
+        layer, dtype=dtype, memory_format=torch.channels_last if channels_last(layer) else torch.contiguous_format
     )
 
 

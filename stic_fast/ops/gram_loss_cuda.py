@@ -3,7 +3,8 @@
 """The Gram loss on a GPU: one launch for all layers reads the features once and writes each layer's term and gradient.
 
 The forward pass keeps the gradient of the layers' terms, laid out like the features, one layer after the other; the
-backward pass multiplies it with the loss's own gradient, chain by chain. See csrc/cuda/gram_loss.cuh.
+backward pass multiplies it with the loss's own gradient, chain by chain. See csrc/cuda/gram_loss.cuh. float16 features
+go through in float32: a kept gradient, not yet scaled with the loss, might be too small for float16.
 """
 
 from __future__ import annotations
@@ -41,12 +42,17 @@ def empty_results(layers: Sequence[Tensor], with_gradient: bool) -> tuple[Tensor
     """The loss (chains,), the layers' derivatives in ‖G − A‖² (layers, chains), and the kept gradients."""
     chains = layers[0].shape[0]
     loss, slopes = (layers[0].new_empty(shape, dtype=torch.float32) for shape in ((chains,), (len(layers), chains)))
-    return loss, slopes, layers[0].new_empty(_offsets(layers)[-1] if with_gradient else 0)
+    numbers = _offsets(layers)[-1] if with_gradient else 0
+    return loss, slopes, layers[0].new_empty(numbers, dtype=_kernel_dtype(layers[0]))
+
+
+def _kernel_dtype(layer: Tensor) -> torch.dtype:
+    return torch.float32 if layer.dtype == torch.float16 else layer.dtype
 
 
 def _offsets(layers: Sequence[Tensor]) -> list[int]:
     """Where each layer's kept gradient begins, and where the last one ends."""
-    step = _ALIGNED // layers[0].element_size()
+    step = _ALIGNED // _kernel_dtype(layers[0]).itemsize
     return [0, *itertools.accumulate(round_up(layer.numel(), step) for layer in layers)]
 
 
@@ -60,14 +66,15 @@ def loss(
     allow_tf32: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     total, slopes, kept = empty_results(layers, with_gradient)
-    chains = len(total)
+    chains, dtype = len(total), kept.dtype
     terms, offsets = torch.empty_like(slopes), _offsets(layers)
     described, alive = [], []
     for index, (layer, target, given, dual) in enumerate(zip(layers, targets, is_gram, is_dual, strict=True)):
         last, channels = channels_last(layer), layer.shape[1]
         size, reference_size = layer.shape[2:].numel(), 0 if given else target.shape[2:].numel()
         dual = dual and max(size, reference_size) <= MOST_DUAL_POSITIONS
-        features, other = laid_out(layer, last), target.float().contiguous() if given else laid_out(target, last)
+        features = laid_out(layer, last).to(dtype)
+        other = target.float().contiguous() if given else laid_out(target, last).to(dtype)
         difference = None
         if with_gradient and not dual:
             pitch = round_up(channels, _ALIGNED // torch.float32.itemsize)
@@ -91,16 +98,16 @@ def loss(
                 get_args(Normalize).index(normalize),
             )
         )
-    run("gram_loss", total.device, described, chains, DTYPE_CODES[layers[0].dtype], not allow_tf32)
+    run("gram_loss", total.device, described, chains, DTYPE_CODES[dtype], not allow_tf32)
     return torch.sum(terms, 0, out=total), slopes, kept
 
 
 def gradient(grad_loss: Tensor, kept: Tensor, layers: Sequence[Tensor]) -> list[Tensor]:
-    gradients = [gradient_like(layer) for layer in layers]
+    gradients = [gradient_like(layer, kept.dtype) for layer in layers]
     chains, grad_loss = len(grad_loss), grad_loss.contiguous()
     described = [
         (kept[offset:].data_ptr(), gradient.data_ptr(), gradient.numel() // max(chains, 1))
         for offset, gradient in zip(_offsets(layers), gradients, strict=False)
     ]
     run("gram_gradient", kept.device, described, chains, DTYPE_CODES[kept.dtype], grad_loss.data_ptr())
-    return gradients
+    return [gradient.to(layer.dtype) for gradient, layer in zip(gradients, layers, strict=True)]

@@ -110,11 +110,6 @@ inline void mma_bf16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[
                      emulation::Site site = emulation::Site("mma_bf16")) {
   emulation::multiply(site, emulation::Precision::kBf16, d, a, b);
 }
-inline void mma_f16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2],
-                    emulation::Site site = emulation::Site("mma_f16")) {
-  emulation::multiply(site, emulation::Precision::kF16, d, a, b);
-}
-
 struct Launch {
   dim3 grid, block;
   size_t shared = 0;

@@ -68,20 +68,16 @@ __global__ void multiply_tf32(const float* a, const float* b, float* d) {
 }
 
 // d (16×8) += a (16×16)·b (16×8), each row-major, by one warp.
-template <typename T>
-__global__ void multiply_pairs(const T* a, const T* b, float* d) {
+__global__ void multiply_pairs(const stic::BFloat16* a, const stic::BFloat16* b, float* d) {
   const int group = threadIdx.x / 4, member = threadIdx.x % 4;
-  const T* const row = a + group * 16 + 2 * member;
-  const T* const column = b + 2 * member * 8 + group;
+  const stic::BFloat16* const row = a + group * 16 + 2 * member;
+  const stic::BFloat16* const column = b + 2 * member * 8 + group;
   const uint32_t left[4] = {pair_of(row, 1), pair_of(row + 8 * 16, 1), pair_of(row + 8, 1),
                             pair_of(row + 8 * 16 + 8, 1)};
   const uint32_t right[2] = {pair_of(column, 8), pair_of(column + 8 * 8, 8)};
   float* const own = d + group * 8 + 2 * member;
   float sums[4] = {own[0], own[1], own[64], own[65]};
-  if constexpr (std::is_same_v<T, stic::BFloat16>)
-    stic::mma_bf16(sums, left, right);
-  else
-    stic::mma_f16(sums, left, right);
+  stic::mma_bf16(sums, left, right);
   own[0] = sums[0], own[1] = sums[1], own[64] = sums[2], own[65] = sums[3];
 }
 
@@ -110,8 +106,7 @@ __global__ void round_to_tf32(const float* in, float* out) {
 
 void fragment_cases(Suite& suite) {
   add_product<float>(suite, "tf32", 8, multiply_tf32);
-  add_product<stic::BFloat16>(suite, "bf16", 16, multiply_pairs<stic::BFloat16>);
-  add_product<stic::Float16>(suite, "f16", 16, multiply_pairs<stic::Float16>);
+  add_product<stic::BFloat16>(suite, "bf16", 16, multiply_pairs);
   suite.add("to_tf32", [](Trial& trial) {
     const float infinity = INFINITY;
     const std::vector<std::pair<float, float>> pairs = {{0.0f, 0.0f},

@@ -184,6 +184,21 @@ def test_gram_loss(
     assert dtype != torch.float32 or not torch.equal(rough, loss)
 
 
+def test_small_float16_gradients_outlive_the_pass_before_they_are_scaled(
+    emulated: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(library, "kernels", OnDevice(emulated))
+    monkeypatch.setattr(gram_loss_cuda, "takes", lambda layers: True)
+    features, reference = (1000 * torch.randn(2, 1, 64, 4, 4, generator=torch.Generator().manual_seed(0))).half()
+    scale = torch.tensor([2.0**16])
+    _, slopes, kept = gram_loss_op._on_cuda([features], [reference], [False], [True], "relative", True, True)
+    (gradient,) = gram_loss_op._gradient_on_cuda(scale, slopes, kept, [features], [reference])
+    exact = features.double().requires_grad_()
+    (wanted,) = torch.autograd.grad(reference_loss([exact], [reference.double()], [False], "relative") * scale, exact)
+    assert 0 < wanted.abs().max() / scale < torch.finfo(torch.float16).smallest_normal
+    torch.testing.assert_close(gradient.double(), wanted, rtol=0, atol=2e-3 * wanted.abs().max().item())
+
+
 def test_gram_loss_of_no_chains(emulated: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(library, "kernels", OnDevice(emulated))
     monkeypatch.setattr(gram_loss_cuda, "takes", lambda layers: True)

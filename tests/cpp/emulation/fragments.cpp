@@ -13,10 +13,7 @@ struct Product {
   const uint32_t *a, *b;
 };
 
-double low_half(Precision precision, uint32_t word) {
-  const uint16_t bits = static_cast<uint16_t>(word);
-  return precision == Precision::kBf16 ? load(BFloat16{bits}) : load(Float16{bits});
-}
+double low_half(uint32_t word) { return load(BFloat16{static_cast<uint16_t>(word)}); }
 
 // Half a row of b or d. A vector type, because sanitizers would look at every element of an array.
 typedef double Half __attribute__((vector_size(32)));
@@ -35,8 +32,8 @@ void multiply_fragments(void* const brought[32], uint32_t) {
         a[row][member + i / 2 * 4] = float_of(mine.a[i] & 0xFFFFE000u);
       } else {
         const int k = 2 * member + i / 2 * 8;
-        a[row][k] = low_half(precision, mine.a[i]);
-        a[row][k + 1] = low_half(precision, mine.a[i] >> 16);
+        a[row][k] = low_half(mine.a[i]);
+        a[row][k + 1] = low_half(mine.a[i] >> 16);
       }
     }
     for (int i = 0; i < 2; ++i) {
@@ -44,8 +41,8 @@ void multiply_fragments(void* const brought[32], uint32_t) {
         b[member + i * 4][group / 4][group % 4] = float_of(mine.b[i] & 0xFFFFE000u);
       } else {
         const int k = 2 * member + i * 8;
-        b[k][group / 4][group % 4] = low_half(precision, mine.b[i]);
-        b[k + 1][group / 4][group % 4] = low_half(precision, mine.b[i] >> 16);
+        b[k][group / 4][group % 4] = low_half(mine.b[i]);
+        b[k + 1][group / 4][group % 4] = low_half(mine.b[i] >> 16);
       }
     }
   }
@@ -71,10 +68,9 @@ void multiply_fragments(void* const brought[32], uint32_t) {
 
 void multiply(const Site& site, Precision precision, float* d, const uint32_t* a, const uint32_t* b) {
   Product product{d, a, b};
-  meet_whole_warp(site, &product,
-                  precision == Precision::kTf32   ? multiply_fragments<Precision::kTf32>
-                  : precision == Precision::kBf16 ? multiply_fragments<Precision::kBf16>
-                                                  : multiply_fragments<Precision::kF16>);
+  meet_whole_warp(
+      site, &product,
+      precision == Precision::kTf32 ? multiply_fragments<Precision::kTf32> : multiply_fragments<Precision::kBf16>);
 }
 
 uint32_t nearest_tf32(float value) {

@@ -10,7 +10,7 @@
 
 namespace stic::emulation {
 
-enum class Precision { kTf32, kBf16, kF16 };
+enum class Precision { kTf32, kBf16 };
 
 // d += a·b. Products are exact and each element is rounded to fp32 once, after all of them are summed.
 void multiply(const Site& site, Precision precision, float* d, const uint32_t* a, const uint32_t* b);
