@@ -10,7 +10,7 @@ it would have to be read and written again. `gram_loss_cuda` decides otherwise.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import get_args
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
@@ -154,17 +154,9 @@ def _native_gradient(
     return gradients
 
 
-def _on_cuda(
-    layers: Sequence[Tensor],
-    targets: Sequence[Tensor],
-    is_gram: Sequence[bool],
-    is_dual: Sequence[bool],
-    normalize: str,
-    with_gradient: bool,
-    allow_tf32: bool,
-) -> tuple[Tensor, Tensor, Tensor]:
+def _on_cuda(layers: Sequence[Tensor], *arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
     loss = gram_loss_cuda.loss if gram_loss_cuda.takes(layers) else loss_by_products
-    return loss(layers, targets, is_gram, is_dual, normalize, with_gradient, allow_tf32)
+    return loss(layers, *arguments)
 
 
 def _gradient_on_cuda(
