@@ -49,8 +49,12 @@ class Drawing:
 
     def of_classes(self, classes: Tensor, progress: Progress) -> Tensor:
         """One image per entry of `classes`, int64 (images,); uint8 (images, channels, height, width) on the CPU."""
-        classes = classes.to(self._labels.device)
-        ids = SAMPLE_CHAINS + _occurrence(classes) * self.run.model.num_classes + classes
+        return self.of_numbers(_occurrence(classes) * self.run.model.num_classes + classes, progress)
+
+    def of_numbers(self, numbers: Tensor, progress: Progress) -> Tensor:
+        """Images by their numbers, int64 (images,): number i is the (i // C)-th of class i mod C of C classes."""
+        numbers = numbers.to(self._labels.device)
+        classes, ids = numbers % self.run.model.num_classes, SAMPLE_CHAINS + numbers
         references = self.run.config.references
         condition = draw_hard(self._labels, classes, ids, references=references, seed=self.seed)
         return self._draw(condition, ids, progress)

@@ -16,9 +16,11 @@ from typing import Annotated, Any, Protocol
 import tyro
 
 from stic_fast.cli.demo import Demo
+from stic_fast.cli.evaluate import Evaluate
 from stic_fast.cli.info import Info
 from stic_fast.cli.interpolate import Interpolate
 from stic_fast.cli.presets import PRESETS, asked_preset
+from stic_fast.cli.report import Report
 from stic_fast.cli.sample import Sample
 from stic_fast.cli.train import TrainStic
 from stic_fast.cli.usage import usage_errors_in_a_sentence
@@ -104,6 +106,8 @@ def _commands(preset: str) -> Any:
         | train
         | Annotated[Sample, subcommand("sample")]
         | Annotated[Interpolate, subcommand("interpolate")]
+        | Annotated[Evaluate, subcommand("evaluate")]
+        | Annotated[Report, subcommand("report")]
         | Annotated[Info, subcommand("info")]
     )
 

@@ -2,8 +2,55 @@
 # SPDX-License-Identifier: MIT
 """Judges and metrics: how good the drawn images and the classifier are."""
 
+from stic_fast.evaluation.attacks import PAPER_EPSILONS, pgd
+from stic_fast.evaluation.calibration import (
+    Reliability,
+    expected_calibration_error,
+    negative_log_likelihood,
+    reliability,
+)
+from stic_fast.evaluation.carlini_wagner import carlini_wagner
 from stic_fast.evaluation.class_scores import accuracy, cls_g, cls_r
+from stic_fast.evaluation.features import FeatureStatistics, read_images
+from stic_fast.evaluation.frechet import frechet_distance, kernel_distance, kernel_distance_over_subsets
+from stic_fast.evaluation.gradient_masking import check_gradient_masking
+from stic_fast.evaluation.inception_score import inception_score, modified_inception_score
 from stic_fast.evaluation.judge import Judge, train_judge
+from stic_fast.evaluation.judges import JudgeNetwork, load_judge
+from stic_fast.evaluation.manifold import manifold_scores
 from stic_fast.evaluation.nearest import nearest_distances
+from stic_fast.evaluation.out_of_distribution import auroc, ood_scores
+from stic_fast.evaluation.outliers import fit_images, outlier_sets
+from stic_fast.evaluation.square_attack import square_attack
 
-__all__ = ["Judge", "accuracy", "cls_g", "cls_r", "nearest_distances", "train_judge"]
+__all__ = [
+    "PAPER_EPSILONS",
+    "FeatureStatistics",
+    "Judge",
+    "JudgeNetwork",
+    "Reliability",
+    "accuracy",
+    "auroc",
+    "carlini_wagner",
+    "check_gradient_masking",
+    "cls_g",
+    "cls_r",
+    "expected_calibration_error",
+    "fit_images",
+    "frechet_distance",
+    "inception_score",
+    "kernel_distance",
+    "kernel_distance_over_subsets",
+    "load_judge",
+    "manifold_scores",
+    "modified_inception_score",
+    "nearest_distances",
+    "negative_log_likelihood",
+    "ood_scores",
+    "outlier_sets",
+    "pgd",
+    "read_images",
+    "reliability",
+    "square_attack",
+    "train_judge",
+]

@@ -48,6 +48,8 @@ class Judge(nn.Module):
     (torch.Size([5, 10]), torch.Size([5, 64]))
     """
 
+    name = "cnn"  # in the names of its metrics
+
     def __init__(self, image_shape: tuple[int, int, int], num_classes: int, *, generator: torch.Generator) -> None:
         super().__init__()
         channels, height, width = image_shape
@@ -84,8 +86,12 @@ class Judge(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (N, num_classes), float32, for images uint8 or in [-1, 1]; gradients reach floating-point images."""
-        logits: Tensor = self.head(self.features(images))
-        return logits
+        return self.features_and_logits(images)[1]
+
+    def features_and_logits(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Both from one forward pass: the features (N, D) and the logits (N, num_classes)."""
+        features = self.features(images)
+        return features, self.head(features)
 
     def accuracy(self, images: Tensor, labels: Tensor, *, batch_size: int = 512) -> float:
         """The share, from 0 to 1, of uint8 images (N, C, H, W) that it reads as their labels, int64 (N,).
@@ -214,7 +220,7 @@ def predict_logits(model: Callable[[Tensor], Tensor], images: Tensor, *, batch_s
         raise InputError(f"batch_size must be at least 1, got {batch_size}; give a positive number")
     parameter = next(model.parameters(), None) if isinstance(model, nn.Module) else None
     device = images.device if parameter is None else parameter.device
-    with torch.no_grad(), _evaluation_mode(model):
+    with torch.no_grad(), evaluation_mode(model):
         batches = [model(to_unit(batch.to(device))).float().cpu() for batch in torch.split(images, batch_size)]
     return torch.cat(batches)
 
@@ -280,7 +286,8 @@ def _shifted(images: Tensor, largest: int, generator: torch.Generator) -> Tensor
 
 
 @contextmanager
-def _evaluation_mode(model: object) -> Iterator[None]:
+def evaluation_mode(model: object) -> Iterator[None]:
+    """Evaluation mode for the block; every submodule is given back the mode it had, also after an error."""
     modes = [(module, module.training) for module in model.modules()] if isinstance(model, nn.Module) else []
     try:
         if isinstance(model, nn.Module):

@@ -31,6 +31,7 @@ div.wide { overflow-x: auto; }
 table { border-collapse: collapse; margin: .8rem 0; font-variant-numeric: tabular-nums; }
 th, td { padding: .3rem .8rem .3rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid #e6e6e6; }
 th { font-weight: 600; border-bottom-color: #999; }
+td:first-child { white-space: nowrap; }
 td.number, th.number { text-align: right; white-space: nowrap; }
 figure { margin: 1.2rem 0; }
 figure img { max-width: 100%; height: auto; }

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from stic_fast.models import Classifier
+from stic_fast.models.frozen import frozen
 from stic_fast.ops import gram, gram_loss
 from stic_fast.ops.gram_loss import Normalize, prefers_dual
 from stic_fast.ops.gram_loss_blas import channels_last
-from stic_fast.sampling.frozen import frozen
 
 _Kept = tuple[list[Tensor | None], list[Tensor | None]]
 """Per layer the reference features, and per layer the Gram matrix: one of the two."""

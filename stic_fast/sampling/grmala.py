@@ -19,10 +19,10 @@ from torch import Tensor
 
 from stic_fast.errors import InputError
 from stic_fast.models import Classifier, FixedPasses, Layout, Precision
+from stic_fast.models.frozen import frozen
 from stic_fast.ops import grmala_step_
 from stic_fast.ops.checks import MAX_STEP
 from stic_fast.sampling.captured_step import CapturedStep, pays
-from stic_fast.sampling.frozen import frozen
 from stic_fast.sampling.gram_regulariser import GramRegulariser
 from stic_fast.sampling.objective import LogPosterior, Objective
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from stic_fast.sampling.frozen import frozen
+from stic_fast.models.frozen import frozen
 
 
 def mixed_net() -> nn.Sequential:

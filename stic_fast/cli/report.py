@@ -1,0 +1,243 @@
+# SPDX-FileCopyrightText: 2026 The stic_fast authors
+# SPDX-License-Identifier: MIT
+"""`stic-fast report`: everything about a run on one page that needs no network and no other file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Annotated, Any
+
+import torch
+import tyro
+from safetensors.torch import load_file
+from torch import Tensor
+
+from stic_fast.cli.evaluate import OUTLIER_SCORES, PARTS, drawn_folder
+from stic_fast.errors import InputError
+from stic_fast.evaluation.drawn_images import DrawnImages
+from stic_fast.evaluation.out_of_distribution import SCORE_LABELS
+from stic_fast.plots.curves import training_figure
+from stic_fast.plots.grid import image_grid
+from stic_fast.plots.histograms import score_histograms
+from stic_fast.plots.manifold import sweep_figure
+from stic_fast.plots.page import Page
+from stic_fast.plots.reliability import reliability_figure
+from stic_fast.training import TrainedRun, open_run
+
+SHOWN = 8  # images of each class
+MOST_CLASSES = 20  # rows of a grid
+
+
+@dataclass(frozen=True)
+class Report:
+    """Put a run on one page: samples, scores, calibration, outliers, attacks, curves and settings."""
+
+    # Folder of a trained run; what `stic-fast evaluate` found there is on the page.
+    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    # The page; None for report.html in the run's folder.
+    out: Path | None = None
+
+    def execute(self) -> None:
+        """Writes the page."""
+        run = open_run(self.run)
+        record = _read_record(self.run)
+        target = self.out or self.run / "report.html"
+        page = Page(f"Run {self.run.resolve().name}", _subtitle(run, record))
+        sections: dict[str, Callable[[], None]] = {
+            "images": lambda: _images(page, run, self.run, record),
+            "classifier": lambda: _classifier(page, record["classifier"]),
+            "outliers": lambda: _outliers(page, self.run, record["outliers"]),
+            "attacks": lambda: _attacks(page, record["attacks"]),
+        }
+        for part in PARTS:
+            if part in record:
+                sections[part]()
+        _training(page, run)
+        _settings(page, self.run, record)
+        page.write(target)
+        print(f"page: {target}")
+
+
+def _read_record(folder: Path) -> dict[str, Any]:
+    file = folder / "evaluation.json"
+    try:
+        return dict(json.loads(file.read_text()))
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise InputError(f"{file} is damaged ({error}); write it anew with stic-fast evaluate {folder}") from error
+
+
+def _subtitle(run: TrainedRun, record: Mapping[str, Any]) -> str:
+    splits = run.splits
+    shape = "×".join(map(str, splits.train.image_shape[1:]))
+    text = (
+        f"A classifier of {run.model.num_classes} classes that also draws, trained on {len(splits.train.images):,} "
+        f"images ({splits.train.name}, {shape} pixels); {len(splits.test.images):,} real test images were held out."
+    )
+    if not any(part in record for part in PARTS):
+        text += f" It has not been evaluated yet: `stic-fast evaluate {run.folder.path}` does."
+    return text
+
+
+def _images(page: Page, run: TrainedRun, folder: Path, record: Mapping[str, Any]) -> None:
+    part = record["images"]
+    judge = part["judge"]
+    page.section("Drawn images")
+    page.paragraph(
+        "Each row is one class. None was chosen by hand or by its score: they are the first that the seed gives, "
+        "drawn by fresh chains."
+    )
+    _grids(page, run, drawn_folder(folder, record["checkpoint"], record["seed"], part["steps"]), part)
+    page.section("Scores of the images")
+    sure = f", which reads {judge['accuracy']:.1%} of the real test images rightly" if judge["accuracy"] else ""
+    page.paragraph(
+        f"The judge is `{judge['name']}`{sure}; it is not the classifier that drew. Beside the {part['n']:,} drawn "
+        f"images stand {part['n_real']:,} real test images and {part['n']:,} images of uniform noise under the same "
+        "judge: no generator should be expected to do better than the real ones, and one as bad as noise has learnt "
+        "nothing."
+    )
+    page.table(
+        ["score", "drawn", "spread", "real", "noise", "better", "what it is"],
+        [
+            [row["name"], row["drawn"], row["spread"], row["real"], row["noise"], row["better"], row["what"]]
+            for row in part["rows"]
+        ],
+    )
+    near = part["nearest"]
+    page.paragraph(
+        f"A drawn image lies {near['drawn']:.2f} from the training image nearest to it, a real test image "
+        f"{near['real']:.2f} (Euclidean, pixels in [−1, 1], means): much nearer would be copies."
+    )
+    if any(part["sweep"].values()):
+        page.picture(
+            sweep_figure(part["sweep"]),
+            caption="Precision and recall, density and coverage for 1 to 10 neighbours. Precision asks how many images "
+            "lie among real ones, recall how much of the real images they cover.",
+            alt="Two panels of curves for drawn and for real test images",
+        )
+
+
+def _grids(page: Page, run: TrainedRun, folder: Path, part: Mapping[str, Any]) -> None:
+    classes = min(run.model.num_classes, MOST_CLASSES)
+    names = list(run.splits.train.class_names[:classes])
+    real = run.splits.test
+    if (folder / "about.json").exists():
+        about = json.loads((folder / "about.json").read_text())
+        drawn = DrawnImages(folder, part["n"], num_classes=run.model.num_classes, about=about)
+        if drawn.missing() == 0:
+            images, labels = drawn.all()
+            page.picture(
+                _grid(images, labels, names), caption="Drawn images.", alt="Grid of drawn images, a row per class"
+            )
+    page.picture(
+        _grid(real.images, real.labels, names),
+        caption="Real test images, for comparison.",
+        alt="Grid of real images, a row per class",
+    )
+
+
+def _grid(images: Tensor, labels: Tensor, names: list[str]) -> Any:
+    rows = [torch.nonzero(labels == number)[:SHOWN, 0] for number in range(len(names))]
+    shown = [number for number, row in enumerate(rows) if len(row) == SHOWN]
+    chosen = torch.cat([rows[number] for number in shown]) if shown else torch.arange(min(SHOWN, len(images)))
+    return image_grid(images[chosen], columns=SHOWN, row_labels=[names[number] for number in shown] or None)
+
+
+def _classifier(page: Page, part: Mapping[str, Any]) -> None:
+    page.section("The classifier")
+    page.paragraph(f"On {part['n']:,} real test images.")
+    page.table(
+        ["score", "value", "better", "what it is"],
+        [[r["name"], r["value"], r["better"], r["what"]] for r in part["rows"]],
+    )
+    ece = next(row["value"] for row in part["rows"] if row["name"].startswith("ECE"))
+    bins = {
+        name: torch.tensor([float("nan") if value is None else value for value in values])
+        for name, values in part["reliability"].items()
+    }
+    page.picture(
+        reliability_figure(SimpleNamespace(**bins, ece=ece)),
+        caption="Where the bars meet the diagonal, the classifier is as often right as it is sure. Below: how many "
+        "images each bar rests on.",
+        alt="Reliability diagram",
+    )
+
+
+def _outliers(page: Page, folder: Path, part: Mapping[str, Any]) -> None:
+    page.section("Out of distribution")
+    sets = list(dict.fromkeys(row["outliers"] for row in part["rows"]))
+    scores = list(dict.fromkeys(row["score"] for row in part["rows"]))
+    aurocs = {
+        SCORE_LABELS[score]: {r["outliers"]: r["auroc"] for r in part["rows"] if r["score"] == score}
+        for score in scores
+    }
+    page.paragraph(
+        f"How well a score tells {part['n']:,} real test images from as many outliers of each kind: the area under the "
+        "receiver operating characteristic, 1 for always, 0.5 for guessing, below for the wrong way round."
+    )
+    page.table(["score", *sets], [[label, *(found[name] for name in sets)] for label, found in aurocs.items()])
+    file = folder / "evaluation" / OUTLIER_SCORES
+    if file.exists():
+        values: dict[str, dict[str, Tensor]] = {}
+        for key, tensor in load_file(file).items():
+            score, _, name = key.partition("/")
+            values.setdefault(SCORE_LABELS[score], {})[name] = tensor
+        ordered = {label: {name: values[label][name] for name in [part["inside"], *sets]} for label in aurocs}
+        page.picture(
+            score_histograms(ordered, inside=part["inside"], aurocs=aurocs),
+            caption="Each panel holds the real test images against one kind of outlier; higher scores are more like "
+            "the training images.",
+            alt="Histograms of the scores of real images and of outliers",
+        )
+
+
+def _attacks(page: Page, part: Mapping[str, Any]) -> None:
+    page.section("Under attack")
+    page.paragraph(
+        f"The share of {part['n']:,} test images that stay rightly read when every pixel may change by up to ε (L∞, "
+        "pixels in [0, 1])."
+    )
+    page.table(["attack", "accuracy"], [[row["attack"], row["accuracy"]] for row in part["rows"]])
+    page.paragraph(part["masking"]["verdict"], warning=part["masking"]["masked"])
+
+
+def _training(page: Page, run: TrainedRun) -> None:
+    metrics = run.folder.read_metrics()
+    if metrics:
+        page.section("Training")
+        page.picture(
+            training_figure(metrics), caption="Losses, accuracy and chains along the run.", alt="Training curves"
+        )
+
+
+def _settings(page: Page, folder: Path, record: Mapping[str, Any]) -> None:
+    page.section("How it was made")
+    if record.get("command"):
+        page.paragraph(
+            f"Evaluated by `{record['command']}`, stic_fast {record['version']}, checkpoint {record['checkpoint']}."
+        )
+        page.table(["part", "seconds"], [[name, value] for name, value in record["seconds"].items()])
+    config = json.loads((folder / "config.json").read_text())
+    page.paragraph(f"Trained by the method {config['method']} with these settings:")
+    page.table(
+        ["setting", "value"],
+        [[name, json.dumps(value, ensure_ascii=False)] for name, value in _flat(config["settings"])],
+    )
+
+
+def _flat(settings: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    """Settings with dotted names.
+
+    >>> list(_flat({"seed": 0, "pool": {"chains": 9}}))
+    [('seed', 0), ('pool.chains', 9)]
+    """
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{before}{name}.")
+        else:
+            yield before + name, value

@@ -1,0 +1,256 @@
+# SPDX-FileCopyrightText: 2026 The stic_fast authors
+# SPDX-License-Identifier: MIT
+"""Adversarial accuracy: projected gradient ascent on the loss inside an L∞ ball around each image (PGD).
+
+GMMC, section 4.4 (1) and Table 5: PGD-40 at ε = 4/255 .. 32/255. The radius ε is in pixel units of [0, 1]; in the
+model's [−1, 1] that is 2ε. Attacks see the C real-class logits alone, for those decide the prediction: with STIC's fake
+class in the loss, an attack could spend its ball on looking fake and leave the prediction as it was.
+
+Every image is attacked by itself, with noise addressed by its id, so a set may be attacked in batches of any size, or
+in slices one after another, with the same result up to the rounding of the model's own sums.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from stic_fast.errors import InputError
+from stic_fast.evaluation.fixed_classifier import FixedClassifier, Model, check_batch_size, fixed_classifier
+from stic_fast.evaluation.judge import check_labelled_images
+from stic_fast.evaluation.noise_seed import noise_seed
+from stic_fast.ops import noise
+
+PAPER_EPSILONS = (4 / 255, 8 / 255, 16 / 255, 32 / 255)  # GMMC, Table 5
+Loss = Literal["cross-entropy", "margin"]
+# An attack on one batch: images, labels and ids in, all classified rightly; out: which survive, and the images found.
+BatchAttack = Callable[[FixedClassifier, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
+
+
+@dataclass(frozen=True)
+class AttackResult:
+    """What an attack left of a set of images.
+
+    Attributes:
+        name: the attack and its radius, as "PGD-40 at 8/255".
+        epsilon: the radius in pixel units of [0, 1].
+        survived: bool (N,) on the CPU: classified rightly both as it is and wherever the attack looked.
+        images: float (N, C, H, W) on the CPU in [−1, 1], if they were to be kept: the image that is classified wrongly,
+            where one was found; the last one tried, where none was; the image itself, where no attack was needed.
+    """
+
+    name: str
+    epsilon: float
+    survived: Tensor
+    images: Tensor | None = None
+
+    @property
+    def accuracy(self) -> float:
+        """The share, from 0 to 1, of all images that survived; those classified wrongly unattacked count as lost."""
+        return int(self.survived.sum()) / len(self.survived)
+
+
+def pgd(
+    model: Model,
+    images: Tensor,
+    labels: Tensor,
+    num_classes: int,
+    *,
+    epsilon: float,
+    seed: int,
+    steps: int = 40,
+    step_size: float | None = None,
+    restarts: int = 1,
+    random_start: bool = True,
+    loss: Loss = "cross-entropy",
+    image_ids: Tensor | None = None,
+    batch_size: int = 256,
+    keep_images: bool = False,
+) -> AttackResult:
+    """L∞ PGD (Madry et al., 2018): x ← Π(x + α·sign ∇ₓ loss(x, y)), Π onto the ball and onto [−1, 1].
+
+    Only images classified rightly are attacked, and each only until it is classified wrongly anywhere on its way; the
+    accuracy is over all images. The papers' loss is the cross-entropy. It goes flat, and the attack blind, where a
+    logit leads so far that the loss rounds to 0; "margin", max_{j≠y} f_j − f_y, does not (Carlini & Wagner, 2017).
+
+    Args:
+        model: an nn.Module, or a function, from float images (B, C, H, W) in [−1, 1] to logits (B, >= num_classes).
+            Its parameters are frozen and its modules in evaluation mode meanwhile, and put back.
+        images: uint8 (N, C, H, W).
+        labels: int64 (N,).
+        num_classes: C, at least 2; further logits are left out of both loss and prediction.
+        epsilon: the radius in pixel units of [0, 1], at least 0.
+        seed: fixes the random starts.
+        steps: steps from each start.
+        step_size: α in pixel units of [0, 1]; 2.5·ε/steps if None (Madry et al.), so that every corner of the ball can
+            be reached from every start.
+        restarts: starts for each image.
+        random_start: start evenly distributed in the ball, or, if False, at the image (then one start is all).
+        loss: what is ascended.
+        image_ids: int64 (N,) by which each image's start is drawn; the row numbers if None.
+        batch_size: images attacked at a time.
+        keep_images: whether the result holds the attacked images; they take four times the memory of `images`.
+
+    Raises:
+        InputError: images or labels of another kind, or numbers out of range.
+
+    >>> model = lambda x: torch.cat([-x, x], dim=1).flatten(1)  # black or white, by the sign
+    >>> images = torch.tensor([0, 117, 138, 255], dtype=torch.uint8).view(4, 1, 1, 1)
+    >>> attacked = pgd(model, images, torch.tensor([0, 0, 1, 1]), 2, epsilon=16 / 255, seed=0)
+    >>> attacked.name, attacked.survived.tolist(), attacked.accuracy
+    ('PGD-40 at 16/255', [True, False, False, True], 0.5)
+    """
+    if steps < 1 or restarts < 1:
+        raise InputError(f"steps and restarts must be at least 1, got {steps} and {restarts}; the papers take 40 and 1")
+    if restarts > 1 and not random_start:
+        raise InputError(f"{restarts} restarts need random_start: without it all are the same; let restarts be 1")
+    if loss not in get_args(Loss):
+        raise InputError(f"unknown loss {loss!r}; choose one of {', '.join(get_args(Loss))}")
+    if step_size is not None and step_size < 0:
+        raise InputError(f"step_size must be at least 0, got {step_size}; 2.5 * epsilon / steps is the default")
+    step = 2 * (2.5 * epsilon / steps if step_size is None else step_size)  # in units of [−1, 1]
+    key = noise_seed(seed, "pgd")
+
+    def attack(classifier: FixedClassifier, x: Tensor, y: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
+        found, stands = x.clone(), torch.ones_like(y, dtype=torch.bool)
+        for restart in range(restarts):
+            rows = stands.nonzero()[:, 0]
+            if not len(rows):
+                break
+            start = x[rows]
+            if random_start:
+                start = _random_start(start, ids[rows], 2 * epsilon, key, restart)
+            found[rows], stands[rows] = _ascend(classifier, x[rows], start, y[rows], 2 * epsilon, step, steps, loss)
+        return stands, found
+
+    extra = (f"x{restarts}" if restarts > 1 else "") + (" on the margin" if loss == "margin" else "")
+    return attack_images(
+        f"PGD-{steps}{extra} at {in_pixels(epsilon)}",
+        attack,
+        model,
+        images,
+        labels,
+        num_classes,
+        epsilon=epsilon,
+        image_ids=image_ids,
+        batch_size=batch_size,
+        keep_images=keep_images,
+    )
+
+
+def attack_images(
+    name: str,
+    attack: BatchAttack,
+    model: Model,
+    images: Tensor,
+    labels: Tensor,
+    num_classes: int,
+    *,
+    epsilon: float,
+    image_ids: Tensor | None,
+    batch_size: int,
+    keep_images: bool,
+) -> AttackResult:
+    """Run an attack on those images that are classified rightly, batch by batch; args and errors as for `pgd`.
+
+    >>> giving_up = lambda classifier, x, y, ids: (torch.ones_like(y, dtype=torch.bool), x)
+    >>> images, labels = torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1), torch.tensor([0, 0])
+    >>> options = {"epsilon": 0.1, "image_ids": None, "batch_size": 8, "keep_images": False}
+    >>> model = lambda x: torch.cat([-x, x], dim=1).flatten(1)
+    >>> attack_images("nothing", giving_up, model, images, labels, 2, **options).survived
+    tensor([ True, False])
+    """
+    check_labelled_images(images, labels, num_classes)
+    check_batch_size(batch_size)
+    if num_classes < 2:
+        raise InputError(
+            f"an attack needs at least 2 classes, got num_classes={num_classes}; there is nothing to mistake"
+        )
+    if not 0 <= epsilon <= 1:
+        raise InputError(f"epsilon must be from 0 to 1 in pixel units of [0, 1], got {epsilon}; 8 of 255 is 8 / 255")
+    ids = torch.arange(len(images)) if image_ids is None else image_ids
+    if ids.dtype != torch.int64 or ids.shape != labels.shape:
+        raise InputError(
+            f"image_ids must be int64 ({len(images)},), got {ids.dtype} {tuple(ids.shape)}; give each image one id"
+        )
+    survived, kept = torch.zeros(len(images), dtype=torch.bool), []
+    with fixed_classifier(model, num_classes, images) as classifier:
+        for rows in torch.split(torch.arange(len(images)), batch_size):
+            x, y = classifier.place(images[rows]), labels[rows].to(classifier.device, torch.int64)
+            with torch.no_grad():
+                right = classifier.is_right(classifier.class_logits(x), y)
+            if right.any():
+                standing, found = attack(
+                    classifier, x[right], y[right], ids[rows.to(ids.device)].to(classifier.device)[right]
+                )
+                survived[rows[right.cpu()]] = standing.cpu()
+                x[right] = found
+            if keep_images:
+                kept.append(x.cpu())
+    return AttackResult(name, epsilon, survived, torch.cat(kept) if keep_images else None)
+
+
+def margins(class_logits: Tensor, labels: Tensor) -> Tensor:
+    """max_{j≠y} f_j − f_y, (B,): below 0 where the label wins.
+
+    >>> margins(torch.tensor([[3.0, 1.0, 2.0]]), torch.tensor([0]))
+    tensor([-1.])
+    """
+    own = F.one_hot(labels, class_logits.shape[1]).bool()
+    return class_logits.masked_fill(own, -torch.inf).amax(dim=1) - class_logits[own]
+
+
+def in_pixels(epsilon: float) -> str:
+    """The radius as the papers write it.
+
+    >>> in_pixels(8 / 255), in_pixels(0.5)
+    ('8/255', '127.5/255')
+    """
+    return f"{epsilon * 255:g}/255"
+
+
+def _random_start(x: Tensor, ids: Tensor, radius: float, key: int, restart: int) -> Tensor:
+    u = noise.uniform(
+        tuple(x.shape), seed=key, step=restart, chain_ids=ids, stream=noise.Stream.CHAIN_INIT, dtype=x.dtype
+    )
+    return (x + radius * (2 * u - 1)).clamp(-1, 1)
+
+
+def _ascend(
+    classifier: FixedClassifier,
+    centre: Tensor,
+    start: Tensor,
+    labels: Tensor,
+    radius: float,
+    step: float,
+    steps: int,
+    loss: Loss,
+) -> tuple[Tensor, Tensor]:
+    """Ascend from one start: the wrongly classified images found, else the last ones; and which images still stand."""
+    found, stands = start.clone(), torch.ones_like(labels, dtype=torch.bool)
+    lower, upper = (centre - radius).clamp(min=-1), (centre + radius).clamp(max=1)
+    rows, x = torch.arange(len(labels), device=labels.device), start
+    for done in range(steps + 1):
+        with torch.enable_grad():
+            leaf = x.detach().requires_grad_(done < steps)
+            logits = classifier.class_logits(leaf)
+            right = classifier.is_right(logits.detach(), labels[rows])
+            found[rows], stands[rows] = x, right
+            if done == steps or not right.any():
+                break
+            heights = _losses(logits, labels[rows], loss)
+            (slope,) = torch.autograd.grad(heights.sum(), leaf)
+        rows, x, slope = rows[right], x[right], slope[right]
+        x = torch.minimum(torch.maximum(x + step * slope.sign(), lower[rows]), upper[rows])
+    return found, stands
+
+
+def _losses(class_logits: Tensor, labels: Tensor, loss: Loss) -> Tensor:
+    if loss == "margin":
+        return margins(class_logits, labels)
+    return F.cross_entropy(class_logits, labels, reduction="none")

@@ -1,0 +1,246 @@
+# SPDX-FileCopyrightText: 2026 The stic_fast authors
+# SPDX-License-Identifier: MIT
+"""What a judge reads of many images: its logits, its features, and their mean and covariance, batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import chain
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from stic_fast.errors import InputError
+from stic_fast.evaluation.judge import evaluation_mode
+
+
+class ReadsImages(Protocol):
+    """What reading asks of a judge; `judges.JudgeNetwork` says more."""
+
+    name: str
+
+    def features(self, images: Tensor) -> Tensor:
+        """Feature vectors, float32 (N, D)."""
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Logits (N, K)."""
+
+
+@runtime_checkable
+class ReadsBothAtOnce(Protocol):
+    """A judge that gives features and logits in one forward pass, half the work of two."""
+
+    def features_and_logits(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """The features (N, D) and the logits (N, K)."""
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureStatistics:
+    """Count, mean and scatter of feature vectors in float64: all that the Fréchet distance needs of many images.
+
+    Two of them are combined exactly (Chan, Golub and LeVeque, 1983): with d = mean₂ − mean₁ the scatter of both sets
+    together is S₁ + S₂ + d dᵀ·n₁n₂/(n₁ + n₂). The order and size of the batches change the last digits only.
+
+    >>> features = torch.tensor([[0.0, 0.0], [2.0, 0.0], [4.0, 6.0]])
+    >>> statistics = FeatureStatistics.of(features[:1]).merged(FeatureStatistics.of(features[1:]))
+    >>> statistics.count, statistics.mean.tolist()
+    (3, [2.0, 2.0])
+    >>> statistics.covariance.tolist()
+    [[4.0, 6.0], [6.0, 12.0]]
+    """
+
+    count: int
+    """N."""
+    mean: Tensor
+    """float64 (D,)."""
+    scatter: Tensor
+    """float64 (D, D): the sum of (f − mean)(f − mean)ᵀ."""
+
+    @classmethod
+    def of(cls, features: Tensor) -> FeatureStatistics:
+        """The statistics of features (N, D), N ≥ 1.
+
+        Raises:
+            InputError: `features` is not a finite floating-point matrix with at least one row.
+        """
+        features = checked_features(features, what="features", least=1)
+        mean = features.mean(0)
+        centred = features - mean
+        return cls(len(features), mean, centred.T @ centred)
+
+    def merged(self, other: FeatureStatistics) -> FeatureStatistics:
+        """The statistics of both sets together.
+
+        Raises:
+            InputError: the features have different lengths.
+        """
+        if self.mean.shape != other.mean.shape:
+            raise InputError(
+                f"features of length {len(self.mean)} and {len(other.mean)} cannot be counted together; "
+                "read both sets with one judge"
+            )
+        count = self.count + other.count
+        step = other.mean - self.mean
+        between = torch.outer(step, step) * (self.count * other.count / count)
+        return FeatureStatistics(
+            count, self.mean + step * (other.count / count), self.scatter + other.scatter + between
+        )
+
+    @property
+    def covariance(self) -> Tensor:
+        """The unbiased covariance, scatter/(N − 1), float64 (D, D).
+
+        Raises:
+            InputError: fewer than two vectors were counted.
+        """
+        if self.count < 2:
+            raise InputError(f"a covariance needs at least 2 images, got {self.count}; give more images")
+        return self.scatter / (self.count - 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What a judge read of N images; `read_images` makes it."""
+
+    logits: Tensor
+    """float32 (N, K), on the CPU."""
+    statistics: FeatureStatistics
+    """Of the features of all N images."""
+    features: Tensor | None
+    """float32 (N, D), on the CPU; None unless they were asked for."""
+
+
+def read_images(
+    judge: ReadsImages,
+    images: Tensor | Iterable[Tensor],
+    *,
+    batch_size: int = 256,
+    keep_features: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> Reading:
+    """Show a judge many images, batch by batch, and keep logits, feature statistics and, where asked, features.
+
+    Beside the images it holds one batch, N·K logits and a D×D matrix, and N·D features only with `keep_features`.
+    Images may come in parts from a generator, so that they need never lie in memory together. The judge runs without
+    gradients, on its own device, in evaluation mode, and gets its modes back.
+
+    Args:
+        judge: a network with `features` and logits; one forward pass per batch where it has `features_and_logits`.
+        images: uint8 (N, C, H, W), or an iterable of such tensors, empty ones among them allowed.
+        batch_size: images per forward pass; it changes rounding at most.
+        keep_features: whether to return the features themselves: kernel distance and precision/recall need them.
+        progress: called as progress(images read so far) after each batch.
+
+    Raises:
+        InputError: no images at all, images of another type or shape, or a judge whose output is not a finite matrix
+            with one row per image.
+
+    >>> from stic_fast.evaluation.judge import Judge
+    >>> judge = Judge((1, 8, 8), 10, generator=torch.Generator().manual_seed(0)).eval()
+    >>> reading = read_images(judge, torch.zeros(5, 1, 8, 8, dtype=torch.uint8), batch_size=2)
+    >>> reading.logits.shape, reading.statistics.count, reading.statistics.mean.shape, reading.features
+    (torch.Size([5, 10]), 5, torch.Size([64]), None)
+    """
+    if batch_size < 1:
+        raise InputError(f"batch_size must be at least 1, got {batch_size}; give a positive number")
+    # Frozen TorchScript has no parameters; the constants of its input scale are buffers.
+    weights = chain(judge.parameters(), judge.buffers()) if isinstance(judge, nn.Module) else ()
+    weight = next(iter(weights), None)
+    logits: list[Tensor] = []
+    kept: list[Tensor] = []
+    statistics: FeatureStatistics | None = None
+    done = 0
+    with torch.no_grad(), evaluation_mode(judge):
+        for batch in _batches(images, batch_size):
+            on_device = batch if weight is None else batch.to(weight.device)
+            batch_features, batch_logits = _read_batch(judge, on_device)
+            logits.append(batch_logits)
+            if keep_features:
+                kept.append(batch_features)
+            read = FeatureStatistics.of(batch_features)
+            statistics = read if statistics is None else statistics.merged(read)
+            done += len(batch)
+            if progress is not None:
+                progress(done)
+    if statistics is None:
+        raise InputError("a judge was given no images; give at least one")
+    return Reading(torch.cat(logits), statistics, torch.cat(kept) if keep_features else None)
+
+
+def metric_name(metric: str, judge: str, count: int) -> str:
+    """The name under which a judged metric is reported: never without its judge and the number of drawn images.
+
+    >>> metric_name("FD", "resnet20", 10_000), metric_name("IS", "cnn", 2_500)
+    ('FD-resnet20@10k', 'IS-cnn@2500')
+    """
+    return f"{metric}-{judge}@{f'{count // 1000}k' if count and count % 1000 == 0 else count}"
+
+
+def checked_features(features: Tensor, *, what: str, least: int) -> Tensor:
+    """`features` as float64 (N, D) on the CPU, or an InputError that says what they must be.
+
+    >>> checked_features(torch.ones(1, 3), what="real_features", least=2)
+    Traceback (most recent call last):
+    ...
+    stic_fast.errors.InputError: real_features has 1 row, but at least 2 are needed; give more images
+    """
+    if not isinstance(features, Tensor) or features.ndim != 2 or not features.is_floating_point():
+        got = f"{features.dtype} {tuple(features.shape)}" if isinstance(features, Tensor) else type(features).__name__
+        raise InputError(f"{what} must be a floating-point tensor (N, D), one row per image, got {got}; flatten each")
+    if len(features) < least or not features.shape[1]:
+        rows = f"{len(features)} row{'s' * (len(features) != 1)}"
+        if features.shape[1]:
+            raise InputError(f"{what} has {rows}, but at least {least} are needed; give more images")
+        raise InputError(f"{what} has {rows} of length 0; give vectors of at least one number")
+    if not features.isfinite().all():
+        raise InputError(f"{what} holds NaN or infinity, so no metric of it means anything; check the judge")
+    return features.detach().to("cpu", torch.float64)
+
+
+def check_pair(real: Tensor, drawn: Tensor, *, least: int) -> tuple[Tensor, Tensor]:
+    """Features of real and of drawn images as float64 (N, D) and (M, D), refused where they do not fit together.
+
+    >>> check_pair(torch.ones(2, 3), torch.ones(2, 4), least=1)
+    Traceback (most recent call last):
+    ...
+    stic_fast.errors.InputError: real and drawn features must be equally long, got 3 and 4; read both with one judge
+    """
+    real = checked_features(real, what="real", least=least)
+    drawn = checked_features(drawn, what="drawn", least=least)
+    if real.shape[1] != drawn.shape[1]:
+        raise InputError(
+            f"real and drawn features must be equally long, got {real.shape[1]} and {drawn.shape[1]}; "
+            "read both with one judge"
+        )
+    return real, drawn
+
+
+def _batches(images: Tensor | Iterable[Tensor], batch_size: int) -> Iterable[Tensor]:
+    for part in (images,) if isinstance(images, Tensor) else images:
+        if not isinstance(part, Tensor) or part.ndim != 4 or part.dtype != torch.uint8:
+            got = f"{part.dtype} {tuple(part.shape)}" if isinstance(part, Tensor) else type(part).__name__
+            raise InputError(
+                f"images must be uint8 tensors (N, C, H, W), got {got}; "
+                "turn floats in [-1, 1] into round((x + 1) * 127.5), clipped to 0..255, as uint8"
+            )
+        if len(part):
+            yield from torch.split(part, batch_size)
+
+
+def _read_batch(judge: ReadsImages, images: Tensor) -> tuple[Tensor, Tensor]:
+    """Features and logits as float32 on the CPU, one finite row per image."""
+    if isinstance(judge, ReadsBothAtOnce):
+        features, logits = judge.features_and_logits(images)
+    else:
+        features, logits = judge.features(images), judge(images)
+    for what, values in (("features", features), ("logits", logits)):
+        if values.ndim != 2 or len(values) != len(images):
+            raise InputError(
+                f"judge {judge.name!r} gave {what} of shape {tuple(values.shape)} for {len(images)} images; "
+                "a judge gives one row per image"
+            )
+        if not values.isfinite().all():
+            raise InputError(f"judge {judge.name!r} gave {what} with NaN or infinity; check its weights")
+    return features.float().cpu(), logits.float().cpu()

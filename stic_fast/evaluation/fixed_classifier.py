@@ -1,0 +1,96 @@
+# SPDX-FileCopyrightText: 2026 The stic_fast authors
+# SPDX-License-Identifier: MIT
+"""The classifier under test as a fixed function from images in [−1, 1] to logits, differentiable by the image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from stic_fast.errors import InputError
+from stic_fast.models.frozen import frozen
+from stic_fast.pixels import to_unit
+
+Model = Callable[[Tensor], Tensor]
+
+
+def check_logits(logits: Tensor, num_classes: int) -> None:
+    """Refuse, with an InputError, anything but floating-point logits (N, num_classes) or wider, and num_classes < 1.
+
+    >>> check_logits(torch.zeros(5, 3), 4)
+    Traceback (most recent call last):
+    ...
+    stic_fast.errors.InputError: logits must be floating point (N, 4) or wider for num_classes=4, got torch.float32
+    (5, 3); mend num_classes or the model's last layer
+    """
+    if num_classes < 1:
+        raise InputError(f"num_classes must be at least 1, got {num_classes}; give the number of real classes")
+    if not logits.is_floating_point() or logits.ndim != 2 or logits.shape[1] < num_classes:
+        raise InputError(
+            f"logits must be floating point (N, {num_classes}) or wider for num_classes={num_classes}, got "
+            f"{logits.dtype} {tuple(logits.shape)}; mend num_classes or the model's last layer"
+        )
+
+
+def check_batch_size(batch_size: int) -> None:
+    """Refuse, with an InputError, a batch size below 1.
+
+    >>> check_batch_size(1)
+    """
+    if batch_size < 1:
+        raise InputError(f"batch_size must be at least 1, got {batch_size}; give a positive number")
+
+
+class FixedClassifier:
+    """A model whose parameters are frozen for as long as `fixed_classifier` lasts.
+
+    Attributes:
+        num_classes: C; what the model gives beyond the first C logits, such as STIC's fake class, is not predicted.
+        device, dtype: where and in which precision the model wants its images.
+    """
+
+    def __init__(self, model: Model, num_classes: int, device: torch.device) -> None:
+        parameter = next(model.parameters(), None) if isinstance(model, nn.Module) else None
+        self.model, self.num_classes = model, num_classes
+        self.device = device if parameter is None else parameter.device
+        self.dtype = torch.float64 if parameter is not None and parameter.dtype == torch.float64 else torch.float32
+
+    def place(self, images: Tensor) -> Tensor:
+        """uint8 images (B, C, H, W) as the model wants them: floating point in [−1, 1] on its device."""
+        return to_unit(images.to(self.device)).to(self.dtype)
+
+    def logits(self, x: Tensor) -> Tensor:
+        """All logits of x, (B, C) or wider."""
+        logits = self.model(x)
+        check_logits(logits, self.num_classes)
+        return logits
+
+    def class_logits(self, x: Tensor) -> Tensor:
+        """The logits (B, C) of the real classes."""
+        return self.logits(x)[:, : self.num_classes]
+
+    def is_right(self, class_logits: Tensor, labels: Tensor) -> Tensor:
+        """bool (B,): the largest real-class logit is the label's, as `accuracy` counts it; a NaN makes it wrong."""
+        predicted = class_logits.topk(1, dim=1).indices[:, 0]
+        return (predicted == labels) & ~class_logits.isnan().any(dim=1)
+
+
+@contextmanager
+def fixed_classifier(model: Model, num_classes: int, images: Tensor) -> Iterator[FixedClassifier]:
+    """The model as a `FixedClassifier` for these images; its parameters and modes are put back afterwards.
+
+    Args:
+        model: an nn.Module, or a function, from float images (B, C, H, W) in [−1, 1] to logits (B, >= num_classes).
+        num_classes: C, the number of real classes.
+        images: tells the device where the model does not.
+
+    >>> images = torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1)
+    >>> with fixed_classifier(nn.Flatten(), 1, images) as classifier:
+    ...     classifier.class_logits(classifier.place(images)).tolist()
+    [[-1.0], [1.0]]
+    """
+    with frozen(model):
+        yield FixedClassifier(model, num_classes, images.device)

@@ -1,0 +1,128 @@
+# SPDX-FileCopyrightText: 2026 The stic_fast authors
+# SPDX-License-Identifier: MIT
+"""All scores of a set of images under one judge, drawn ones, real ones or noise alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from stic_fast.errors import InputError
+from stic_fast.evaluation.features import Reading, ReadsImages, metric_name, read_images
+from stic_fast.evaluation.frechet import frechet_distance, kernel_distance
+from stic_fast.evaluation.inception_score import inception_score, modified_inception_score
+from stic_fast.evaluation.judge import top_k_accuracy
+from stic_fast.evaluation.manifold import ManifoldScores, manifold_scores
+
+NEIGHBOURS = {"precision": 3, "recall": 3, "density": 5, "coverage": 5}
+"""k of each score on the features' manifold, as its paper has it."""
+
+
+class Meaning(NamedTuple):
+    """How to read a score."""
+
+    better: Literal["higher", "lower"]
+    what: str
+
+
+MEANINGS: Mapping[str, Meaning] = {
+    "FD": Meaning("lower", "Fréchet distance of the judge's features to those of the training images"),
+    "KD": Meaning("lower", "kernel distance (squared MMD, cubic kernel) of the same features"),
+    "IS": Meaning("higher", "Inception Score on the judge's logits: sure about each image, different over all"),
+    "MIS": Meaning("higher", "modified Inception Score: how differently the images of one class read"),
+    "precision": Meaning("higher", "share of the images that lie among real ones, k = 3"),
+    "recall": Meaning("higher", "share of real images that lie among these, k = 3"),
+    "density": Meaning("higher", "how many real neighbourhoods hold an image, over k = 5"),
+    "coverage": Meaning("higher", "share of real neighbourhoods that hold an image, k = 5"),
+    "Cls_R": Meaning("higher", "share of the images that the judge reads as the class asked for"),
+    "Cls_G": Meaning("higher", "accuracy on real test images of a network that learnt from these images alone"),
+    "Cls_R top-5": Meaning("higher", "share of the images whose class is among the judge's five most likely"),
+}
+
+
+class Score(NamedTuple):
+    """A number, and where the literature gives one its spread: over ten splits for IS, over classes for MIS."""
+
+    value: float
+    spread: float | None = None
+
+
+@dataclass(frozen=True)
+class ReferenceImages:
+    """What a judge reads of the real training images that sets of images are held against."""
+
+    everything: Reading
+    """Of all of them; the Fréchet distance takes these."""
+    some: Tensor
+    """Features (N, D) of as many as a set may have: kernel distance and manifold scores compare sets of like size."""
+
+    @classmethod
+    def of(cls, judge: ReadsImages, images: Tensor, *, most: int, seed: int, batch_size: int = 256) -> ReferenceImages:
+        """Reads uint8 images (N, C, H, W); `most` of them, drawn by the seed, keep their features."""
+        reading = read_images(judge, images, batch_size=batch_size, keep_features=True)
+        assert reading.features is not None
+        chosen = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[:most]
+        some = reading.features[chosen]
+        return cls(Reading(reading.logits, reading.statistics, None), some)
+
+
+def image_scores(
+    judge: ReadsImages,
+    reference: ReferenceImages,
+    images: Tensor | Iterable[Tensor],
+    labels: Tensor,
+    *,
+    num_classes: int,
+    seed: int,
+    batch_size: int = 256,
+) -> tuple[dict[str, Score], tuple[ManifoldScores, ...]]:
+    """The scores of a set of images, by the names in `MEANINGS`, and the manifold scores at k = 1 … 10.
+
+    Scores that need more images than there are, or classes than the judge knows, are left out.
+
+    Args:
+        judge: never the classifier that drew the images.
+        images: uint8 (N, C, H, W), or parts of them.
+        labels: int64 (N,), the classes asked for.
+        seed: of the order in which IS splits the images.
+
+    Raises:
+        InputError: no images, or labels that do not fit them.
+    """
+    reading = read_images(judge, images, batch_size=batch_size, keep_features=True)
+    assert reading.features is not None
+    count, seen = len(reading.logits), reading.logits.shape[1]
+    if labels.shape != (count,):
+        raise InputError(f"{count} images need as many labels, got {tuple(labels.shape)}; give each image one")
+    scores: dict[str, Score] = {}
+    if count > 1:
+        scores["FD"] = Score(frechet_distance(reference.everything.statistics, reading.statistics))
+        scores["KD"] = Score(kernel_distance(reference.some, reading.features))
+    splits = min(10, count)
+    scores["IS"] = Score(*inception_score(reading.logits, splits=splits, generator=torch.Generator().manual_seed(seed)))
+    mis = modified_inception_score(reading.logits, labels, num_classes=num_classes)
+    scores["MIS"] = Score(mis.mean, mis.spread)
+    most = min(len(reference.some), count) - 1
+    sweep: tuple[ManifoldScores, ...] = ()
+    if most >= 1:
+        sweep = manifold_scores(reference.some, reading.features, range(1, min(10, most) + 1))
+        at = {found.k: found for found in sweep}
+        scores |= {name: Score(getattr(at[k], name)) for name, k in NEIGHBOURS.items() if k in at}
+    if seen == num_classes:
+        scores["Cls_R"] = Score(top_k_accuracy(reading.logits, labels, k=1))
+    if seen == num_classes > 5:
+        scores["Cls_R top-5"] = Score(top_k_accuracy(reading.logits, labels, k=5))
+    return scores, sweep
+
+
+def named(scores: Mapping[str, Score], judge: str, count: int) -> dict[str, Score]:
+    """The scores under their full names, with judge and count.
+
+    >>> list(named({"FD": Score(1.0), "Cls_R top-5": Score(0.9)}, "cnn", 2000))
+    ['FD-cnn@2k', 'Cls_R top-5-cnn@2k']
+    """
+    return {metric_name(name, judge, count): score for name, score in scores.items()}

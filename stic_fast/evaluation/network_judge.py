@@ -1,0 +1,281 @@
+# SPDX-FileCopyrightText: 2026 The stic_fast authors
+# SPDX-License-Identifier: MIT
+"""Any network as a judge: its input scale, its size, its features and its logits; TorchScript files among them."""
+
+from __future__ import annotations
+
+import warnings
+import zipfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from stic_fast.errors import InputError
+from stic_fast.pixels import to_unit
+
+_TORCHSCRIPT_ERRORS = (RuntimeError, ValueError, IndexError)  # as its reader and interpreter raise them
+
+
+class NetworkJudge(nn.Module):
+    """A network that somebody else trained, asked for features and logits of images in our form.
+
+    Images uint8 or floating point in [-1, 1] are taken to the network's own range, normalised, (x − mean)/std, and,
+    where `resize` says so, resized (bilinear, antialiased). The network runs in evaluation mode, set here.
+
+    Args:
+        network: returns logits (N, K), with `feature_layer`; or, without, the pair (features, logits).
+        name: enters the names of its metrics, "FD-NAME@10k".
+        num_classes: K.
+        feature_layer: the submodule, by its name in `network.named_modules()`, whose output is the feature vector:
+            (N, D), or (N, D, *S), of which the mean over positions is taken.
+        mean, std: one number, or one per channel, in units of `value_range`.
+        value_range: what 0 and 255 become before the normalisation.
+        resize: (height, width) that the network wants; None leaves images as they are.
+
+    Raises:
+        InputError: an unknown layer, a std that is not positive, an empty range; and from a call: images of another
+            type, or outputs that are not as said above.
+
+    >>> network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4))
+    >>> judge = NetworkJudge(network, name="toy", num_classes=4, feature_layer="3", mean=[0.5], std=[0.25])
+    >>> images = torch.zeros(2, 3, 8, 8, dtype=torch.uint8)
+    >>> judge.features(images).shape, judge(images).shape
+    (torch.Size([2, 8]), torch.Size([2, 4]))
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        name: str,
+        num_classes: int,
+        feature_layer: str | None = None,
+        mean: Sequence[float] = (0.0,),
+        std: Sequence[float] = (1.0,),
+        value_range: tuple[float, float] = (0.0, 1.0),
+        resize: tuple[int, int] | None = None,
+    ) -> None:
+        super().__init__()
+        _check_input_scale(mean, std, value_range, resize)
+        if feature_layer is not None:
+            _check_layer(network, feature_layer)
+        self.network, self.name, self.num_classes = network, name, num_classes
+        self.feature_layer, self.value_range, self.resize = feature_layer, value_range, resize
+        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(-1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(-1, 1, 1), persistent=False)
+        network.eval()
+
+    def features_and_logits(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Features (N, D) and logits (N, K), float32, from one forward pass of images (N, C, H, W)."""
+        x = self._scaled(images)
+        if self.feature_layer is None:
+            answer = self.network(x)
+            if not isinstance(answer, (tuple, list)) or len(answer) != 2:
+                raise InputError(
+                    f"the network of judge {self.name!r} must return the pair (features, logits), got "
+                    f"{_kind(answer)}; name a feature layer, or put a module around it that returns both"
+                )
+            features, logits = answer
+        else:
+            features, logits = self._with_layer(x, self.feature_layer)
+        features = self._checked(features, what="features", count=len(images))
+        logits = self._checked(logits, what="logits", count=len(images))
+        if logits.ndim != 2 or logits.shape[1] != self.num_classes:
+            raise InputError(
+                f"judge {self.name!r} gave logits of shape {tuple(logits.shape)}, but has num_classes="
+                f"{self.num_classes}; mend num_classes or the network's last layer"
+            )
+        return (features.flatten(2).mean(2) if features.ndim > 2 else features).float(), logits.float()
+
+    def features(self, images: Tensor) -> Tensor:
+        """The feature vectors, float32 (N, D), of images uint8 or in [-1, 1]."""
+        return self.features_and_logits(images)[0]
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (N, K), float32, for images uint8 or in [-1, 1]; gradients reach floating-point images."""
+        return self.features_and_logits(images)[1]
+
+    def _scaled(self, images: Tensor) -> Tensor:
+        if images.ndim != 4 or (images.dtype != torch.uint8 and not images.is_floating_point()):
+            raise InputError(
+                f"judge {self.name!r} reads images (N, C, H, W), uint8 or floating point in [-1, 1], got "
+                f"{images.dtype} {tuple(images.shape)}; convert them"
+            )
+        for what, numbers in (("mean", self.mean), ("std", self.std)):
+            if len(numbers) not in (1, images.shape[1]):
+                raise InputError(
+                    f"judge {self.name!r} has a {what} for {len(numbers)} channels, got images with "
+                    f"{images.shape[1]}; give images with {len(numbers)} channels or another judge"
+                )
+        low, high = self.value_range
+        unit = to_unit(images) if images.dtype == torch.uint8 else images.float()
+        x = ((unit + 1) * ((high - low) / 2) + low - self.mean) / self.std
+        if self.resize is not None and tuple(x.shape[2:]) != self.resize:
+            x = F.interpolate(x, self.resize, mode="bilinear", antialias=True)
+        return x
+
+    def _with_layer(self, x: Tensor, layer: str) -> tuple[Any, Any]:
+        outputs: list[Any] = []
+        # A copy, because a following layer may overwrite the output in place.
+        handle = self.network.get_submodule(layer).register_forward_hook(
+            lambda module, arguments, output: outputs.append(output.clone() if isinstance(output, Tensor) else output)
+        )
+        try:
+            logits = self.network(x)
+        finally:
+            handle.remove()
+        if len(outputs) != 1:
+            raise InputError(
+                f"layer {layer!r} of judge {self.name!r} was called {len(outputs)} times in one forward pass, so it "
+                "has no one feature; name a layer that is called once"
+            )
+        return outputs[0], logits
+
+    def _checked(self, values: Any, *, what: str, count: int) -> Tensor:
+        if not isinstance(values, Tensor) or values.ndim < 2 or len(values) != count:
+            raise InputError(
+                f"judge {self.name!r} gave {what} that are no tensor ({count}, ...) but {_kind(values)}; "
+                "name another layer, or put a module around the network"
+            )
+        return values
+
+
+def load_torchscript_judge(
+    path: Path,
+    *,
+    image_shape: tuple[int, int, int],
+    name: str | None = None,
+    mean: Sequence[float] = (0.0,),
+    std: Sequence[float] = (1.0,),
+    value_range: tuple[float, float] = (0.0, 1.0),
+    resize: tuple[int, int] | None = None,
+    device: str | torch.device = "cpu",
+) -> NetworkJudge:
+    """A judge from a TorchScript file whose `forward` returns the pair (features, logits).
+
+    A network scripted in another form is put into a module that calls it and returns the pair, and scripted again; so
+    an Inception file that gives features on a keyword becomes a judge.
+
+    Python's pickle is not involved: TorchScript has a reader and an interpreter of its own. Its programs can still
+    read and write files, so load only what you trust. PyTorch calls TorchScript deprecated and offers torch.export
+    instead, whose archives torch itself reads through pickle; those are refused here.
+
+    Args:
+        path: the file, written by `torch.jit.save`.
+        image_shape: (C, H, W) of images it will see; one blank image tells the number of classes.
+        name, mean, std, value_range, resize: as for `NetworkJudge`; the name is the file's by default.
+        device: where the judge goes.
+
+    Returns:
+        The judge in evaluation mode, its parameters frozen.
+
+    Raises:
+        InputError: the file is missing, is a pickle or anything else but TorchScript, or does not return the pair.
+    """
+    _refuse_other_formats(path)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=DeprecationWarning, message=".*torch.jit.*")
+        try:
+            network = torch.jit.load(str(path), map_location=device)  # type: ignore[no-untyped-call]
+        except _TORCHSCRIPT_ERRORS as error:
+            raise InputError(
+                f"{path} is damaged TorchScript, or of a version that torch {torch.__version__} cannot read; "
+                "export it anew"
+            ) from error
+    for parameter in network.parameters():
+        parameter.requires_grad_(False)
+    judge = NetworkJudge(
+        network, name=name or path.stem, num_classes=1, mean=mean, std=std, value_range=value_range, resize=resize
+    ).to(device)
+    blank = torch.zeros(1, *image_shape, dtype=torch.uint8, device=device)
+    try:
+        with torch.no_grad():
+            answer = network(judge._scaled(blank))
+    except _TORCHSCRIPT_ERRORS as error:
+        raise InputError(
+            f"{path} cannot read images {image_shape} ({_last_line(error)}); give the right resize or another judge"
+        ) from error
+    if isinstance(answer, (tuple, list)) and len(answer) == 2 and isinstance(answer[1], Tensor) and answer[1].ndim == 2:
+        judge.num_classes = answer[1].shape[1]
+    with torch.no_grad():
+        judge.features_and_logits(blank)
+    return judge.eval()
+
+
+def _refuse_other_formats(path: Path) -> None:
+    """Tell by the names inside what a file is, before anything is read from it."""
+    mend = "export the network with torch.jit.save as a module that returns (features, logits)"
+    if not path.is_file():
+        raise InputError(f"there is no file {path}; give the path of a TorchScript file")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            inside = {entry.partition("/")[2] for entry in archive.namelist()}
+            damaged = _fails_checksums(archive)  # which torch does not look at
+    except (zipfile.BadZipFile, OSError, *_TORCHSCRIPT_ERRORS) as error:
+        raise InputError(
+            f"{path} is not TorchScript, and if it is a pickle it is not read, for a pickle can run any code; {mend}"
+        ) from error
+    if "models/model.json" in inside:
+        raise InputError(
+            f"{path} is a torch.export archive, which torch reads through pickle, so it is not read; {mend}"
+        )
+    if "constants.pkl" not in inside or not any(entry.startswith("code/") for entry in inside):
+        what = (
+            "a pickle of torch.save, which can run any code, so it is not read"
+            if "data.pkl" in inside
+            else "not TorchScript"
+        )
+        raise InputError(f"{path} is {what}; {mend}")
+    if damaged:
+        raise InputError(f"{path} is damaged TorchScript; fetch or export it anew")
+
+
+def _fails_checksums(archive: zipfile.ZipFile) -> bool:
+    try:
+        return archive.testzip() is not None
+    except (zlib.error, EOFError, OSError, *_TORCHSCRIPT_ERRORS):
+        return True
+
+
+def _check_input_scale(
+    mean: Sequence[float], std: Sequence[float], value_range: tuple[float, float], resize: tuple[int, int] | None
+) -> None:
+    if not mean or not std or min(std) <= 0 or not torch.tensor([*mean, *std]).isfinite().all():
+        raise InputError(
+            f"a judge needs a mean and a positive std, one number or one per channel, got mean={list(mean)} and "
+            f"std={list(std)}; mend them"
+        )
+    if not value_range[0] < value_range[1]:
+        raise InputError(f"value_range must rise, got {value_range}; (0, 1), (0, 255) and (-1, 1) are usual")
+    if resize is not None and min(resize) < 1:
+        raise InputError(f"resize must be positive, got {resize}; give the (height, width) the network wants")
+
+
+def _check_layer(network: nn.Module, layer: str) -> None:
+    if isinstance(network, torch.jit.ScriptModule):
+        raise InputError(
+            f"feature_layer={layer!r} cannot be read inside TorchScript; "
+            "export a module that returns (features, logits) and leave feature_layer out"
+        )
+    known = [name for name, _ in network.named_modules() if name]
+    if layer not in known:
+        raise InputError(f"the network has no layer {layer!r}; its last layers are {', '.join(known[-8:]) or 'none'}")
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, Tensor):
+        return f"a tensor {tuple(value.shape)}"
+    return f"a {type(value).__name__}" + (f" of {len(value)}" if isinstance(value, (tuple, list)) else "")
+
+
+def _last_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1][:160] if lines else type(error).__name__

@@ -1,0 +1,175 @@
+# SPDX-FileCopyrightText: 2026 The stic_fast authors
+# SPDX-License-Identifier: MIT
+"""Scores that tell images of the training distribution from others, and the AUROC that judges a score.
+
+GMMC, section 4.3: three scores s(x), each higher for images more like the training images. STIC adds a fourth for free:
+its own probability of the fake class "−1". All scores are float64 (N,) on the CPU.
+
+What each does with the extra logit of a STIC classifier (C + 1 logits, the last is "fake"):
+`log_density`, `class_confidence` and the gradient score leave it out and see a classifier of the C real classes;
+`real_log_odds` is the one that reads it.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from stic_fast.errors import InputError
+from stic_fast.evaluation.fixed_classifier import Model, check_batch_size, check_logits, fixed_classifier
+
+# Keys of `ood_scores`, with how a picture or table should call each score.
+SCORE_LABELS = {
+    "log_density": "log p(x) + constant (nats)",
+    "class_confidence": "max p(y|x)",
+    "gradient": "−‖∂ log p(x)/∂x‖ (nats per unit of x in [−1, 1])",
+    "real_log_odds": "log-odds of real against fake (nats)",
+}
+
+
+def log_density(logits: Tensor, num_classes: int) -> Tensor:
+    """log p(x) up to a constant: logsumexp of the C real-class logits (GMMC, section 4.3 (1); JEM's reading).
+
+    Args:
+        logits: floating point (N, >= C).
+        num_classes: C; further logits are left out.
+
+    Raises:
+        InputError: logits of another shape or type.
+
+    >>> log_density(torch.tensor([[0.0, 0.0, 50.0]]), 2)  # log 2; the fake logit does not count
+    tensor([0.6931], dtype=torch.float64)
+    """
+    return _real(logits, num_classes).logsumexp(dim=1)
+
+
+def class_confidence(logits: Tensor, num_classes: int) -> Tensor:
+    """max_y p(y|x) over the C real classes, from 1/C to 1 (GMMC, section 4.3 (3)).
+
+    Args and errors as for `log_density`.
+
+    >>> class_confidence(torch.tensor([[0.0, 0.0, 50.0]]), 2)
+    tensor([0.5000], dtype=torch.float64)
+    """
+    return _real(logits, num_classes).softmax(dim=1).amax(dim=1)
+
+
+def real_log_odds(logits: Tensor, num_classes: int) -> Tensor:
+    """log (1 − p(fake|x)) / p(fake|x): logsumexp of the C real-class logits minus the fake class's logit.
+
+    It orders images exactly as −p(fake|x) does, so the AUROC is the same, but where p(fake|x) rounds to 0 or 1 it still
+    tells them apart.
+
+    Args:
+        logits: floating point (N, C + 1), the last one the fake class's.
+        num_classes: C.
+
+    Raises:
+        InputError: any other number of logits: the classifier has no fake class.
+
+    >>> real_log_odds(torch.tensor([[0.0, 0.0, 0.0]]), 2)  # p(fake|x) = 1/3
+    tensor([0.6931], dtype=torch.float64)
+    """
+    check_logits(logits, num_classes)
+    if logits.shape[1] != num_classes + 1:
+        raise InputError(
+            f"the fake class's score needs {num_classes + 1} logits, num_classes={num_classes} and the fake class, got "
+            f"{logits.shape[1]}; leave this score out for a classifier without a fake class"
+        )
+    return log_density(logits, num_classes) - logits.detach().double().cpu()[:, num_classes]
+
+
+def ood_scores(model: Model, images: Tensor, num_classes: int, *, batch_size: int = 256) -> dict[str, Tensor]:
+    """All scores of every image, higher for images more like the training images; one forward and backward pass each.
+
+    "gradient" is the approximate mass, −‖∂ log p(x)/∂x‖₂ with x in [−1, 1] (GMMC, section 4.3 (2)). The model's
+    parameters are frozen and its modules in evaluation mode meanwhile, and put back.
+
+    Args:
+        model: an nn.Module, or a function, from float images (B, C, H, W) in [−1, 1] to logits (B, C) or wider.
+        images: uint8 (N, channels, H, W), N > 0.
+        num_classes: C, the number of real classes.
+        batch_size: images per pass; the scores do not depend on it.
+
+    Returns:
+        float64 (N,) on the CPU by the keys of SCORE_LABELS; "real_log_odds" only where there are C + 1 logits.
+
+    Raises:
+        InputError: images of another type or none, logits of another shape, or a batch size below 1.
+
+    >>> images = torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1)
+    >>> scores = ood_scores(lambda x: torch.cat([3 * x, 3 * x], 1).flatten(1), images, 2)
+    >>> list(scores), scores["gradient"].tolist()
+    (['log_density', 'class_confidence', 'gradient'], [-3.0, -3.0])
+    """
+    check_images(images)
+    check_batch_size(batch_size)
+    all_logits, gradients = [], []
+    with fixed_classifier(model, num_classes, images) as classifier, torch.enable_grad():
+        for part in torch.split(images, batch_size):
+            x = classifier.place(part).requires_grad_(True)
+            logits = classifier.logits(x)
+            (slope,) = torch.autograd.grad(logits[:, :num_classes].logsumexp(dim=1).sum(), x)
+            all_logits.append(logits.detach().cpu())
+            gradients.append(-slope.flatten(1).double().norm(dim=1).cpu())
+    logits = torch.cat(all_logits)
+    scores = {
+        "log_density": log_density(logits, num_classes),
+        "class_confidence": class_confidence(logits, num_classes),
+        "gradient": torch.cat(gradients),
+    }
+    if logits.shape[1] == num_classes + 1:
+        scores["real_log_odds"] = real_log_odds(logits, num_classes)
+    return scores
+
+
+def auroc(inside: Tensor, outside: Tensor) -> float:
+    """The chance that an image from inside the distribution scores higher than one from outside, ties counted half.
+
+    1 parts the two sets wholly, 0.5 not at all; below 0.5 the score prefers the outliers (GMMC, Table 3).
+
+    Args:
+        inside: scores (N,) of in-distribution images.
+        outside: scores (M,) of outliers.
+
+    Raises:
+        InputError: a set without scores, or scores that are not finite.
+
+    >>> auroc(torch.tensor([3.0, 2.0]), torch.tensor([1.0, 2.0]))  # 3 pairs won, 1 tied, of 4
+    0.875
+    """
+    # Here and not above: scikit-learn takes most of a second to import.
+    from sklearn.metrics import roc_auc_score
+
+    for name, scores in (("inside", inside), ("outside", outside)):
+        broken = int((~scores.isfinite()).sum())
+        if scores.ndim != 1 or not len(scores) or broken:
+            raise InputError(
+                f"{name} must be finite scores (N,), N > 0, got shape {tuple(scores.shape)} with {broken} not finite; "
+                "leave out the score, or the model that gives such"
+            )
+    together = torch.cat([inside.detach().double().cpu(), outside.detach().double().cpu()])
+    is_inside = torch.arange(len(together)) < len(inside)
+    return float(roc_auc_score(is_inside.numpy(), together.numpy()))
+
+
+def check_images(images: Tensor, *, what: str = "images") -> None:
+    """Refuse, with an InputError, anything but uint8 images (N, C, H, W), N > 0.
+
+    >>> check_images(torch.zeros(1, 3, 8, 8))
+    Traceback (most recent call last):
+    ...
+    stic_fast.errors.InputError: images must be uint8 (N, C, H, W), N > 0, got torch.float32 (1, 3, 8, 8); turn floats
+    in [-1, 1] into bytes by stic_fast.pixels.to_bytes
+    """
+    if not isinstance(images, Tensor) or images.dtype != torch.uint8 or images.ndim != 4 or not len(images):
+        got = f"{images.dtype} {tuple(images.shape)}" if isinstance(images, Tensor) else type(images).__name__
+        raise InputError(
+            f"{what} must be uint8 (N, C, H, W), N > 0, got {got}; "
+            "turn floats in [-1, 1] into bytes by stic_fast.pixels.to_bytes"
+        )
+
+
+def _real(logits: Tensor, num_classes: int) -> Tensor:
+    check_logits(logits, num_classes)
+    return logits.detach()[:, :num_classes].double().cpu()

@@ -1,0 +1,143 @@
+# SPDX-FileCopyrightText: 2026 The stic_fast authors
+# SPDX-License-Identifier: MIT
+"""Out-of-distribution scores against closed forms, the AUROC against a count of all pairs."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from stic_fast.errors import InputError
+from stic_fast.evaluation.judge import predict_logits
+from stic_fast.evaluation.out_of_distribution import (
+    SCORE_LABELS,
+    auroc,
+    class_confidence,
+    log_density,
+    ood_scores,
+    real_log_odds,
+)
+from stic_fast.models import WideResNet
+from stic_fast.pixels import to_unit
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _small_tensors(one_thread: None) -> None:
+    """All tests here work on one thread."""
+
+
+@pytest.fixture
+def net() -> WideResNet:
+    """Three classes and the fake one, 8x8 grey images; in training mode."""
+    torch.manual_seed(0)
+    return WideResNet(depth=10, width=1, num_classes=3, in_channels=1)
+
+
+@pytest.fixture
+def images() -> Tensor:
+    return torch.randint(0, 256, (11, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.fixture
+def logits() -> Tensor:
+    return 3 * torch.randn(20, 4, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+
+
+def test_scores_of_logits_are_what_the_formulas_say(logits: Tensor) -> None:
+    real = logits[:, :3].exp()
+    torch.testing.assert_close(log_density(logits, 3), real.sum(1).log())
+    torch.testing.assert_close(class_confidence(logits, 3), (real / real.sum(1, keepdim=True)).amax(1))
+    fake = logits.softmax(1)[:, 3]
+    torch.testing.assert_close(real_log_odds(logits, 3), ((1 - fake) / fake).log())
+
+
+def test_fake_class_changes_its_own_score_alone(logits: Tensor) -> None:
+    other = logits.clone()
+    other[:, 3] += 5
+    assert torch.equal(log_density(other, 3), log_density(logits[:, :3], 3))
+    assert torch.equal(class_confidence(other, 3), class_confidence(logits[:, :3], 3))
+    torch.testing.assert_close(real_log_odds(other, 3), real_log_odds(logits, 3) - 5)
+
+
+def test_log_odds_rank_as_the_fake_class_s_probability_does_and_go_on_where_it_rounds(logits: Tensor) -> None:
+    odds, fake = real_log_odds(logits, 3), logits.softmax(1)[:, 3]
+    assert torch.equal(odds.argsort(), (-fake).argsort())
+    assert auroc(odds[:9], odds[9:]) == auroc(-fake[:9], -fake[9:])
+    sure = torch.tensor([[0.0, 0.0, 0.0, 300.0], [0.0, 0.0, 0.0, 400.0]])
+    assert sure.softmax(1)[0, 3] == sure.softmax(1)[1, 3] == 1
+    assert real_log_odds(sure, 3)[0] > real_log_odds(sure, 3)[1]
+
+
+def test_gradient_score_of_a_linear_classifier_is_known(images: Tensor) -> None:
+    """∂ log p(x)/∂x = Wᵀ softmax(W x + b) over the real classes."""
+    torch.manual_seed(3)
+    layer = nn.Linear(64, 4).double()
+    weight, x = layer.weight.detach()[:3], to_unit(images).double().flatten(1)
+    p = (x @ weight.T + layer.bias.detach()[:3]).softmax(1)
+    found = ood_scores(nn.Sequential(nn.Flatten(), layer), images, 3)
+    torch.testing.assert_close(found["gradient"], -(p @ weight).norm(dim=1))
+
+
+def test_all_scores_come_together_whatever_the_batch(net: WideResNet, images: Tensor) -> None:
+    whole = ood_scores(net, images, 3)
+    assert list(whole) == list(SCORE_LABELS)
+    logits = predict_logits(net, images, batch_size=100)
+    torch.testing.assert_close(whole["log_density"], log_density(logits, 3))
+    torch.testing.assert_close(whole["class_confidence"], class_confidence(logits, 3))
+    torch.testing.assert_close(whole["real_log_odds"], real_log_odds(logits, 3))
+    assert (whole["gradient"] < 0).all()
+    for size in (1, 4, 11, 64):
+        parts = ood_scores(net, images, 3, batch_size=size)
+        for name, values in whole.items():
+            assert values.dtype == torch.float64
+            torch.testing.assert_close(parts[name], values, rtol=1e-5, atol=1e-6)
+
+
+def test_no_fake_class_no_score_of_it(images: Tensor) -> None:
+    torch.manual_seed(0)
+    net = WideResNet(depth=10, width=1, num_classes=3, in_channels=1, fake_class=False)
+    assert list(ood_scores(net, images, 3)) == ["log_density", "class_confidence", "gradient"]
+
+
+def test_the_model_is_left_as_it_was(net: WideResNet, images: Tensor) -> None:
+    net.train()
+    frozen_before = next(net.parameters())
+    frozen_before.requires_grad_(False)
+    with torch.no_grad():
+        ood_scores(net, images, 3)
+    with pytest.raises(InputError, match="for num_classes=9"):
+        ood_scores(net, images, 9)
+    assert all(module.training for module in net.modules())
+    assert [p.requires_grad for p in net.parameters()] == [p is not frozen_before for p in net.parameters()]
+    assert all(p.grad is None for p in net.parameters())
+
+
+@pytest.mark.parametrize("levels", [2, 5, 10_000])
+def test_auroc_is_the_share_of_pairs_won_with_ties_counted_half(levels: int) -> None:
+    generator = torch.Generator().manual_seed(levels)
+    inside = torch.randint(0, levels, (40,), generator=generator).double() + levels // 5
+    outside = torch.randint(0, levels, (63,), generator=generator).double()
+    pairs = [float(a > b) + 0.5 * float(a == b) for a in inside for b in outside]
+    assert auroc(inside, outside) == pytest.approx(sum(pairs) / len(pairs), rel=1e-12)
+    assert auroc(outside, inside) == pytest.approx(1 - sum(pairs) / len(pairs), rel=1e-12)
+
+
+def test_auroc_at_its_ends() -> None:
+    low, high = torch.arange(5.0), torch.arange(5.0) + 9
+    assert (auroc(high, low), auroc(low, high), auroc(low, low), auroc(low[:1], low[:1])) == (1.0, 0.0, 0.5, 0.5)
+
+
+def test_bad_input_is_refused_in_words(net: WideResNet, images: Tensor) -> None:
+    with pytest.raises(InputError, match="images must be uint8"):
+        ood_scores(net, images.float(), 3)
+    with pytest.raises(InputError, match=r"N > 0, got torch.uint8 \(0, 1, 8, 8\)"):
+        ood_scores(net, images[:0], 3)
+    with pytest.raises(InputError, match="batch_size must be at least 1"):
+        ood_scores(net, images, 3, batch_size=0)
+    with pytest.raises(InputError, match="needs 3 logits, num_classes=2 and the fake class, got 4"):
+        real_log_odds(torch.zeros(5, 4), 2)
+    with pytest.raises(InputError, match="outside must be finite scores"):
+        auroc(torch.zeros(3), torch.tensor([0.0, float("nan")]))
+    with pytest.raises(InputError, match=r"inside must be .* got shape \(0,\)"):
+        auroc(torch.zeros(0), torch.zeros(3))
