@@ -11,16 +11,18 @@ from stic_fast.evaluation.calibration import (
 )
 from stic_fast.evaluation.carlini_wagner import carlini_wagner
 from stic_fast.evaluation.class_scores import accuracy, cls_g, cls_r
-from stic_fast.evaluation.features import FeatureStatistics, read_images
+from stic_fast.evaluation.features import FeatureStatistics, metric_name, read_images
 from stic_fast.evaluation.frechet import frechet_distance, kernel_distance, kernel_distance_over_subsets
 from stic_fast.evaluation.gradient_masking import check_gradient_masking
 from stic_fast.evaluation.inception_score import inception_score, modified_inception_score
 from stic_fast.evaluation.judge import Judge, train_judge
-from stic_fast.evaluation.judges import JudgeNetwork, load_judge
+from stic_fast.evaluation.judges import JudgeNetwork, load_judge, parse_judge_spec
 from stic_fast.evaluation.manifold import manifold_scores
 from stic_fast.evaluation.nearest import nearest_distances
+from stic_fast.evaluation.network_judge import NetworkJudge, load_torchscript_judge
 from stic_fast.evaluation.out_of_distribution import auroc, ood_scores
 from stic_fast.evaluation.outliers import fit_images, outlier_sets
+from stic_fast.evaluation.resnet20 import load_resnet20_judge
 from stic_fast.evaluation.square_attack import square_attack
 
 __all__ = [
@@ -28,6 +30,7 @@ __all__ = [
     "FeatureStatistics",
     "Judge",
     "JudgeNetwork",
+    "NetworkJudge",
     "Reliability",
     "accuracy",
     "auroc",
@@ -42,12 +45,16 @@ __all__ = [
     "kernel_distance",
     "kernel_distance_over_subsets",
     "load_judge",
+    "load_resnet20_judge",
+    "load_torchscript_judge",
     "manifold_scores",
+    "metric_name",
     "modified_inception_score",
     "nearest_distances",
     "negative_log_likelihood",
     "ood_scores",
     "outlier_sets",
+    "parse_judge_spec",
     "pgd",
     "read_images",
     "reliability",

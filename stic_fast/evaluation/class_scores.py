@@ -14,17 +14,18 @@ import torch
 from torch import Tensor
 
 from stic_fast.errors import InputError
-from stic_fast.evaluation.judge import Judge, check_labelled_images, predict_logits, top_k_accuracy, train_judge
+from stic_fast.evaluation.judge import check_labelled_images, predict_logits, top_k_accuracy, train_judge
+from stic_fast.evaluation.judges import JudgeNetwork
 
 
-def cls_r(judge: Judge, drawn_images: Tensor, asked_labels: Tensor, k: int = 1, *, batch_size: int = 512) -> float:
+def cls_r(judge: JudgeNetwork, drawn_images: Tensor, asked_labels: Tensor, k: int = 1, *, batch_size: int = 512) -> float:
     """Cls_R: the share of drawn images that a judge trained on real images reads as the class asked for.
 
     High where each image shows its class; a generator that draws one perfect image per class still scores 1, so read it
     beside `cls_g`.
 
     Args:
-        judge: trained on real labelled images by `train_judge`.
+        judge: a network that knows the classes, trained on real labelled images; never the model that drew.
         drawn_images: uint8 (N, C, H, W), of the judge's image shape.
         asked_labels: int64 (N,), the class each image was asked to show.
         k: an image counts when the class asked for is among the judge's k most likely ones.
