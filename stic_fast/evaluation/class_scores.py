@@ -18,7 +18,9 @@ from stic_fast.evaluation.judge import check_labelled_images, predict_logits, to
 from stic_fast.evaluation.judges import JudgeNetwork
 
 
-def cls_r(judge: JudgeNetwork, drawn_images: Tensor, asked_labels: Tensor, k: int = 1, *, batch_size: int = 512) -> float:
+def cls_r(
+    judge: JudgeNetwork, drawn_images: Tensor, asked_labels: Tensor, k: int = 1, *, batch_size: int = 512
+) -> float:
     """Cls_R: the share of drawn images that a judge trained on real images reads as the class asked for.
 
     High where each image shows its class; a generator that draws one perfect image per class still scores 1, so read it
