@@ -43,6 +43,7 @@ class Dual {
   using Slab = Tile<T, channels_last>;  // the summed channels lie inside if they are last
   using Products = Tile<float, false>;  // 32 rows of 64; P takes two, Q the next two
   static constexpr bool kSplit = accurate && sizeof(T) == 4, kRounded = !accurate && sizeof(T) == 4;
+  static_assert(kSide == kMostDualPositions);
   static_assert(kDualRingBytes<T> >= 4 * kTileBytes<float>, "P and Q pass through the ring of slabs");
 
  public:
@@ -50,8 +51,9 @@ class Dual {
       : layer_(layer),
         resident_(resident),
         slabs_((layer.channels + kDepth - 1) / kDepth),
-        features_(matrix_of(layer.features, chain, layer.size)),
-        reference_(matrix_of(layer.reference, layer.shared_target ? 0 : chain, layer.reference_size)),
+        features_(features_of<T, channels_last>(layer.features, chain, layer.channels, layer.size)),
+        reference_(features_of<T, channels_last>(layer.reference, layer.shared_target ? 0 : chain, layer.channels,
+                                                 layer.reference_size)),
         gradient_(layer.gradient ? static_cast<T*>(layer.gradient) + chain * layer.channels * layer.size : nullptr),
         ring_(reinterpret_cast<T*>(shared)),
         products_(reinterpret_cast<float*>(shared)) {}
@@ -127,10 +129,6 @@ class Dual {
   }
 
  private:
-  __device__ Matrix<T> matrix_of(const void* first, int64_t chain, int size) const {
-    return channels_last ? Matrix<T>(first, chain, size, layer_.channels, layer_.channels)
-                         : Matrix<T>(first, chain, layer_.channels, size, size);
-  }
   __device__ T* reference_at(int slot) const { return ring_ + (2 * slot + 1) * Slab::kNumbers; }
   __device__ T* features_at(int step, int slot) const {
     return ring_ + (step < resident_ ? 2 * kDualStages + step : 2 * slot) * Slab::kNumbers;

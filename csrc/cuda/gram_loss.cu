@@ -46,6 +46,9 @@ static cudaError_t start(Layers& group, int count, cudaStream_t stream) {
 cudaError_t gram_loss(const GramLayer* layers, int64_t count, int64_t chains, DType dtype, bool accurate,
                       cudaStream_t stream) {
   if (chains == 0) return cudaSuccess;
+  for (int64_t i = 0; i < count; ++i)
+    if (layers[i].dual && std::max(layers[i].size, layers[i].reference_size) > kMostDualPositions)
+      return cudaErrorInvalidValue;
   std::vector<GramLayer> sorted(layers, layers + count);
   std::stable_sort(sorted.begin(), sorted.end(),
                    [](const GramLayer& a, const GramLayer& b) { return gram::cost(a) > gram::cost(b); });

@@ -29,7 +29,7 @@ class Primal {
   __device__ Primal(const GramLayer& layer, int64_t chain, unsigned char* shared)
       : layer_(layer),
         target_(layer.shared_target ? 0 : chain),
-        features_(matrix_of(layer.features, chain, layer.size)),
+        features_(features_of<T, channels_last>(layer.features, chain, layer.channels, layer.size)),
         gradient_(layer.gradient ? static_cast<T*>(layer.gradient) + chain * layer.channels * layer.size : nullptr),
         difference_(layer.difference ? layer.difference + chain * layer.channels * difference_pitch(layer.channels)
                                      : nullptr),
@@ -58,11 +58,6 @@ class Primal {
   }
 
  private:
-  __device__ Matrix<T> matrix_of(const void* first, int64_t chain, int size) const {
-    return channels_last ? Matrix<T>(first, chain, size, layer_.channels, layer_.channels)
-                         : Matrix<T>(first, chain, layer_.channels, size, size);
-  }
-
   // D[row.., column..]: −(M/N)·RRᵀ or −M·(A + Aᵀ)/2, then + FFᵀ.
   __device__ void add_part(int row, int column, double& square, double& norm, double& skew) {
     const int block_row = (row + warp_row_) / kSide, block_column = (column + warp_column_) / kSide;
@@ -72,8 +67,9 @@ class Primal {
     if (layer_.gram) {
       start_from_gram(sums, row + warp_row_, column + warp_column_, weight, norm, skew);
     } else {
-      add_products(sums, matrix_of(layer_.reference, target_, layer_.reference_size), layer_.reference_size, row,
-                   column, idle);
+      add_products(sums,
+                   features_of<T, channels_last>(layer_.reference, target_, layer_.channels, layer_.reference_size),
+                   layer_.reference_size, row, column, idle);
       norm += weight * square_of(sums);
       const float scale = -static_cast<float>(layer_.size) / static_cast<float>(layer_.reference_size);
       sums.for_each([&](int, int, float sum) { return scale * sum; });

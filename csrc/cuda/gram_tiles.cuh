@@ -66,6 +66,13 @@ struct Matrix {
         aligned(reinterpret_cast<uintptr_t>(data) % 16 == 0 && pitch * sizeof(T) % 16 == 0) {}
 };
 
+// One chain's features as they lie in memory: rows of positions, or with the channels last rows of channels.
+template <typename T, bool channels_last>
+__device__ __forceinline__ Matrix<T> features_of(const void* first, int64_t chain, int channels, int positions) {
+  return channels_last ? Matrix<T>(first, chain, positions, channels, channels)
+                       : Matrix<T>(first, chain, channels, positions, positions);
+}
+
 // This thread's chunks of a tile: one column of chunks, rows kRowStep apart.
 template <typename T, bool inside>
 struct OwnChunks {

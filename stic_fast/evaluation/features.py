@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from stic_fast.errors import InputError
-from stic_fast.evaluation.judge import evaluation_mode
+from stic_fast.models.frozen import frozen
 
 
 class ReadsImages(Protocol):
@@ -152,7 +152,7 @@ def read_images(
     kept: list[Tensor] = []
     statistics: FeatureStatistics | None = None
     done = 0
-    with torch.no_grad(), evaluation_mode(judge):
+    with torch.no_grad(), frozen(judge):
         for batch in _batches(images, batch_size):
             on_device = batch if weight is None else batch.to(weight.device)
             batch_features, batch_logits = _read_batch(judge, on_device)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from stic_fast.errors import InputError
-from stic_fast.evaluation.features import Reading, ReadsImages, metric_name, read_images
+from stic_fast.evaluation.features import Reading, ReadsImages, read_images
 from stic_fast.evaluation.frechet import frechet_distance, kernel_distance
 from stic_fast.evaluation.inception_score import inception_score, modified_inception_score
 from stic_fast.evaluation.judge import top_k_accuracy
@@ -117,12 +117,3 @@ def image_scores(
     if seen == num_classes > 5:
         scores["Cls_R top-5"] = Score(top_k_accuracy(reading.logits, labels, k=5))
     return scores, sweep
-
-
-def named(scores: Mapping[str, Score], judge: str, count: int) -> dict[str, Score]:
-    """The scores under their full names, with judge and count.
-
-    >>> list(named({"FD": Score(1.0), "Cls_R top-5": Score(0.9)}, "cnn", 2000))
-    ['FD-cnn@2k', 'Cls_R top-5-cnn@2k']
-    """
-    return {metric_name(name, judge, count): score for name, score in scores.items()}

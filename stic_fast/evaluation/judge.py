@@ -9,13 +9,13 @@ that it trains in seconds on a CPU for 8x8 digits; whoever reports a score of it
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from stic_fast.errors import InputError
+from stic_fast.models.frozen import frozen
 from stic_fast.pixels import to_unit
 
 SMALLEST_SIDE = 4  # pixels
@@ -220,7 +220,7 @@ def predict_logits(model: Callable[[Tensor], Tensor], images: Tensor, *, batch_s
         raise InputError(f"batch_size must be at least 1, got {batch_size}; give a positive number")
     parameter = next(model.parameters(), None) if isinstance(model, nn.Module) else None
     device = images.device if parameter is None else parameter.device
-    with torch.no_grad(), evaluation_mode(model):
+    with torch.no_grad(), frozen(model):
         batches = [model(to_unit(batch.to(device))).float().cpu() for batch in torch.split(images, batch_size)]
     return torch.cat(batches)
 
@@ -283,16 +283,3 @@ def _shifted(images: Tensor, largest: int, generator: torch.Generator) -> Tensor
     each = torch.arange(count, device=images.device)
     # Index arrays around the channel slice put channels last in memory, (N, H, W, C), the faster layout on a CPU.
     return images[each[:, None, None], :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
-
-
-@contextmanager
-def evaluation_mode(model: object) -> Iterator[None]:
-    """Evaluation mode for the block; every submodule is given back the mode it had, also after an error."""
-    modes = [(module, module.training) for module in model.modules()] if isinstance(model, nn.Module) else []
-    try:
-        if isinstance(model, nn.Module):
-            model.eval()
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training

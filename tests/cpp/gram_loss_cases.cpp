@@ -231,6 +231,19 @@ static void small_memory_cases(Suite& suite) {
 #endif
 }
 
+// More positions than the dual form holds are refused.
+static void limit_cases(Suite& suite) {
+  for (const auto& [size, reference_size] : {std::pair{65, 64}, {64, 65}})
+    suite.add(text("gram_loss dual of ", size, " and ", reference_size, " positions"),
+              [size = size, reference_size = reference_size](Trial& trial) {
+                const LayerCase what{{true, 4, size, reference_size}, false, false, GramScale::kLog};
+                Layer<float> layer = make_layer<float>(trial, what, 1, 3);
+                const cuda::GramLayer description = described(layer);
+                const cudaError_t error = cuda::gram_loss(&description, 1, 1, DType::kFloat32, false, nullptr);
+                trial.check(error == cudaErrorInvalidValue, "it was launched");
+              });
+}
+
 // NaN and what an exact match gives.
 static void value_cases(Suite& suite) {
   for (const bool dual : {true, false}) {
@@ -308,6 +321,7 @@ static void gram_loss_cases(Suite& suite) {
     }
   });
   small_memory_cases(suite);
+  limit_cases(suite);
   value_cases(suite);
 }
 STIC_TEST_PROGRAM(gram_loss_cases)
