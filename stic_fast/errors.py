@@ -15,3 +15,7 @@ class InputError(ValueError):
     ...
     stic_fast.errors.InputError: labels.npy is missing beside images.npy; add it or pass another folder
     """
+
+
+class Diverged(InputError):
+    """Training or a chain has left the finite numbers; the message says where. Training rolls back from it."""

@@ -16,13 +16,12 @@ import argparse
 import torch
 from torch import Tensor
 
-from stic_fast.cli.drawing import Drawing
 from stic_fast.cli.interpolate import even_shares
 from stic_fast.cli.progress import RichProgress
 from stic_fast.evaluation import train_judge
 from stic_fast.ops import noise
 from stic_fast.pixels import to_bytes, to_unit
-from stic_fast.training import open_run
+from stic_fast.training import Drawing, open_run
 
 
 def roughness(images: Tensor) -> float:

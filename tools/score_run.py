@@ -14,11 +14,11 @@ import json
 import time
 from typing import get_args
 
+from stic_fast.cli.arguments import spread
 from stic_fast.cli.demo import judged
-from stic_fast.cli.drawing import Drawing, spread
 from stic_fast.cli.progress import RichProgress
 from stic_fast.models import Layout, Precision
-from stic_fast.training import open_run
+from stic_fast.training import Drawing, open_run
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from rich.table import Table
 from torch import Tensor
 
 from stic_fast import __version__
-from stic_fast.cli.drawing import Drawing, spread
+from stic_fast.cli.arguments import spread
 from stic_fast.cli.image_files import write_images
 from stic_fast.cli.interpolate import even_shares, path_title, save_paths
 from stic_fast.cli.presets import PRESETS
@@ -24,7 +24,7 @@ from stic_fast.cli.progress import RichProgress
 from stic_fast.cli.train import resumable
 from stic_fast.errors import InputError
 from stic_fast.evaluation import accuracy, cls_g, cls_r, nearest_distances, train_judge
-from stic_fast.training import Progress, RunFolder, SticConfig, TrainedRun, resume, train
+from stic_fast.training import Drawing, Progress, RunFolder, SticConfig, TrainedRun, resume, train
 from stic_fast.training.config import from_plain
 
 SHOWN = 10  # drawn images of each class in samples.png
@@ -41,7 +41,7 @@ class Scale:
     judge_iterations: int
 
 
-DIGITS = PRESETS["digits"]
+DIGITS = PRESETS["stic"]["digits"]
 FULL = Scale(DIGITS, images_per_class=100, judge_iterations=600)
 SHORT = Scale(
     replace(

@@ -19,8 +19,8 @@ from safetensors.torch import save
 from torch import Tensor
 
 from stic_fast import __version__
-from stic_fast.cli.drawing import Drawing, check_number
 from stic_fast.cli.progress import RichProgress
+from stic_fast.counts import check_count
 from stic_fast.data import load
 from stic_fast.errors import InputError
 from stic_fast.evaluation.class_scores import cls_g
@@ -39,7 +39,7 @@ from stic_fast.evaluation.records import (
     sweep_rows,
 )
 from stic_fast.models import Layout, Precision
-from stic_fast.training import TrainedRun, open_run
+from stic_fast.training import Drawing, TrainedRun, open_run
 from stic_fast.whole_file import whole_file
 
 OUTLIER_SCORES = "outlier_scores.safetensors"
@@ -79,7 +79,7 @@ class Evaluate:
     def execute(self) -> None:
         """Draws what is missing, judges, writes and tells."""
         for name, value in (("n", self.n), ("attacked", self.attacked), ("judge-iterations", self.judge_iterations)):
-            check_number(name, value)
+            check_count(f"--{name}", value)
         parts = self._parts()
         started, progress = time.perf_counter(), RichProgress()
         run = open_run(self.run)

@@ -12,13 +12,14 @@ from typing import Annotated
 import tyro
 from torch import Tensor
 
-from stic_fast.cli.drawing import Drawing, check_number, find_classes
+from stic_fast.cli.arguments import find_classes
 from stic_fast.cli.image_files import prepare_target
 from stic_fast.cli.progress import RichProgress
+from stic_fast.counts import check_count
 from stic_fast.errors import InputError
 from stic_fast.models import Layout, Precision
 from stic_fast.plots import save_grid
-from stic_fast.training import open_run
+from stic_fast.training import Drawing, open_run
 
 MOST_FRAMES = 100
 
@@ -52,8 +53,8 @@ class Interpolate:
 
     def execute(self) -> None:
         """Draws and writes."""
-        check_number("n", self.n)
-        check_number("frames", self.frames, least=2, most=MOST_FRAMES)
+        check_count("--n", self.n)
+        check_count("--frames", self.frames, least=2, most=MOST_FRAMES)
         run = open_run(self.run)
         names = run.splits.train.class_names
         start, end = (_one_class(text, names) for text in (self.start, self.to))

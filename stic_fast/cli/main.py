@@ -7,11 +7,13 @@ Exit code 0: done; 2: bad input or a file that cannot be read or written; 130: s
 
 from __future__ import annotations
 
+import functools
 import io
+import operator
 import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Protocol, cast
 
 import tyro
 
@@ -19,10 +21,11 @@ from stic_fast.cli.demo import Demo
 from stic_fast.cli.evaluate import Evaluate
 from stic_fast.cli.info import Info
 from stic_fast.cli.interpolate import Interpolate
-from stic_fast.cli.presets import PRESETS, asked_preset
+from stic_fast.cli.presets import PRESETS, Preset, asked_preset
 from stic_fast.cli.report import Report
 from stic_fast.cli.sample import Sample
-from stic_fast.cli.train import TrainStic
+from stic_fast.cli.study import study_commands
+from stic_fast.cli.train import TRAIN, Train
 from stic_fast.cli.usage import usage_errors_in_a_sentence
 from stic_fast.errors import InputError
 
@@ -94,12 +97,16 @@ def _run(arguments: Sequence[str]) -> int:
 
 
 def _commands(preset: str) -> Any:
-    """The type of all subcommands; the preset's settings are the defaults of `train stic`."""
-    subcommand, nothing = tyro.conf.subcommand, Annotated[None, tyro.conf.Suppress]
-    stic = Annotated[TrainStic, subcommand("stic", default=TrainStic(preset, settings=PRESETS[preset]))]
-    methods = stic | nothing  # a choice needs two; the next method takes this place
+    """The type of all subcommands; the preset's settings are the defaults of `train METHOD`."""
+    subcommand = tyro.conf.subcommand
+    methods = functools.reduce(operator.or_, (_method_command(each, preset) for each in TRAIN))
     train = Annotated[
         Any, subcommand("train", constructor_factory=lambda: methods, description="Train a classifier that draws.")
+    ]
+    studies = study_commands()
+    study = Annotated[
+        Any,
+        subcommand("study", constructor_factory=lambda: studies, description="Ask a trained run one question."),
     ]
     return (
         Annotated[Demo, subcommand("demo")]
@@ -107,9 +114,15 @@ def _commands(preset: str) -> Any:
         | Annotated[Sample, subcommand("sample")]
         | Annotated[Interpolate, subcommand("interpolate")]
         | Annotated[Evaluate, subcommand("evaluate")]
+        | study
         | Annotated[Report, subcommand("report")]
         | Annotated[Info, subcommand("info")]
     )
+
+
+def _method_command(train: type[Train], preset: str) -> Any:
+    default = train(cast(Preset, preset), settings=PRESETS[train.method][preset])
+    return Annotated[train, tyro.conf.subcommand(train.method, default=default)]
 
 
 def _refuse_settings_beside_resume(arguments: Sequence[str]) -> None:

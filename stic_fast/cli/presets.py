@@ -4,24 +4,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, get_args
 
 from stic_fast.sampling import GRMALA
-from stic_fast.training import NetworkConfig, OptimiserConfig, PoolConfig, SticConfig
+from stic_fast.training import (
+    AugmentationConfig,
+    GmmcConfig,
+    JemConfig,
+    NetworkConfig,
+    OptimiserConfig,
+    PoolConfig,
+    ReplayConfig,
+    SoftmaxConfig,
+    SticConfig,
+)
 
 Preset = Literal["digits", "fashion", "cifar10-paper"]
 
 ALL_OF_WRN_10 = ("conv3", "conv4", "conv6", "conv7", "conv9", "conv10")
 
-PRESETS: dict[str, SticConfig] = {
+DIGITS_NETWORK = NetworkConfig(depth=10, width=1)
+FASHION_NETWORK = NetworkConfig(depth=10, width=1, strides=(2, 2, 2), gram_layers=ALL_OF_WRN_10)
+SMALL_ADAM = OptimiserConfig(lr=1e-3, clip_norm=1.0)
+
+STIC = {
     # On 8×8 images a Gram term with one reference all but copies it; several leave it what their class has in common.
     "digits": SticConfig(
         passes=6,
         iterations=150,
         references=4,
-        network=NetworkConfig(depth=10, width=1),
-        optimiser=OptimiserConfig(lr=1e-3, clip_norm=1.0),
+        network=DIGITS_NETWORK,
+        optimiser=SMALL_ADAM,
         pool=PoolConfig(chains=500, sampler=GRMALA(steps=40)),
         sampler=GRMALA(steps=150),
     ),
@@ -32,7 +46,7 @@ PRESETS: dict[str, SticConfig] = {
         passes=8,
         iterations=400,
         references=2,
-        network=NetworkConfig(depth=10, width=1, strides=(2, 2, 2), gram_layers=ALL_OF_WRN_10),
+        network=FASHION_NETWORK,
         optimiser=OptimiserConfig(lr=1e-3, decay_every=2_400, clip_norm=1.0),
         pool=PoolConfig(chains=400, sampler=GRMALA(steps=50, eps1=20, eps2=40, schedule="cosine")),
         sampler=GRMALA(steps=300, eps1=20, eps2=40, schedule="cosine"),
@@ -40,7 +54,82 @@ PRESETS: dict[str, SticConfig] = {
     # Section 4 of the paper: every setting is SticConfig's default, which is the paper's.
     "cifar10-paper": SticConfig(data="cifar10:"),
 }
-"""Settings by name. A data source that ends with its colon waits for the user's path."""
+
+SOFTMAX = {
+    "digits": SoftmaxConfig(
+        passes=6,
+        iterations=300,
+        network=DIGITS_NETWORK,
+        optimiser=SMALL_ADAM,
+        augmentation=AugmentationConfig(noise_std=0.0),
+        sampler=GRMALA(steps=150, eps1=1.0, eps2=0.0, eps3=0.01),
+    ),
+    "fashion": SoftmaxConfig(
+        data="idx:",
+        passes=8,
+        iterations=800,
+        network=FASHION_NETWORK,
+        optimiser=SMALL_ADAM,
+        augmentation=AugmentationConfig(noise_std=0.0),
+        sampler=GRMALA(steps=300, eps1=1.0, eps2=0.0, eps3=0.01),
+    ),
+    "cifar10-paper": SoftmaxConfig(data="cifar10:", augmentation=AugmentationConfig(noise_std=0.0)),
+}
+
+JEM = {
+    "digits": JemConfig(
+        passes=6,
+        iterations=100,
+        network=DIGITS_NETWORK,
+        optimiser=SMALL_ADAM,
+        augmentation=AugmentationConfig(noise_std=0.03),
+        pool=ReplayConfig(chains=1_000, sampler=GRMALA(steps=20, eps1=1.0, eps2=0.0, eps3=0.01)),
+        sampler=GRMALA(steps=150, eps1=1.0, eps2=0.0, eps3=0.01),
+    ),
+    "fashion": JemConfig(
+        data="idx:",
+        passes=8,
+        iterations=100,
+        network=FASHION_NETWORK,
+        optimiser=SMALL_ADAM,
+        augmentation=AugmentationConfig(noise_std=0.03),
+        pool=ReplayConfig(chains=1_000, sampler=GRMALA(steps=20, eps1=1.0, eps2=0.0, eps3=0.01)),
+        sampler=GRMALA(steps=300, eps1=1.0, eps2=0.0, eps3=0.01),
+    ),
+    "cifar10-paper": JemConfig(data="cifar10:"),
+}
+
+GMMC = {
+    "digits": GmmcConfig(
+        passes=6,
+        iterations=100,
+        ramp=50,
+        network=DIGITS_NETWORK,
+        optimiser=SMALL_ADAM,
+        augmentation=AugmentationConfig(noise_std=0.03),
+        pool=ReplayConfig(
+            chains=1_000, restart_probability=0.025, sampler=GRMALA(steps=20, eps1=1.0, eps2=0.0, eps3=0.0)
+        ),
+        sampler=GRMALA(steps=150, eps1=1.0, eps2=0.0, eps3=0.0),
+    ),
+    "fashion": GmmcConfig(
+        data="idx:",
+        passes=8,
+        iterations=100,
+        ramp=50,
+        network=FASHION_NETWORK,
+        optimiser=SMALL_ADAM,
+        augmentation=AugmentationConfig(noise_std=0.03),
+        pool=ReplayConfig(
+            chains=1_000, restart_probability=0.025, sampler=GRMALA(steps=20, eps1=1.0, eps2=0.0, eps3=0.0)
+        ),
+        sampler=GRMALA(steps=300, eps1=1.0, eps2=0.0, eps3=0.0),
+    ),
+    "cifar10-paper": GmmcConfig(data="cifar10:"),
+}
+
+PRESETS: Mapping[str, Mapping[str, Any]] = {"stic": STIC, "gmmc": GMMC, "jem": JEM, "softmax": SOFTMAX}
+"""Settings by method and name. A data source that ends with its colon waits for the user's path."""
 
 DEFAULT: Preset = "digits"
 
@@ -58,4 +147,4 @@ def asked_preset(arguments: Sequence[str]) -> str:
         option, _, value = argument.partition("=")
         if option == "--preset":
             asked = value or following
-    return asked if asked in PRESETS else DEFAULT
+    return asked if asked in get_args(Preset) else DEFAULT

@@ -10,11 +10,12 @@ from typing import Annotated
 
 import tyro
 
-from stic_fast.cli.drawing import Drawing, check_number, find_classes, spread
+from stic_fast.cli.arguments import find_classes, spread
 from stic_fast.cli.image_files import prepare_target, write_images
 from stic_fast.cli.progress import RichProgress
+from stic_fast.counts import check_count
 from stic_fast.models import Layout, Precision
-from stic_fast.training import open_run
+from stic_fast.training import Drawing, open_run
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Sample:
 
     def execute(self) -> None:
         """Draws and writes."""
-        check_number("n", self.n)
+        check_count("--n", self.n)
         run = open_run(self.run)
         names = run.splits.train.class_names
         classes = range(len(names)) if self.labels is None else find_classes(self.labels, names)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from stic_fast.models.classifier import Classifier
 from stic_fast.models.fixed_passes import FixedPasses, Layout, Precision
+from stic_fast.models.max_mahalanobis import MaxMahalanobisClassifier, max_mahalanobis_centres
 from stic_fast.models.wide_resnet import WideResNet
 from stic_fast.models.wrap import Normalize, WrappedClassifier, wrap
 
@@ -13,9 +14,11 @@ __all__ = [
     "Classifier",
     "FixedPasses",
     "Layout",
+    "MaxMahalanobisClassifier",
     "Normalize",
     "Precision",
     "WideResNet",
     "WrappedClassifier",
+    "max_mahalanobis_centres",
     "wrap",
 ]

@@ -31,6 +31,7 @@ class Stream(enum.IntEnum):
     AUGMENTATION = 5
     METROPOLIS = 6
     BATCH_ORDER = 7
+    LATENT = 8
 
 
 def normal(

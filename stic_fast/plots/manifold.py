@@ -5,30 +5,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stic_fast.errors import InputError
-from stic_fast.plots.curves import BLUE, VERMILION
+from stic_fast.plots.curves import BLACK, BLUE, GREEN, ORANGE, SKY, VERMILION
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Sweep = Sequence[Mapping[str, float]]  # one row per k: k, precision, recall, density, coverage
-LOOKS = {"drawn": (VERMILION, "o", "drawn images"), "real": (BLUE, "s", "real test images")}
+REAL = "real"  # the name of the line that the others are held against
+LABELS = {"drawn": "drawn images", REAL: "real test images"}
+COLOURS = (VERMILION, BLUE, GREEN, ORANGE, SKY)
+MARKERS = "osD^vPX"  # not as many as colours, so that a line has a look of its own up to the 35th
 
 
 def sweep_figure(sweeps: Mapping[str, Sweep]) -> Figure:
-    """Two panels, each with a line per set of images; the smallest and largest k are written at its ends.
+    """Two panels, each with a line per set of images; its end at the smallest k is hollow.
 
     Args:
-        sweeps: rows by "drawn" and "real", each row with k and the four scores.
+        sweeps: rows by name of the set, each row with k and the four scores; "real" is drawn black and dashed, beneath
+            the others.
 
     Raises:
         InputError: no rows at all.
 
     >>> row = {"k": 1, "precision": 0.5, "recall": 0.2, "density": 0.9, "coverage": 0.3}
-    >>> [axes.get_xlabel() for axes in sweep_figure({"drawn": [row]}).axes]
+    >>> [axes.get_xlabel() for axes in sweep_figure({"drawn": [row], "real": [row]}).axes]
     ['precision', 'density']
     """
     from matplotlib.figure import Figure
@@ -36,27 +40,47 @@ def sweep_figure(sweeps: Mapping[str, Sweep]) -> Figure:
     drawn = {name: rows for name, rows in sweeps.items() if rows}
     if not drawn:
         raise InputError("there are no manifold scores to draw; evaluate at least two images")
-    figure = Figure(figsize=(9, 3.8), layout="constrained")
+    figure = Figure(figsize=(9.6, 4.4), layout="constrained", facecolor="white")
     left, right = figure.subplots(1, 2)
     _draw(left, drawn, "precision", "recall")
     _draw(right, drawn, "density", "coverage")
-    left.legend(frameon=False, loc="best")
+    ks = [row["k"] for rows in drawn.values() for row in rows]
+    figure.legend(
+        *left.get_legend_handles_labels(),
+        loc="outside upper center",
+        ncols=min(3, len(drawn)),
+        frameon=False,
+        title=f"neighbours, from k = {min(ks):.0f} (hollow) to {max(ks):.0f} along each line",
+        title_fontsize=9,
+        fontsize=9,
+    )
     return figure
 
 
 def _draw(axes: Axes, sweeps: Mapping[str, Sweep], across: str, up: str) -> None:
+    others = [name for name in sweeps if name != REAL]
     for name, rows in sweeps.items():
-        colour, marker, label = LOOKS[name]
         x, y = [row[across] for row in rows], [row[up] for row in rows]
-        axes.plot(x, y, color=colour, marker=marker, markersize=4, linewidth=1.3, label=label)
-        for place in sorted({0, len(rows) - 1}):
-            text = f"k={rows[place]['k']:.0f}"
-            axes.annotate(
-                text, (x[place], y[place]), xytext=(5, 5), textcoords="offset points", color=colour, fontsize=8
-            )
+        look = _look(None if name == REAL else others.index(name))
+        (line,) = axes.plot(x, y, markersize=5, linewidth=1.4, label=LABELS.get(name, name), **look)
+        hollow = {"marker": look["marker"], "markersize": 5, "zorder": look["zorder"] + 1, "linestyle": "none"}
+        axes.plot(x[:1], y[:1], markerfacecolor="white", markeredgecolor=line.get_color(), **hollow)
     axes.set_xlabel(across)
     axes.set_ylabel(up)
-    axes.set_ylim(0, 1.05)
-    axes.set_xlim(0, max(1.05, axes.get_xlim()[1]))
-    axes.grid(alpha=0.25)
+    _fit(axes)
+    axes.grid(color="0.92", linewidth=0.8)
+    axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def _look(number: int | None) -> dict[str, Any]:
+    if number is None:
+        return {"color": BLACK, "marker": ".", "linestyle": "--", "zorder": 2}
+    colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
+    return {"color": colour, "marker": marker, "linestyle": "-", "zorder": 3 + number}
+
+
+def _fit(axes: Axes) -> None:
+    """From 0 to 1 or beyond where lines do: a share's distance to both ends is what the eye should see."""
+    for low_high, limit in ((axes.get_xlim, axes.set_xlim), (axes.get_ylim, axes.set_ylim)):
+        limit(0, max(1.04, low_high()[1]))

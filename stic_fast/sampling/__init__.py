@@ -12,7 +12,8 @@ from stic_fast.sampling.draw import continue_chains, draw_images
 from stic_fast.sampling.gram_regulariser import GramRegulariser
 from stic_fast.sampling.grmala import GRMALA, ChainRecord, ChainResult
 from stic_fast.sampling.mala import MALA, MALAResult
-from stic_fast.sampling.objective import LogPosterior, Objective
+from stic_fast.sampling.objective import LatentGaussian, LogJoint, LogMarginal, LogPosterior, Objective
+from stic_fast.sampling.recipe import Recipe
 
 __all__ = [
     "GRMALA",
@@ -23,9 +24,13 @@ __all__ = [
     "ChainResult",
     "Condition",
     "GramRegulariser",
+    "LatentGaussian",
+    "LogJoint",
+    "LogMarginal",
     "LogPosterior",
     "MALAResult",
     "Objective",
+    "Recipe",
     "canvas",
     "continue_chains",
     "draw_hard",

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The stic_fast authors
 # SPDX-License-Identifier: MIT
-"""ChainPool: persistent chains, half of them asked for one class and half for a mixture, restarted now and then."""
+"""ChainPool: persistent chains, each asked for one class or for a mixture of two, restarted now and then."""
 
 from __future__ import annotations
 
@@ -12,31 +12,32 @@ from torch import Tensor
 from stic_fast.errors import InputError
 from stic_fast.models import Classifier
 from stic_fast.ops import noise
-from stic_fast.ops.gram_loss import Normalize
 from stic_fast.pixels import to_bytes, to_unit
-from stic_fast.sampling.canvas import Canvas, canvas
+from stic_fast.sampling.canvas import canvas
 from stic_fast.sampling.condition import Condition, draw_hard, draw_soft
 from stic_fast.sampling.draw import continue_chains
-from stic_fast.sampling.grmala import GRMALA, ChainRecord
+from stic_fast.sampling.grmala import ChainRecord
+from stic_fast.sampling.recipe import Recipe
 
 
 class ChainPool:
-    """The fakes of STIC's passes (Algorithm 1): chains 0 .. hard − 1 are hard, the rest soft.
+    """Chains 0 .. hard − 1 are asked for one class, the rest for a mixture of two.
 
-    The chains are stored as bytes on the device of `images`. Chain k's id is k for ever; what distinguishes its
-    restarts is the round they happen in.
+    The fakes of STIC's passes (Algorithm 1), and the replay buffer of energy-based models (JEM; GMMC, Algorithm 1). The
+    chains are stored as bytes on the device of `images`. Chain k's id is k for ever; what distinguishes its restarts
+    is the round they happen in.
 
     Args:
         images, labels: the real images that conditions refer to, uint8 (images, channels, height, width) and int64.
+        recipe: how chains run and where they start.
         num_classes: classes of `labels`; hard chain k is asked for class k mod num_classes.
         hard, soft: numbers of chains.
         alpha: of the soft chains' λ ~ Beta(α, α).
-        references: real images that each chain's Gram term compares with.
         seed: of all noise.
-        start: what restarted chains start from.
 
+    >>> from stic_fast.sampling import GRMALA
     >>> images, labels = torch.zeros(4, 1, 8, 8, dtype=torch.uint8), torch.tensor([0, 0, 1, 1])
-    >>> pool = ChainPool(images, labels, num_classes=2, hard=4, soft=2, seed=0)
+    >>> pool = ChainPool(images, labels, Recipe(GRMALA(steps=9)), num_classes=2, hard=4, soft=2, seed=0)
     >>> len(pool), pool.rows_of_class(1)
     (6, tensor([1, 3]))
     """
@@ -45,24 +46,22 @@ class ChainPool:
         self,
         images: Tensor,
         labels: Tensor,
+        recipe: Recipe,
         *,
         num_classes: int,
         hard: int,
-        soft: int,
+        soft: int = 0,
         alpha: float = 1.0,
-        references: int = 1,
         seed: int,
-        start: Canvas = "uniform",
     ) -> None:
         if hard < 0 or soft < 0 or hard + soft == 0:
             raise InputError(f"a pool needs chains, got hard={hard} and soft={soft}; give at least one")
-        self.real_images, self.real_labels = images, labels
-        self.num_classes, self.hard, self.alpha, self.references, self.seed = num_classes, hard, alpha, references, seed
-        self.start: Canvas = start
+        self.real_images, self.real_labels, self.recipe = images, labels, recipe
+        self.num_classes, self.hard, self.alpha, self.seed = num_classes, hard, alpha, seed
         self.ids = torch.arange(hard + soft, device=images.device)
         self.round = 0
         self.steps_done = 0
-        self.condition = self._fresh_conditions()
+        self.condition = self._fresh_conditions(self.ids)
         self.states = self._fresh_states(self.ids)
 
     def __len__(self) -> int:
@@ -72,38 +71,34 @@ class ChainPool:
         """The hard chains that are asked for one class."""
         return self.ids[: self.hard][self.ids[: self.hard] % self.num_classes == label]
 
-    def restart(self, probability: float) -> int:
-        """Begins a new round: each chain restarts with this probability, from a fresh canvas and condition.
+    def restart(self, probability: float, rows: Tensor | None = None) -> int:
+        """Begins a new round: each chain, or each of `rows`, restarts with this probability.
+
+        A chain that restarts gets a fresh canvas and a fresh condition.
 
         Returns:
             How many did.
         """
         self.round += 1
+        rows = self.ids if rows is None else rows
         coins = noise.uniform(
-            (len(self), 1),
+            (len(rows), 1),
             seed=self.seed,
             step=self.round,
-            chain_ids=self.ids,
+            chain_ids=rows,
             stream=noise.Stream.REINIT_COIN,
-            device=self.ids.device,
+            device=rows.device,
         )
-        mask = coins[:, 0] < probability
-        self._restart(mask)
-        return int(mask.sum())
-
-    def redraw(self, rows: Tensor, model: Classifier, sampler: GRMALA, *, normalize: Normalize = "log") -> None:
-        """Restarts these chains and runs them, leaving the others where they are."""
-        self.round += 1
-        self._restart(torch.isin(self.ids, rows))
-        self.evolve(model, sampler, rows=rows, normalize=normalize)
+        rows = rows[coins[:, 0] < probability]
+        self.condition = self.condition.replaced(rows, self._fresh_conditions(rows))
+        self.states.index_copy_(0, rows, self._fresh_states(rows))
+        return len(rows)
 
     def evolve(
         self,
         model: Classifier,
-        sampler: GRMALA,
         *,
         rows: Tensor | None = None,
-        normalize: Normalize = "log",
         batch_size: int = 250,
         trace_every: int = 0,
         on_step: Callable[[], None] | None = None,
@@ -112,27 +107,26 @@ class ChainPool:
         rows = self.ids if rows is None else rows
         x, trace = continue_chains(
             model,
-            sampler,
+            self.recipe,
             to_unit(self.states[rows]),
             self.condition[rows],
             self.real_images,
             self.real_labels,
             seed=self.seed,
             chain_ids=rows,
-            normalize=normalize,
             first_step=self.steps_done,
             batch_size=batch_size,
             trace_every=trace_every,
             on_step=on_step,
         )
-        self.states = self.states.index_copy(0, rows, to_bytes(x))
-        self.steps_done += sampler.steps
+        self.states.index_copy_(0, rows, to_bytes(x))
+        self.steps_done += self.recipe.sampler.steps
         return trace
 
     def state_dict(self) -> dict[str, Tensor]:
         """Everything that `load_state_dict` needs to go on, as tensors."""
         return {
-            "states": self.states,
+            "states": self.states.clone(),
             "first": self.condition.first,
             "second": self.condition.second,
             "weight": self.condition.weight,
@@ -156,24 +150,15 @@ class ChainPool:
         self.condition = Condition(*(state[name].to(device) for name in ("first", "second", "weight")))
         self.round, self.steps_done = (int(value) for value in state["clock"])
 
-    def _fresh_conditions(self) -> Condition:
-        hard, soft = self.ids[: self.hard], self.ids[self.hard :]
-        where = {"references": self.references, "seed": self.seed, "step": self.round}
-        one = draw_hard(self.real_labels, hard % self.num_classes, hard, **where)
-        mixed = draw_soft(self.real_labels, soft, alpha=self.alpha, **where)
-        return Condition(*(torch.cat(pair) for pair in zip(_parts(one), _parts(mixed), strict=True)))
+    def _fresh_conditions(self, rows: Tensor) -> Condition:
+        is_hard = rows < self.hard
+        where = {"references": self.recipe.references, "seed": self.seed, "step": self.round}
+        mixed = draw_soft(self.real_labels, rows, alpha=self.alpha, **where)
+        one = draw_hard(self.real_labels, rows[is_hard] % self.num_classes, rows[is_hard], **where)
+        return mixed.replaced(is_hard.nonzero()[:, 0], one)
 
     def _fresh_states(self, rows: Tensor) -> Tensor:
-        return to_bytes(canvas(self.start, self.real_images.shape[1:], rows, seed=self.seed, step=self.round))
-
-    def _restart(self, mask: Tensor) -> None:
-        self.condition = self.condition.replaced(mask, self._fresh_conditions())
-        rows = self.ids[mask]
-        self.states = self.states.index_copy(0, rows, self._fresh_states(rows))
-
-
-def _parts(condition: Condition) -> tuple[Tensor, Tensor, Tensor]:
-    return condition.first, condition.second, condition.weight
+        return to_bytes(canvas(self.recipe.start, self.real_images.shape[1:], rows, seed=self.seed, step=self.round))
 
 
 def _described(state: dict[str, Tensor]) -> str:

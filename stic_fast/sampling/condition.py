@@ -41,12 +41,12 @@ class Condition:
     def __getitem__(self, chains: slice | Tensor) -> Condition:
         return Condition(self.first[chains], self.second[chains], self.weight[chains])
 
-    def replaced(self, mask: Tensor, by: Condition) -> Condition:
-        """This condition with the masked chains taken from another."""
+    def replaced(self, chains: Tensor, by: Condition) -> Condition:
+        """This condition with another in the place of these chains, int64 (len(by),)."""
         return Condition(
-            torch.where(mask[:, None], by.first, self.first),
-            torch.where(mask[:, None], by.second, self.second),
-            torch.where(mask, by.weight, self.weight),
+            self.first.index_copy(0, chains, by.first),
+            self.second.index_copy(0, chains, by.second),
+            self.weight.index_copy(0, chains, by.weight),
         )
 
     def targets(self, labels: Tensor, num_classes: int) -> Tensor:

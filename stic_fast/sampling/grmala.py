@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple, get_args
 import torch
 from torch import Tensor
 
-from stic_fast.errors import InputError
+from stic_fast.errors import Diverged, InputError
 from stic_fast.models import Classifier, FixedPasses, Layout, Precision
 from stic_fast.models.frozen import frozen
 from stic_fast.ops import grmala_step_
@@ -137,6 +137,8 @@ class GRMALA:
         """
         _check_start(x, target, first_step + self.steps)
         objective = objective or LogPosterior()
+        targets = partial(objective.targets, target, seed=seed, chain_ids=chain_ids)
+        goal = targets(step=first_step)
         x = x.detach().clone(memory_format=torch.contiguous_format)
         trace: list[ChainRecord] = []
         traced = {*range(0, self.steps, trace_every), self.steps - 1} if trace_every > 0 and len(x) else set()
@@ -146,7 +148,8 @@ class GRMALA:
 
             def move(number: int | Tensor, record: Record | None = None) -> None:
                 """One transition of x, in place."""
-                pull, scale = self._pull(network, x, target, gram, objective, record), scales.at(number)
+                aim = targets(step=number) if objective.renews_targets else goal
+                pull, scale = self._pull(network, x, aim, gram, objective, record), scales.at(number)
                 grmala_step_(
                     x,
                     pull.uphill,
@@ -184,8 +187,10 @@ class GRMALA:
         """One forward and one backward pass, of ε1·log p − ε2·Gram; to record or to bound takes both gradients."""
         x = x.detach().requires_grad_(True)
         with torch.enable_grad():
-            logits, features = network(x, gram.layers if gram else ())
-            logp = objective(logits, target)
+            compared = gram.layers if gram else ()
+            logits, kept = network(x, (*compared, *objective.layers))
+            features, read = kept[: len(compared)], kept[len(compared) :]
+            logp = objective(logits, target, *read)
             if gram is None:
                 pull = _Pull(_gradient(logp, x), None, self.eps1, 0.0)
                 if record:
@@ -280,7 +285,7 @@ def _check_start(x: Tensor, target: Tensor, end: int) -> None:
 def _check_end(x: Tensor, sampler: GRMALA) -> None:
     if not torch.isfinite(x).all():
         bad = (~torch.isfinite(x.flatten(1)).all(1)).nonzero()[:, 0]
-        raise InputError(
+        raise Diverged(
             f"{len(bad)} of {len(x)} chains diverged to NaN (first: chain {int(bad[0])}); lower eps1={sampler.eps1} or "
             f"eps2={sampler.eps2}, normalise the Gram loss with 'log', or set max_gram_ratio=1"
         )

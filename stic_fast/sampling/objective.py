@@ -4,21 +4,40 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
+from stic_fast.errors import InputError
+from stic_fast.models.max_mahalanobis import EMBEDDING, MaxMahalanobisClassifier
+from stic_fast.ops import noise
 
-class Objective(Protocol):
-    """The log-density, up to a constant, whose gradient drives the chain. A new method is a new Objective."""
-
-    def __call__(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Scores (chains,) from logits (chains, K) and one target per chain."""
-        ...
+LatentSampling = Literal["staged", "injected"]
 
 
-class LogPosterior:
+class Objective:
+    """The log-density, up to a constant, whose gradient drives the chain. A new method is a new Objective.
+
+    A subclass defines the score. One that reads more of the classifier than its logits names the `layers`; one whose
+    chains are held against something else than what they are asked for makes it in `targets`.
+    """
+
+    layers: tuple[str, ...] = ()
+    """Names of features, in the classifier's terms, that the score reads beside the logits."""
+    renews_targets: bool = False
+    """Whether targets are made anew at every step, not once as a run begins."""
+
+    def __call__(self, logits: Tensor, target: Tensor, *features: Tensor) -> Tensor:
+        """Scores (chains,) from logits (chains, K), one target per chain and the features of `layers`."""
+        raise NotImplementedError(f"{type(self).__name__} does not define its score")
+
+    def targets(self, asked: Tensor, *, seed: int, step: int | Tensor, chain_ids: Tensor | None) -> Tensor:
+        """What chains are held against, from what they are asked for; seed, step and ids address its noise, if any."""
+        return asked
+
+
+class LogPosterior(Objective):
     r"""log p(y|x), the softmax over all logits, the fake class "−1" among them (STIC, equations 2 and 3).
 
     Hard labels, int64 (chains,), give :math:`\log p(y|x)`; soft ones, float (chains, C), the mixup reading
@@ -30,8 +49,75 @@ class LogPosterior:
     tensor([-0.2395])
     """
 
-    def __call__(self, logits: Tensor, target: Tensor) -> Tensor:
-        log_probability = torch.log_softmax(logits.float() if logits.dtype != torch.float64 else logits, dim=1)
-        if target.dtype == torch.int64:
-            return log_probability.gather(1, target[:, None])[:, 0]
-        return (log_probability[:, : target.shape[1]] * target).sum(1)
+    def __call__(self, logits: Tensor, target: Tensor, *features: Tensor) -> Tensor:
+        return _of_class(torch.log_softmax(_precise(logits), dim=1), target)
+
+
+class LogJoint(Objective):
+    r"""log p(x, y) up to a constant, the logit of class y (JEM, equation 4); its chain draws from p(x|y).
+
+    Labels as for `LogPosterior`.
+
+    >>> LogJoint()(torch.tensor([[2.0, 0.0, 0.0]]), torch.tensor([0]))
+    tensor([2.])
+    """
+
+    def __call__(self, logits: Tensor, target: Tensor, *features: Tensor) -> Tensor:
+        return _of_class(_precise(logits), target)
+
+
+class LogMarginal(Objective):
+    r"""log p(x) up to a constant, :math:`\log \sum_y e^{f(x)_y}` (JEM, equation 6); it reads no label.
+
+    >>> LogMarginal()(torch.zeros(1, 4), torch.tensor([0]))
+    tensor([1.3863])
+    """
+
+    def __call__(self, logits: Tensor, target: Tensor, *features: Tensor) -> Tensor:
+        return _precise(logits).logsumexp(dim=1)
+
+
+class LatentGaussian(Objective):
+    r"""log p(x|z) up to a constant, :math:`-‖φ(x) − z‖²/2γ²`, z around the centre of the class (GMMC, eq. 8–10).
+
+    Labels as for `LogPosterior`; a soft one asks for the mean of its classes' centres.
+
+    Args:
+        model: gives φ, the centres and γ² as it stands when the chain runs.
+        sampling: when z = μ_y + γ·N(0, I) is drawn: "staged", once for a run of a chain; "injected", in every step.
+
+    >>> from stic_fast.models import MaxMahalanobisClassifier, WideResNet
+    >>> network = WideResNet(depth=10, width=1, num_classes=8, in_channels=1, fake_class=False)
+    >>> objective = LatentGaussian(MaxMahalanobisClassifier(network, num_classes=3))
+    >>> objective.targets(torch.tensor([0, 2]), seed=0, step=0, chain_ids=None).shape
+    torch.Size([2, 8])
+    """
+
+    layers = (EMBEDDING,)
+
+    def __init__(self, model: MaxMahalanobisClassifier, sampling: LatentSampling = "staged") -> None:
+        if sampling not in get_args(LatentSampling):
+            raise InputError(f"sampling must be one of {', '.join(get_args(LatentSampling))}, got {sampling!r}")
+        self.model, self.renews_targets = model, sampling == "injected"
+
+    def targets(self, asked: Tensor, *, seed: int, step: int | Tensor, chain_ids: Tensor | None) -> Tensor:
+        centres = self.model.centres
+        means = centres[asked] if asked.dtype == torch.int64 else asked.to(centres.dtype) @ centres
+        latent = noise.normal(
+            means.shape, seed=seed, step=step, chain_ids=chain_ids, stream=noise.Stream.LATENT, device=means.device
+        )
+        return means + self.model.variance.sqrt() * latent
+
+    def __call__(self, logits: Tensor, target: Tensor, *features: Tensor) -> Tensor:
+        return -(features[0] - target).square().sum(1) / (2 * self.model.variance)
+
+
+def _precise(logits: Tensor) -> Tensor:
+    return logits if logits.dtype == torch.float64 else logits.float()
+
+
+def _of_class(values: Tensor, target: Tensor) -> Tensor:
+    """Each chain's value of its class, or the mean by its soft label."""
+    if target.dtype == torch.int64:
+        return values.gather(1, target[:, None])[:, 0]
+    return (values[:, : target.shape[1]] * target).sum(1)

@@ -4,30 +4,41 @@
 
 from __future__ import annotations
 
-from stic_fast.training.config import (
-    AugmentationConfig,
-    NetworkConfig,
-    OptimiserConfig,
-    PoolConfig,
-    SticConfig,
-)
-from stic_fast.training.engine import Engine, Loss, Method
+from stic_fast.training.config import AugmentationConfig, NetworkConfig, OptimiserConfig, RunConfig
+from stic_fast.training.drawing import Drawing
+from stic_fast.training.engine import Engine
+from stic_fast.training.gmmc import Gmmc, GmmcConfig
+from stic_fast.training.jem import Jem, JemConfig
+from stic_fast.training.method import FRESH_CHAINS, Loss, Method
+from stic_fast.training.methods import METHODS
 from stic_fast.training.progress import Progress
+from stic_fast.training.replay import ReplayConfig
 from stic_fast.training.run_folder import RunFolder
 from stic_fast.training.runs import TrainedRun, build_network, open_run, resume, train
-from stic_fast.training.stic import FRESH_CHAINS, Stic
+from stic_fast.training.softmax import Softmax, SoftmaxConfig
+from stic_fast.training.stic import PoolConfig, Stic, SticConfig
 
 __all__ = [
     "FRESH_CHAINS",
+    "METHODS",
     "AugmentationConfig",
+    "Drawing",
     "Engine",
+    "Gmmc",
+    "GmmcConfig",
+    "Jem",
+    "JemConfig",
     "Loss",
     "Method",
     "NetworkConfig",
     "OptimiserConfig",
     "PoolConfig",
     "Progress",
+    "ReplayConfig",
+    "RunConfig",
     "RunFolder",
+    "Softmax",
+    "SoftmaxConfig",
     "Stic",
     "SticConfig",
     "TrainedRun",

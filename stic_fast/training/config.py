@@ -13,8 +13,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 
 from stic_fast.errors import InputError
 from stic_fast.ops.checks import MAX_SEED
-from stic_fast.ops.gram_loss import Normalize
-from stic_fast.sampling import GRMALA, Canvas
+from stic_fast.sampling import GRMALA
 
 
 @dataclass(frozen=True)
@@ -43,6 +42,10 @@ class OptimiserConfig:
     decay_every: int = 10_000
     # Largest norm of the gradient; None for no clipping.
     clip_norm: float | None = None
+    # What a run that diverges does: on, go back to its last good state with half the learning rate; off, stop.
+    guard: Literal["on", "off"] = "on"
+    # A loss beyond this, of either sign, has diverged as one that is not finite has.
+    largest_loss: float = 1_000.0
     # Of the network's passes; weights stay fp32.
     precision: Literal["fp32", "bf16"] = "fp32"
 
@@ -62,52 +65,25 @@ class AugmentationConfig:
 
 
 @dataclass(frozen=True)
-class PoolConfig:
-    """The fakes: chains drawn from the classifier of the pass before."""
-
-    # Chains, half of them hard and half soft (all hard without VRM).
-    chains: int = 10_000
-    # Chains drawn anew in every iteration of a pass, still from the classifier of the pass before; with 0 the pool that
-    # is drawn as the pass begins serves all of it, which follows the same law at a fraction of the cost.
-    refresh: int = 0
-    # Probability that a chain restarts at the beginning of a pass.
-    restart_probability: float = 0.5
-    # What chains start from.
-    start: Canvas = "uniform"
-    # Chains per forward pass.
-    batch_size: int = 250
-    # The chain of a pass.
-    sampler: GRMALA = field(default_factory=lambda: GRMALA(steps=40))
-
-
-@dataclass(frozen=True)
-class SticConfig:
-    """A STIC training run (Algorithm 1, equation 5). The defaults are the paper's."""
+class RunConfig:
+    """What every training run is configured by; a method adds its own."""
 
     # Images: digits, cifar10:PATH, npz:PATH, folder:PATH or idx:PATH.
     data: str = "digits"
     # Of all randomness.
     seed: int = 0
-    # Passes τ = 1 … T of recurrent self-analysis.
+    # Passes; each ends with an evaluation, a grid of samples and a checkpoint.
     passes: int = 10
     # Iterations of a pass.
     iterations: int = 5_000
-    # N = K: images of each of the four kinds in an iteration.
+    # Real images in an iteration, and as many of every other kind.
     batch_size: int = 50
-    # Vicinal risk minimisation; off leaves out mixed images and soft fakes, the paper's STIC-ERM.
-    vrm: Literal["on", "off"] = "on"
     # The norm-free WideResNet.
     network: NetworkConfig = field(default_factory=NetworkConfig)
     # Adam, its decay, and what keeps it from diverging.
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
     # What happens to images on their way into the network.
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
-    # The fakes: chains drawn from the classifier of the pass before.
-    pool: PoolConfig = field(default_factory=PoolConfig)
-    # Real images a chain's Gram term compares with: one in the paper; several keep small images from being copied.
-    references: int = 1
-    # Scale of the Gram loss: log keeps chains stable where the Gram term dominates.
-    normalize: Normalize = "log"
     # The chain of finished samples.
     sampler: GRMALA = field(default_factory=lambda: GRMALA(steps=100))
     # Iterations between log records.
@@ -115,8 +91,50 @@ class SticConfig:
     # Iterations between checkpoints within a pass; every pass ends with one.
     checkpoint_every: int = 1_000
 
+    def ranges(self) -> Ranges:
+        """The settings whose numbers must lie in a range; a method adds its own."""
+        augmentation, optimiser = self.augmentation, self.optimiser
+        return Ranges(
+            least={
+                "passes": (self.passes, 1),
+                "iterations": (self.iterations, 1),
+                "batch_size": (self.batch_size, 1),
+                "log_every": (self.log_every, 1),
+                "checkpoint_every": (self.checkpoint_every, 1),
+                "seed": (self.seed, 0),
+                "augmentation.noise_std": (augmentation.noise_std, 0),
+                "augmentation.max_shift": (augmentation.max_shift, 0),
+                "optimiser.decay_every": (optimiser.decay_every, 1),
+            },
+            positive={
+                "optimiser.lr": optimiser.lr,
+                "optimiser.decay": optimiser.decay,
+                "optimiser.clip_norm": optimiser.clip_norm,
+                "optimiser.largest_loss": optimiser.largest_loss,
+                "augmentation.mixup_alpha": augmentation.mixup_alpha,
+            },
+            probability={"augmentation.flip_probability": augmentation.flip_probability},
+        )
 
-ADDED = frozenset({"layout", "capture"})
+
+@dataclass(frozen=True)
+class Ranges:
+    """Settings by name, with the ranges that they must lie in."""
+
+    least: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """Values and the least that they may be."""
+    positive: Mapping[str, float | None] = field(default_factory=dict)
+    probability: Mapping[str, float] = field(default_factory=dict)
+
+    def __add__(self, other: Ranges) -> Ranges:
+        return Ranges(
+            {**self.least, **other.least},
+            {**self.positive, **other.positive},
+            {**self.probability, **other.probability},
+        )
+
+
+ADDED = frozenset({"layout", "capture", "guard", "largest_loss"})
 """Settings that runs of earlier versions do not name; their defaults are what those versions did."""
 
 Config = TypeVar("Config")
@@ -133,7 +151,7 @@ def from_plain(kind: type[Config], plain: Mapping[str, Any], where: str = "confi
     Raises:
         InputError: a setting is missing, unknown, or of another type; the message names it.
 
-    >>> from_plain(SticConfig, to_plain(SticConfig(passes=3))).passes
+    >>> from_plain(RunConfig, to_plain(RunConfig(passes=3))).passes
     3
     """
     hints = get_type_hints(kind)
@@ -177,47 +195,23 @@ def _value(hint: Any, value: Any, where: str) -> Any:
     return value
 
 
-def check(config: SticConfig) -> None:
+def check(config: RunConfig) -> None:
     """Refuses settings that cannot work.
 
     Raises:
         InputError: naming the setting and its range.
 
-    >>> check(SticConfig())
+    >>> check(RunConfig())
     """
-    least = {
-        "passes": (config.passes, 1),
-        "iterations": (config.iterations, 1),
-        "batch_size": (config.batch_size, 1),
-        "references": (config.references, 1),
-        "log_every": (config.log_every, 1),
-        "checkpoint_every": (config.checkpoint_every, 1),
-        "pool.chains": (config.pool.chains, 2),
-        "pool.refresh": (config.pool.refresh, 0),
-        "pool.batch_size": (config.pool.batch_size, 1),
-        "seed": (config.seed, 0),
-        "augmentation.noise_std": (config.augmentation.noise_std, 0),
-        "augmentation.max_shift": (config.augmentation.max_shift, 0),
-        "optimiser.decay_every": (config.optimiser.decay_every, 1),
-    }
-    for name, (value, bound) in least.items():
+    ranges = config.ranges()
+    for name, (value, bound) in ranges.least.items():
         if not bound <= value < math.inf:
             raise InputError(f"{name} must be at least {bound} and finite, got {value}; give such a number")
     if config.seed >= MAX_SEED:
         raise InputError(f"seed must be below 2**64, got {config.seed}; lower it")
-    positive = {
-        "optimiser.lr": config.optimiser.lr,
-        "optimiser.decay": config.optimiser.decay,
-        "optimiser.clip_norm": config.optimiser.clip_norm,
-        "augmentation.mixup_alpha": config.augmentation.mixup_alpha,
-    }
-    for name, size in positive.items():
+    for name, size in ranges.positive.items():
         if size is not None and not 0 < size < math.inf:
             raise InputError(f"{name} must be positive and finite, got {size}; give such a number")
-    probabilities = {
-        "pool.restart_probability": config.pool.restart_probability,
-        "augmentation.flip_probability": config.augmentation.flip_probability,
-    }
-    for name, probability in probabilities.items():
+    for name, probability in ranges.probability.items():
         if not 0 <= probability <= 1:
             raise InputError(f"{name} must be between 0 and 1, got {probability}; give a probability")

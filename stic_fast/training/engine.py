@@ -10,65 +10,20 @@ from __future__ import annotations
 
 import time
 from contextlib import nullcontext
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from stic_fast.errors import InputError
+from stic_fast.errors import Diverged, InputError
 from stic_fast.models import Classifier
-from stic_fast.training.config import OptimiserConfig
+from stic_fast.training.config import RunConfig
+from stic_fast.training.method import Loss, Method
 from stic_fast.training.progress import Progress
 from stic_fast.training.run_folder import Checkpoint, RunFolder
 
 ROLLBACKS = 5
 """How often a run may diverge before it gives up."""
-
-
-class RunConfig(Protocol):
-    """The settings that the engine reads of a method's configuration."""
-
-    @property
-    def passes(self) -> int: ...
-    @property
-    def iterations(self) -> int: ...
-    @property
-    def optimiser(self) -> OptimiserConfig: ...
-    @property
-    def log_every(self) -> int: ...
-    @property
-    def checkpoint_every(self) -> int: ...
-
-
-class Loss(NamedTuple):
-    """What a method returns for one iteration: the number to descend, and terms to log."""
-
-    total: Tensor
-    terms: dict[str, Tensor]
-
-
-class Method(Protocol):
-    """A way of training: its fakes and its loss."""
-
-    def start_pass(self, pass_number: int, progress: Progress) -> list[dict[str, Any]]:
-        """Prepares the pass, counted from 1; returns records to log."""
-        ...
-
-    def loss(self, iteration: int) -> Loss:
-        """The loss of one iteration, counted over the whole run from 0."""
-        ...
-
-    def end_pass(self, pass_number: int, run: RunFolder, progress: Progress) -> list[dict[str, Any]]:
-        """Evaluates and draws after a pass; returns records to log."""
-        ...
-
-    def state_dict(self) -> dict[str, Any]:
-        """What the method carries from pass to pass, as tensors and plain values."""
-        ...
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Puts it back."""
-        ...
 
 
 class Engine:
@@ -83,7 +38,12 @@ class Engine:
     """
 
     def __init__(
-        self, model: Classifier, method: Method, config: RunConfig, run: RunFolder, progress: Progress | None = None
+        self,
+        model: Classifier,
+        method: Method[Any],
+        config: RunConfig,
+        run: RunFolder,
+        progress: Progress | None = None,
     ) -> None:
         self.model, self.method, self.config, self.run = model, method, config, run
         self.progress = progress or Progress()
@@ -103,11 +63,17 @@ class Engine:
         else:
             self._save(0, None)
         while self.iteration < self.config.passes * self.config.iterations:
-            if not self._train_pass(self.iteration // self.config.iterations + 1):
-                self._roll_back()
+            try:
+                self._train_pass(self.iteration // self.config.iterations + 1)
+            except Diverged as divergence:
+                self._roll_back(divergence)
 
-    def _train_pass(self, number: int) -> bool:
-        """From where the run stands to the end of this pass; False if it diverged."""
+    def _train_pass(self, number: int) -> None:
+        """From where the run stands to the end of this pass.
+
+        Raises:
+            Diverged: the loss, the weights or a chain did.
+        """
         begin, end = (number - 1) * self.config.iterations, number * self.config.iterations
         if self.iteration == begin:
             self._log(self.method.start_pass(number, self.progress), number)
@@ -119,8 +85,8 @@ class Engine:
                 last = self.iteration == end
                 logs = last or self.iteration % self.config.log_every == 0
                 saves = not last and (self.iteration - begin) % self.config.checkpoint_every == 0
-                if (logs or saves) and not self._is_finite(loss):
-                    return False
+                if logs or saves:
+                    self._check(loss)
                 if logs:
                     values = {name: term.item() for name, term in loss.terms.items()}
                     rate = self.optimiser.param_groups[0]["lr"]
@@ -131,7 +97,6 @@ class Engine:
         self._log(self.method.end_pass(number, self.run, self.progress), number)
         self._save(number, None)
         self.progress.pass_done(self.run)
-        return True
 
     def _iterate(self) -> Loss:
         options = self.config.optimiser
@@ -149,22 +114,35 @@ class Engine:
         self.iteration += 1
         return loss
 
-    def _is_finite(self, loss: Loss) -> bool:
-        return bool(torch.isfinite(loss.total)) and all(bool(p.isfinite().all()) for p in self.model.parameters())
+    def _check(self, loss: Loss) -> None:
+        value, largest = loss.total.item(), self.config.optimiser.largest_loss
+        if not abs(value) <= largest:
+            raise Diverged(f"the loss is {value:.3g}, beyond optimiser.largest_loss={largest:g}")
+        if not all(bool(parameter.isfinite().all()) for parameter in self.model.parameters()):
+            raise Diverged("the weights are not finite")
 
-    def _roll_back(self) -> None:
-        """After a divergence: back to the last good state, with half the step."""
+    def _roll_back(self, divergence: Diverged) -> None:
+        """After a divergence: back to the last good state, with half the step.
+
+        Raises:
+            InputError: the guard is off, or this has happened too often.
+        """
         at, rollbacks = self.iteration, self.rollbacks + 1
+        mend = f"lower optimiser.lr={self.config.optimiser.lr:g} or set optimiser.clip_norm=1"
+        if self.config.optimiser.guard == "off":
+            raise InputError(f"training diverged at iteration {at}: {divergence}; {mend}, or optimiser.guard=on")
         if rollbacks > ROLLBACKS:
             raise InputError(
-                f"training diverged {rollbacks} times, last at iteration {at}; lower optimiser.lr or set "
-                f"optimiser.clip_norm=1; the last good state is in {self.run.newest_checkpoint().path}"
+                f"training diverged {rollbacks} times, last at iteration {at}: {divergence}; {mend}; the last good "
+                f"state is in {self.run.newest_checkpoint().path}"
             )
         unsaved = [record for record in self.records if record["kind"] == "divergence"]
         checkpoint = self._restore()
         self.rollbacks, self.records = rollbacks, unsaved
-        self._log([{"kind": "divergence", "at": at, "rollbacks": rollbacks}], checkpoint.pass_number)
-        self.progress.say(f"diverged at iteration {at}: back to iteration {self.iteration} with half the learning rate")
+        record = {"kind": "divergence", "at": at, "rollbacks": rollbacks, "why": str(divergence)}
+        self._log([record], checkpoint.pass_number)
+        where = f"back to iteration {self.iteration} with half the learning rate"
+        self.progress.say(f"diverged at iteration {at}, {divergence}: {where}")
 
     def _log(self, records: list[dict[str, Any]], pass_number: int) -> None:
         for record in records:

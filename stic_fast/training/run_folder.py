@@ -198,6 +198,19 @@ class RunFolder:
             raise InputError(f"{self.path} has no checkpoint yet; train it first")
         return found[-1]
 
+    def end_of_pass(self, pass_number: int) -> Checkpoint:
+        """The checkpoint at the end of a pass; pass 0 is before training.
+
+        Raises:
+            InputError: the pass has not ended yet.
+        """
+        ends = [checkpoint for checkpoint in self.checkpoints() if checkpoint.iteration is None]
+        for checkpoint in ends:
+            if checkpoint.pass_number == pass_number:
+                return checkpoint
+        known = ", ".join(str(checkpoint.pass_number) for checkpoint in ends) or "none"
+        raise InputError(f"{self.path} has no checkpoint of pass {pass_number}; passes at hand: {known}")
+
     def picture(self, *parts: str) -> Path:
         """The path of a picture of this run, its folder made."""
         path = self.path.joinpath(*parts)

@@ -11,12 +11,13 @@ import torch
 
 from stic_fast.data import Splits, load
 from stic_fast.errors import InputError
-from stic_fast.models import Classifier, WideResNet
-from stic_fast.training.config import SticConfig, check, from_plain, to_plain
+from stic_fast.models import Classifier
+from stic_fast.sampling import Recipe
+from stic_fast.training.config import RunConfig, check, from_plain, to_plain
 from stic_fast.training.engine import Engine, load_weights
+from stic_fast.training.methods import METHODS, method_of
 from stic_fast.training.progress import Progress
 from stic_fast.training.run_folder import RunFolder
-from stic_fast.training.stic import Stic
 
 
 @dataclass(frozen=True)
@@ -24,13 +25,18 @@ class TrainedRun:
     """A classifier with everything that was configured around it."""
 
     folder: RunFolder
-    config: SticConfig
+    config: RunConfig
     splits: Splits
     model: Classifier
 
+    @property
+    def recipe(self) -> Recipe:
+        """How the method draws finished images."""
+        return method_of(self.config).recipe_of(self.config, self.model)
 
-def train(config: SticConfig, path: str | os.PathLike[str], *, progress: Progress | None = None) -> TrainedRun:
-    """Trains STIC into a new run folder.
+
+def train(config: RunConfig, path: str | os.PathLike[str], *, progress: Progress | None = None) -> TrainedRun:
+    """Trains by the method that the configuration is of, into a new run folder.
 
     Raises:
         InputError: settings, data or folder that cannot be used.
@@ -38,7 +44,7 @@ def train(config: SticConfig, path: str | os.PathLike[str], *, progress: Progres
     check(config)
     splits = load(config.data)
     model = build_network(config, splits)
-    folder = RunFolder.create(path, "stic", to_plain(config))
+    folder = RunFolder.create(path, method_of(config).name, to_plain(config))
     return _continue(folder, config, splits, model, progress)
 
 
@@ -53,32 +59,23 @@ def resume(path: str | os.PathLike[str], *, progress: Progress | None = None) ->
     return _continue(folder, config, splits, build_network(config, splits), progress)
 
 
-def open_run(path: str | os.PathLike[str]) -> TrainedRun:
-    """The classifier of a run's newest checkpoint, with its data.
+def open_run(path: str | os.PathLike[str], *, pass_number: int | None = None) -> TrainedRun:
+    """The classifier of a run's newest checkpoint, or as it was after a pass, with its data.
 
     Raises:
         InputError: no run there, no checkpoint yet, damaged files, weights of another model.
     """
     folder, config = _open(path)
-    checkpoint = folder.newest_checkpoint()
+    checkpoint = folder.newest_checkpoint() if pass_number is None else folder.end_of_pass(pass_number)
     splits = load(config.data)
     model = build_network(config, splits)
     load_weights(model, checkpoint.load_weights(), str(checkpoint.path))
     return TrainedRun(folder, config, splits, model.to(device()))
 
 
-def build_network(config: SticConfig, splits: Splits) -> WideResNet:
-    """The network of a configuration, its weights drawn from the seed."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        return WideResNet(
-            depth=config.network.depth,
-            width=config.network.width,
-            strides=config.network.strides,
-            num_classes=splits.train.num_classes,
-            in_channels=splits.train.image_shape[0],
-            gram_layers=config.network.gram_layers or None,
-        )
+def build_network(config: RunConfig, splits: Splits) -> Classifier:
+    """The classifier of a configuration, its weights drawn from the seed."""
+    return method_of(config).build(config, splits)
 
 
 def device() -> torch.device:
@@ -86,20 +83,19 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def _open(path: str | os.PathLike[str]) -> tuple[RunFolder, SticConfig]:
+def _open(path: str | os.PathLike[str]) -> tuple[RunFolder, RunConfig]:
     folder = RunFolder(path)
     method, plain = folder.read_config()
-    if method != "stic":
+    if method not in METHODS:
         raise InputError(f"{folder.path} is a run of method {method!r}, which this version does not know; update it")
-    config = from_plain(SticConfig, plain, str(folder.path / "config.json"))
+    config = from_plain(METHODS[method].settings, plain, str(folder.path / "config.json"))
     check(config)
     return folder, config
 
 
 def _continue(
-    folder: RunFolder, config: SticConfig, splits: Splits, model: Classifier, progress: Progress | None
+    folder: RunFolder, config: RunConfig, splits: Splits, model: Classifier, progress: Progress | None
 ) -> TrainedRun:
     model, splits = model.to(device()), splits.to(device())
-    method = Stic(model, splits, config)
-    Engine(model, method, config, folder, progress).train()
+    Engine(model, method_of(config)(model, splits, config), config, folder, progress).train()
     return TrainedRun(folder, config, splits, model)

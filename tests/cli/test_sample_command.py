@@ -12,11 +12,11 @@ import pytest
 import torch
 from PIL import Image
 
-from stic_fast.cli.drawing import Drawing, find_classes
+from stic_fast.cli.arguments import find_classes
 from stic_fast.cli.image_files import write_images
 from stic_fast.cli.main import main
 from stic_fast.plots import image_grid
-from stic_fast.training import Progress, open_run
+from stic_fast.training import Drawing, Progress, open_run
 
 
 def drawn(run: Path, out: Path, *options: str) -> tuple[np.ndarray, np.ndarray]:

@@ -34,7 +34,7 @@ def test_settings_reach_the_run(tiny: list[str], tmp_path: Path, capsys: pytest.
     assert main([*tiny, "--vrm", "off", "--network.width", "2", "--seed", "3", "--out", str(out)]) == 0
     settings = json.loads((out / "config.json").read_text())["settings"]
     assert (settings["vrm"], settings["network"]["width"], settings["seed"]) == ("off", 2, 3)
-    assert settings["optimiser"]["lr"] == PRESETS["digits"].optimiser.lr
+    assert settings["optimiser"]["lr"] == PRESETS["stic"]["digits"].optimiser.lr
     records = [record for record in metrics(out) if record["kind"] == "train"]
     assert len(records) == 6
     assert all("loss_hard_fake" in record and "loss_mixup" not in record for record in records)
@@ -111,9 +111,9 @@ def test_stopped_before_there_is_a_run(
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("name", list(PRESETS))
+@pytest.mark.parametrize("name", list(PRESETS["stic"]))
 def test_presets_are_whole(name: str) -> None:
-    config = PRESETS[name]
+    config = PRESETS["stic"][name]
     check(config)
     assert from_plain(type(config), json.loads(json.dumps(to_plain(config)))) == config
     command = parse(["train", "stic", "--preset", name])
@@ -122,7 +122,7 @@ def test_presets_are_whole(name: str) -> None:
 
 
 def test_the_paper_preset_is_the_papers() -> None:
-    config = PRESETS["cifar10-paper"]
+    config = PRESETS["stic"]["cifar10-paper"]
     with torch.device("meta"):
         network = WideResNet(depth=config.network.depth, width=config.network.width, num_classes=10)
     assert network.gram_layers == tuple(f"conv{number}" for number in range(21, 29))

@@ -33,7 +33,7 @@ def refused(argv: list[str], capsys: pytest.CaptureFixture[str]) -> str:
 @pytest.mark.parametrize(
     ("argv", "told"),
     [
-        (["nonsense"], ["nonsense", "demo, train, sample, interpolate, evaluate, report, info"]),
+        (["nonsense"], ["nonsense", "demo, train, sample, interpolate, evaluate, study, report, info"]),
         (["train"], ["stic"]),
         (["train", "stic", "--preset", "nope"], ["'nope'", "digits", "fashion", "cifar10-paper"]),
         (["train", "stic", "--pases", "3"], ["--pases", "--passes INT"]),
@@ -78,10 +78,10 @@ def test_bad_input_is_one_sentence(
         (["--labels", "cat"], ["no class 'cat'"]),
         (["--labels", "3,4,3"], ["'3' stands twice"]),
         (["--n", "0"], ["--n must be from 1", "got 0"]),
-        (["--seed", "-1"], ["--seed must be from 0", "got -1"]),
-        (["--seed", str(2**64)], ["--seed must be from 0"]),
-        (["--steps", "-1"], ["--steps must be from 0", "got -1"]),
-        (["--batch-size", "0"], ["--batch-size must be from 1"]),
+        (["--seed", "-1"], ["seed must be from 0", "got -1"]),
+        (["--seed", str(2**64)], ["seed must be from 0"]),
+        (["--steps", "-1"], ["steps must be from 0", "got -1"]),
+        (["--batch-size", "0"], ["batch_size must be from 1"]),
         (["--out", "grid.jpg"], ["grid.jpg", ".png or .npz"]),
         (["--out", "file.txt"], ["file.txt is a file"]),
         (["--out", "file.txt/grid.png"], ["file.txt", "cannot be read or written"]),

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from stic_fast.models import WideResNet
-from stic_fast.sampling import GRMALA, MALA, GramRegulariser, draw_hard, draw_images
+from stic_fast.sampling import GRMALA, MALA, GramRegulariser, LogPosterior, Recipe, draw_hard, draw_images
 from stic_fast.sampling.captured_step import FEWEST_REPLAYS, WARM_UP
 from stic_fast.sampling.grmala import ChainResult
 
@@ -169,16 +169,18 @@ def test_torchs_random_numbers_go_on(chain: Chain) -> None:
     assert torch.equal(torch.randn(5, device="cuda"), expected)
 
 
-def waiting(logits: Tensor, target: Tensor) -> Tensor:
+class Waiting(LogPosterior):
     """An objective that looks at a number."""
-    scores = logits.log_softmax(1).gather(1, target[:, None])[:, 0]
-    return scores * 2 if scores.max() > 1 else scores
+
+    def __call__(self, logits: Tensor, target: Tensor, *features: Tensor) -> Tensor:
+        scores = super().__call__(logits, target)
+        return scores * 2 if scores.max() > 1 else scores
 
 
 def test_an_objective_that_waits_is_run_eagerly(chain: Chain, replays: list[int]) -> None:
-    eager = chain.run(sampler={"capture": False}, objective=waiting).x
+    eager = chain.run(sampler={"capture": False}, objective=Waiting()).x
     with pytest.warns(UserWarning, match="a step waits for the GPU") as told:
-        captured = chain.run(objective=waiting).x
+        captured = chain.run(objective=Waiting()).x
     assert len(told) == 1 and replays == [] and torch.equal(captured, eager)
     assert torch.equal(chain.run().x, chain.run(sampler={"capture": False}).x), "later runs must be captured as ever"
 
@@ -212,7 +214,7 @@ def test_images_from_a_seed(cuda: torch.device) -> None:
 
     def draw(batch_size: int, seed: int = 3) -> Tensor:
         sampler = GRMALA(steps=STEPS, precision="fp32")
-        return draw_images(model, sampler, condition, images, labels, seed=seed, batch_size=batch_size)
+        return draw_images(model, Recipe(sampler), condition, images, labels, seed=seed, batch_size=batch_size)
 
     whole = draw(6)
     assert whole.device == cuda and torch.equal(draw(6), whole) and not torch.equal(draw(6, seed=4), whole)

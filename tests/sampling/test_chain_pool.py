@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -12,15 +14,13 @@ from stic_fast.errors import InputError
 from stic_fast.models import WideResNet
 from stic_fast.ops import noise
 from stic_fast.pixels import to_bytes, to_unit
-from stic_fast.sampling import GRMALA, ChainPool, GramRegulariser, canvas
+from stic_fast.sampling import GRMALA, ChainPool, GramRegulariser, Recipe, canvas
 
 SAMPLER = GRMALA(steps=2, eps3=0.1)
 
 
-def new_pool(
-    images: Tensor, labels: Tensor, hard: int = 7, soft: int = 5, seed: int = 3, references: int = 1
-) -> ChainPool:
-    return ChainPool(images, labels, num_classes=3, hard=hard, soft=soft, seed=seed, references=references)
+def new_pool(images: Tensor, labels: Tensor, hard: int = 7, soft: int = 5, seed: int = 3, **recipe: Any) -> ChainPool:
+    return ChainPool(images, labels, Recipe(SAMPLER, **recipe), num_classes=3, hard=hard, soft=soft, seed=seed)
 
 
 def everything(pool: ChainPool) -> list[Tensor]:
@@ -54,7 +54,7 @@ def test_only_hard_or_only_soft_chains(images: Tensor, labels: Tensor, net: Wide
     for hard, soft in ((0, 4), (4, 0)):
         pool = new_pool(images, labels, hard=hard, soft=soft)
         before = pool.states.clone()
-        pool.evolve(net.float(), SAMPLER)
+        pool.evolve(net.float())
         assert len(pool) == 4 and not torch.equal(pool.states, before)
         assert len(pool.rows_of_class(0)) == (2 if hard else 0)
         pool.restart(1.0)
@@ -65,8 +65,8 @@ def test_only_hard_or_only_soft_chains(images: Tensor, labels: Tensor, net: Wide
 
 def test_only_restarted_chains_change(images: Tensor, labels: Tensor, net: WideResNet) -> None:
     pool = new_pool(images, labels, hard=20, soft=20)
-    pool.evolve(net.float(), SAMPLER)
-    states, condition = pool.states, pool.condition
+    pool.evolve(net.float())
+    states, condition = pool.states.clone(), pool.condition
     count = pool.restart(0.5)
     coins = noise.uniform((40, 1), seed=3, step=1, stream=noise.Stream.REINIT_COIN)[:, 0] < 0.5
     assert count == int(coins.sum()) and 0 < count < 40
@@ -92,27 +92,25 @@ def test_the_share_that_restarts(images: Tensor, labels: Tensor) -> None:
 
 def test_restarts_of_one_chain_differ_between_rounds(images: Tensor, labels: Tensor) -> None:
     pool = new_pool(images, labels)
-    seen = [pool.states]
+    seen = [pool.states.clone()]
     for _ in range(3):
         pool.restart(1.0)
-        seen.append(pool.states)
+        seen.append(pool.states.clone())
     assert all(not torch.equal(a, b) for i, a in enumerate(seen) for b in seen[:i])
 
 
 def test_evolving_is_the_sampler_on_the_chains_conditions(images: Tensor, labels: Tensor, net: WideResNet) -> None:
     net = net.float()
-    pool = new_pool(images, labels)
+    pool = new_pool(images, labels, normalize="relative")
     x, target = to_unit(pool.states), pool.condition.targets(labels, 3)
     gram = GramRegulariser.from_images(net, pool.condition.references(images), normalize="relative")
     steps: list[int] = []
-    trace = pool.evolve(
-        net, SAMPLER, normalize="relative", batch_size=12, trace_every=1, on_step=lambda: steps.append(1)
-    )
+    trace = pool.evolve(net, batch_size=12, trace_every=1, on_step=lambda: steps.append(1))
     expected = SAMPLER.run(net, x, target, seed=3, gram=gram, trace_every=1)
     assert torch.equal(pool.states, to_bytes(expected.x)) and trace == expected.trace and len(steps) == 2
     # The next round goes on with the noise of steps 2 and 3.
     second = SAMPLER.run(net, to_unit(pool.states), target, seed=3, gram=gram, first_step=2)
-    pool.evolve(net, SAMPLER, normalize="relative", batch_size=12)
+    pool.evolve(net, batch_size=12)
     assert torch.equal(pool.states, to_bytes(second.x)) and pool.steps_done == 4
 
 
@@ -121,7 +119,7 @@ def test_the_batch_size_of_evolving_does_not_matter(images: Tensor, labels: Tens
     results = []
     for batch_size in (12, 5, 1):
         pool = new_pool(images, labels)
-        pool.evolve(net.float(), SAMPLER, batch_size=batch_size)
+        pool.evolve(net.float(), batch_size=batch_size)
         results.append(pool.states.int())
     for other in results[1:]:
         difference = (other - results[0]).abs()
@@ -133,12 +131,12 @@ def test_a_saved_pool_goes_on_bit_by_bit(images: Tensor, labels: Tensor, net: Wi
 
     def go_on(pool: ChainPool) -> None:
         pool.restart(0.5)
-        pool.evolve(net, SAMPLER)
+        pool.evolve(net)
         pool.restart(0.5)
 
     pool = new_pool(images, labels)
     pool.restart(0.5)
-    pool.evolve(net, SAMPLER)
+    pool.evolve(net)
     saved = pool.state_dict()
     copy = {name: value.clone() for name, value in saved.items()}
     go_on(pool)
@@ -168,7 +166,7 @@ def test_several_references_follow_their_chain(images: Tensor, labels: Tensor, n
     pool = new_pool(images, labels, references=3)
     before = pool.condition.first
     assert before.shape == (12, 3) and bool((labels[before] == labels[before[:, :1]]).all())
-    pool.evolve(net.float(), SAMPLER)
+    pool.evolve(net.float())
     pool.restart(0.5)
     changed = (pool.condition.first != before).any(1)
     coins = noise.uniform((12, 1), seed=3, step=1, stream=noise.Stream.REINIT_COIN)[:, 0] < 0.5
@@ -180,20 +178,21 @@ def test_several_references_follow_their_chain(images: Tensor, labels: Tensor, n
 
 def test_the_seed_and_the_canvas(images: Tensor, labels: Tensor) -> None:
     assert not torch.equal(new_pool(images, labels, seed=4).states, new_pool(images, labels).states)
-    blank = ChainPool(images, labels, num_classes=3, hard=2, soft=0, seed=0, start="blank")
+    blank = new_pool(images, labels, start="blank")
     assert bool((blank.states == 255).all())
 
 
 def test_a_class_without_images(images: Tensor, labels: Tensor) -> None:
     with pytest.raises(InputError, match="no image of class 3"):
-        ChainPool(images, labels, num_classes=4, hard=8, soft=0, seed=0)
+        ChainPool(images, labels, Recipe(SAMPLER), num_classes=4, hard=8, seed=0)
 
 
 def test_redrawing_begins_some_chains_anew_and_leaves_the_rest(images: Tensor, labels: Tensor, net: WideResNet) -> None:
     net = net.float()
     pool, rows = new_pool(images, labels), torch.tensor([1, 4, 9])
     before, condition = pool.states.clone(), pool.condition
-    pool.redraw(rows, net, SAMPLER)
+    assert pool.restart(1.0, rows) == 3
+    pool.evolve(net, rows=rows)
     others = torch.tensor([row for row in range(12) if row not in rows])
     assert torch.equal(pool.states[others], before[others])
     assert torch.equal(pool.condition.first[others], condition.first[others])

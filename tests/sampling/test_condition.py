@@ -36,8 +36,8 @@ def test_targets_and_references_are_one_mixture(images: Tensor, labels: Tensor) 
 
 def test_parts_and_replacements() -> None:
     old = Condition(torch.tensor([[0], [1], [2]]), torch.tensor([[3], [4], [5]]), torch.tensor([0.1, 0.2, 0.3]))
-    new = Condition(torch.tensor([[6], [7], [8]]), torch.tensor([[9], [10], [11]]), torch.tensor([0.4, 0.5, 0.6]))
-    mixed = old.replaced(torch.tensor([True, False, True]), new)
+    new = Condition(torch.tensor([[6], [8]]), torch.tensor([[9], [11]]), torch.tensor([0.4, 0.6]))
+    mixed = old.replaced(torch.tensor([0, 2]), new)
     assert mixed.first.tolist() == [[6], [1], [8]] and mixed.second.tolist() == [[9], [4], [11]]
     torch.testing.assert_close(mixed.weight, torch.tensor([0.4, 0.2, 0.6]))
     assert len(old[1:]) == 2 and old[torch.tensor([2, 0])].first.tolist() == [[2], [0]]

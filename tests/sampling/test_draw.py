@@ -10,9 +10,19 @@ from torch import Tensor
 
 from stic_fast.models import WideResNet, wrap
 from stic_fast.pixels import to_bytes
-from stic_fast.sampling import GRMALA, Condition, GramRegulariser, canvas, continue_chains, draw_hard, draw_images
+from stic_fast.sampling import (
+    GRMALA,
+    Condition,
+    GramRegulariser,
+    Recipe,
+    canvas,
+    continue_chains,
+    draw_hard,
+    draw_images,
+)
 
 SAMPLER = GRMALA(steps=4)
+RECIPE = Recipe(SAMPLER)
 IDS = torch.arange(10) + 40
 
 
@@ -25,7 +35,7 @@ def test_an_image_is_a_chain_from_a_canvas(
     net: WideResNet, images: Tensor, labels: Tensor, condition: Condition
 ) -> None:
     net = net.float()
-    drawn = draw_images(net, SAMPLER, condition, images, labels, seed=5, chain_ids=IDS)
+    drawn = draw_images(net, RECIPE, condition, images, labels, seed=5, chain_ids=IDS)
     gram = GramRegulariser.from_images(net, condition.references(images))
     x = canvas("uniform", (1, 8, 8), IDS, seed=5)
     expected = SAMPLER.run(net, x, condition.targets(labels, 3), seed=5, gram=gram, chain_ids=IDS).x
@@ -36,12 +46,12 @@ def test_an_image_is_a_chain_from_a_canvas(
 def test_the_batch_size_does_not_matter(net: WideResNet, images: Tensor, labels: Tensor, condition: Condition) -> None:
     """At most one level in less than a thousandth of the pixels: convolutions round by batch."""
     net = net.float()
-    whole = draw_images(net, SAMPLER, condition, images, labels, seed=5, chain_ids=IDS)
+    whole = draw_images(net, RECIPE, condition, images, labels, seed=5, chain_ids=IDS)
     for batch_size in (1, 3, 9):
         steps: list[int] = []
         parts = draw_images(
             net,
-            SAMPLER,
+            RECIPE,
             condition,
             images,
             labels,
@@ -57,9 +67,9 @@ def test_the_batch_size_does_not_matter(net: WideResNet, images: Tensor, labels:
 
 def test_seeds_repeat_and_differ(net: WideResNet, images: Tensor, labels: Tensor, condition: Condition) -> None:
     net = net.float()
-    first, again, other = (draw_images(net, SAMPLER, condition, images, labels, seed=seed) for seed in (5, 5, 6))
+    first, again, other = (draw_images(net, RECIPE, condition, images, labels, seed=seed) for seed in (5, 5, 6))
     assert torch.equal(first, again) and not torch.equal(first, other)
-    moved = draw_images(net, SAMPLER, condition, images, labels, seed=5, chain_ids=IDS)
+    moved = draw_images(net, RECIPE, condition, images, labels, seed=5, chain_ids=IDS)
     assert not torch.equal(first, moved), "ids 0 to 9 are the default"
 
 
@@ -67,10 +77,11 @@ def test_the_canvas_and_the_scale_reach_the_chain(
     net: WideResNet, images: Tensor, labels: Tensor, condition: Condition
 ) -> None:
     net = net.float()
-    blank = draw_images(net, GRMALA(steps=0), condition, images, labels, seed=5, start="blank")
+    blank = draw_images(net, Recipe(GRMALA(steps=0), start="blank"), condition, images, labels, seed=5)
     assert bool((blank == 255).all())
     log, relative = (
-        draw_images(net, SAMPLER, condition, images, labels, seed=5, normalize=scale) for scale in ("log", "relative")
+        draw_images(net, Recipe(SAMPLER, normalize=scale), condition, images, labels, seed=5)
+        for scale in ("log", "relative")
     )
     assert not torch.equal(log, relative)
 
@@ -85,7 +96,7 @@ def test_without_eps2_or_layers_there_is_no_gram_term(
     expected = SAMPLER.run(net, x, target, seed=5, chain_ids=IDS).x
     bare = wrap(net, gram_layers=[], num_classes=3, has_fake_class=True)
     for model, sampler in ((bare, SAMPLER), (net, GRMALA(steps=4, eps2=0.0))):
-        states, trace = continue_chains(model, sampler, *arguments, seed=5, chain_ids=IDS, trace_every=1)
+        states, trace = continue_chains(model, Recipe(sampler), *arguments, seed=5, chain_ids=IDS, trace_every=1)
         torch.testing.assert_close(states, expected, rtol=0, atol=1e-6)
         assert all(record.gram_loss == 0 for record in trace) and len(trace) == 4
 
@@ -93,10 +104,10 @@ def test_without_eps2_or_layers_there_is_no_gram_term(
 def test_only_the_first_batch_is_traced(net: WideResNet, images: Tensor, labels: Tensor, condition: Condition) -> None:
     x = canvas("uniform", (1, 8, 8), IDS, seed=5)
     _, trace = continue_chains(
-        net.float(), SAMPLER, x, condition, images, labels, seed=5, chain_ids=IDS, batch_size=4, trace_every=2
+        net.float(), RECIPE, x, condition, images, labels, seed=5, chain_ids=IDS, batch_size=4, trace_every=2
     )
     assert [record.step for record in trace] == [0, 2, 3]
 
 
 def test_no_chains(net: WideResNet, images: Tensor, labels: Tensor, condition: Condition) -> None:
-    assert draw_images(net.float(), SAMPLER, condition[:0], images, labels, seed=5).shape == (0, 1, 8, 8)
+    assert draw_images(net.float(), RECIPE, condition[:0], images, labels, seed=5).shape == (0, 1, 8, 8)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from stic_fast.models import Classifier, WideResNet, wrap
 from stic_fast.ops import noise
 from stic_fast.pixels import to_unit
-from stic_fast.sampling import GRMALA, GramRegulariser
+from stic_fast.sampling import GRMALA, GramRegulariser, LogMarginal
 
 SEED = 11
 EXACT = {"rtol": 0, "atol": 1e-11}  # float64, a few hundred roundings
@@ -119,12 +119,9 @@ def test_soft_targets_drive_the_chain(net: WideResNet, start: Tensor) -> None:
 
 
 def test_another_objective(net: WideResNet, start: Tensor, target: Tensor) -> None:
-    def energy(logits: Tensor, _: Tensor) -> Tensor:
-        return logits.logsumexp(1)
-
     x = start.clone().requires_grad_(True)
     (gradient,) = torch.autograd.grad(net(x).logsumexp(1).sum(), x)
-    result = GRMALA(steps=1, eps3=0.0, clamp=None).run(net, start, target, seed=SEED, objective=energy)
+    result = GRMALA(steps=1, eps3=0.0, clamp=None).run(net, start, target, seed=SEED, objective=LogMarginal())
     torch.testing.assert_close(result.x, start + 0.95 * gradient, **EXACT)
 
 

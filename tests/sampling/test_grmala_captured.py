@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from stic_fast.errors import InputError
 from stic_fast.models import Classifier, WideResNet, wrap
-from stic_fast.sampling import GRMALA, ChainRecord, GramRegulariser, gram_regulariser
+from stic_fast.sampling import GRMALA, ChainRecord, GramRegulariser, LogPosterior, gram_regulariser
 from stic_fast.sampling.captured_step import FEWEST_REPLAYS, WARM_UP
 from stic_fast.sampling.grmala import ChainResult
 
@@ -131,16 +131,18 @@ def test_a_divergence_is_told(gpu: Any, chain: Chain) -> None:
     assert gpu.replays > 0 and gpu.now is gpu.caller
 
 
-def waiting(logits: Tensor, target: Tensor) -> Tensor:
+class Waiting(LogPosterior):
     """An objective that looks at a number."""
-    scores = logits.log_softmax(1).gather(1, target[:, None])[:, 0]
-    return scores * 2 if scores.max() > 1 else scores
+
+    def __call__(self, logits: Tensor, target: Tensor, *features: Tensor) -> Tensor:
+        scores = super().__call__(logits, target)
+        return scores * 2 if scores.max() > 1 else scores
 
 
 def test_an_objective_that_waits_is_run_eagerly(gpu: Any, chain: Chain) -> None:
-    eager = chain.run(sampler={"capture": False}, objective=waiting).x
+    eager = chain.run(sampler={"capture": False}, objective=Waiting()).x
     with pytest.warns(UserWarning, match="a step waits for the GPU") as told:
-        captured = chain.run(objective=waiting).x
+        captured = chain.run(objective=Waiting()).x
     assert torch.equal(captured, eager) and gpu.graphs == []
     assert [warning.filename for warning in told] == [__file__], "it must point to where run was called"
 
@@ -148,7 +150,7 @@ def test_an_objective_that_waits_is_run_eagerly(gpu: Any, chain: Chain) -> None:
 def test_an_objective_that_cannot_be_captured(gpu: Any, chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpu, "_watch", torch.no_grad())
     with pytest.raises(InputError, match=r"could not be captured in a CUDA graph .*pass capture=False"):
-        chain.run(objective=waiting)
+        chain.run(objective=Waiting())
     assert gpu.now is gpu.caller and all(p.requires_grad for p in chain.net.parameters())
 
 

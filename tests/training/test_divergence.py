@@ -7,13 +7,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from stic_fast.errors import InputError
+from stic_fast.errors import Diverged, InputError
 from stic_fast.training.engine import ROLLBACKS
 
 
@@ -32,12 +33,26 @@ def nan_at(*visits: tuple[int, int]) -> Callable[[int, Tensor], Tensor]:
     return spoil
 
 
+def once_at(iteration: int, change: Callable[[Tensor], Tensor]) -> Callable[[int, Tensor], Tensor]:
+    """A loss that is changed the first time that an iteration is made."""
+    left = [iteration]
+
+    def spoil(now: int, loss: Tensor) -> Tensor:
+        if now not in left:
+            return loss
+        left.remove(now)
+        return change(loss)
+
+    return spoil
+
+
 def test_one_divergence_is_rolled_back_with_half_the_rate(toy: Any) -> None:
     _, method, records = toy.train(spoil=nan_at((5, 1)))
     # Checkpoints at 4 and 8, logs at even iterations: NaN at iteration 5 shows after iteration 6.
     assert method.calls[:12] == ["start 1", "0", "1", "2", "3", "4", "5", "4", "5", "6", "7", "8"]
     (divergence,) = of_kind(records, "divergence")
-    assert divergence == {"pass": 1, "iteration": 4, "kind": "divergence", "at": 6, "rollbacks": 1}
+    why = {"why": "the loss is nan, beyond optimiser.largest_loss=1000"}
+    assert divergence == {"pass": 1, "iteration": 4, "kind": "divergence", "at": 6, "rollbacks": 1, **why}
     train = of_kind(records, "train")
     assert [record["iteration"] for record in train] == list(range(2, 21, 2))
     assert [record["lr"] for record in train] == [0.1, 0.1, *[0.05] * 8]
@@ -95,9 +110,36 @@ def test_a_run_that_keeps_diverging_gives_up_with_a_sentence(toy: Any) -> None:
     with pytest.raises(InputError) as caught:
         toy.train(spoil=spoil)
     message = str(caught.value)
-    assert message.startswith(f"training diverged {ROLLBACKS + 1} times, last at iteration 8; lower optimiser.lr or")
+    assert message.startswith(f"training diverged {ROLLBACKS + 1} times, last at iteration 8: the loss is inf, beyond ")
     assert "optimiser.clip_norm=1" in message and message.endswith("pass_001_iteration_000004")
     assert len(visits) == ROLLBACKS + 1
+    assert toy.run.newest_checkpoint().load_state()["iteration"] == 4
+
+
+def test_a_finite_loss_may_have_diverged_too(toy: Any) -> None:
+    explodes = once_at(5, lambda loss: loss - 5000)
+    _, _, records = toy.train(spoil=explodes)
+    assert [record["at"] for record in of_kind(records, "divergence")] == [6]
+    assert "beyond optimiser.largest_loss=1000" in of_kind(records, "divergence")[0]["why"]
+    patient = toy.config(optimiser=replace(toy.config().optimiser, largest_loss=1e4))
+    _, _, records = toy.another().train(patient, spoil=once_at(5, lambda loss: loss - 5000))
+    assert not of_kind(records, "divergence")
+
+
+def test_a_chain_that_diverges_is_rolled_back_too(toy: Any) -> None:
+    def fail(loss: Tensor) -> Tensor:
+        raise Diverged("3 of 8 chains diverged to NaN")
+
+    _, method, records = toy.train(spoil=once_at(5, fail))
+    (divergence,) = of_kind(records, "divergence")
+    assert (divergence["at"], divergence["why"]) == (5, "3 of 8 chains diverged to NaN")
+    assert method.calls[:9] == ["start 1", "0", "1", "2", "3", "4", "5", "4", "5"]
+
+
+def test_without_the_guard_a_divergence_ends_the_run(toy: Any) -> None:
+    unguarded = toy.config(optimiser=replace(toy.config().optimiser, guard="off"))
+    with pytest.raises(InputError, match=r"diverged at iteration 6: the loss is nan.*or optimiser.guard=on"):
+        toy.train(unguarded, spoil=nan_at((5, 1)))
     assert toy.run.newest_checkpoint().load_state()["iteration"] == 4
 
 

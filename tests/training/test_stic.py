@@ -25,11 +25,11 @@ from stic_fast.training import (
     Stic,
     SticConfig,
     build_network,
-    stic,
+    real_batches,
     train,
 )
 from stic_fast.training.batch_order import BatchOrder
-from stic_fast.training.stic import BATCH_ROWS
+from stic_fast.training.real_batches import BATCH_ROWS
 
 KINDS = ["real", "mixup", "hard_fake", "soft_fake"]
 
@@ -61,7 +61,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[Call]:
         made.append(Call(images, labels, options))
         return vrm_batch(images, labels, **options)
 
-    monkeypatch.setattr(stic, "vrm_batch", recording)
+    monkeypatch.setattr(real_batches, "vrm_batch", recording)
     return made
 
 
@@ -173,9 +173,9 @@ def test_the_pool_is_drawn_once_a_pass_and_serves_its_fakes(
     drawn: list[tuple[Any, ...]] = []
     evolve, restart = ChainPool.evolve, ChainPool.restart
 
-    def recording_evolve(pool: ChainPool, model: Any, sampler: Any, **options: Any) -> Any:
-        drawn.append(("evolve", sampler, options["normalize"], options["batch_size"]))
-        return evolve(pool, model, sampler, **options)
+    def recording_evolve(pool: ChainPool, model: Any, **options: Any) -> Any:
+        drawn.append(("evolve", pool.recipe.sampler, pool.recipe.normalize, options["batch_size"]))
+        return evolve(pool, model, **options)
 
     def recording_restart(pool: ChainPool, probability: float) -> int:
         drawn.append(("restart", probability))
@@ -305,13 +305,16 @@ def test_refreshed_chains_come_from_the_classifier_of_the_pass_before(
     method.start_pass(2, Progress())
     before = {name: weight.clone() for name, weight in method.model.state_dict().items()}
     drawn: list[tuple[list[int], Any]] = []
-    monkeypatch.setattr(ChainPool, "redraw", lambda _, rows, model, *__, **___: drawn.append((rows.tolist(), model)))
+    restarted: list[tuple[float, list[int]]] = []
+    monkeypatch.setattr(ChainPool, "restart", lambda _, share, rows: restarted.append((share, rows.tolist())))
+    monkeypatch.setattr(ChainPool, "evolve", lambda _, model, rows: drawn.append((rows.tolist(), model)))
     for iteration in range(6, 10):
         with torch.no_grad():
             for weight in method.model.parameters():
                 weight += 0.1
         method.loss(iteration)
     assert [rows for rows, _ in drawn] == [[2, 3, 4], [5, 6, 7], [0, 1, 2], [3, 4, 5]], "round and round the pool of 8"
+    assert restarted == [(1.0, rows) for rows, _ in drawn]
     for _, model in drawn:
         assert model is not method.model
         assert all(torch.equal(weight, before[name]) for name, weight in model.state_dict().items())

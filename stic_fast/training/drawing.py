@@ -10,17 +10,18 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from stic_fast.errors import InputError
+from stic_fast.counts import check_count
 from stic_fast.models import Layout, Precision
 from stic_fast.ops.checks import MAX_SEED
-from stic_fast.sampling import Condition, draw_hard, draw_images, interpolate
-from stic_fast.training import FRESH_CHAINS, Progress, TrainedRun
+from stic_fast.sampling import Condition, Recipe, draw_hard, draw_images, interpolate
+from stic_fast.training.method import FRESH_CHAINS
+from stic_fast.training.progress import Progress
+from stic_fast.training.runs import TrainedRun
 
 SAMPLE_CHAINS = FRESH_CHAINS + 2**20
 """Ids of the chains of samples begin here, beyond those of the pictures that training draws."""
 PATH_CHAINS = FRESH_CHAINS + 2**30
 """Ids of the chains of interpolations begin here."""
-MOST = 10_000_000  # of anything that is counted; beyond it a number is a slip of the finger
 
 
 @dataclass(frozen=True)
@@ -40,12 +41,14 @@ class Drawing:
     """Of the network's passes; the run's own if None."""
     layout: Layout | None = None
     """Of the network's weights and features; the run's own if None."""
+    recipe: Recipe | None = None
+    """In place of the run's own."""
 
     def __post_init__(self) -> None:
-        check_number("batch-size", self.batch_size)
-        check_number("seed", self.seed, least=0, most=MAX_SEED - 1)
+        check_count("batch_size", self.batch_size)
+        check_count("seed", self.seed, least=0, most=MAX_SEED - 1)
         if self.steps is not None:
-            check_number("steps", self.steps, least=0)
+            check_count("steps", self.steps, least=0)
 
     def of_classes(self, classes: Tensor, progress: Progress) -> Tensor:
         """One image per entry of `classes`, int64 (images,); uint8 (images, channels, height, width) on the CPU."""
@@ -55,7 +58,7 @@ class Drawing:
         """Images by their numbers, int64 (images,): number i is the (i // C)-th of class i mod C of C classes."""
         numbers = numbers.to(self._labels.device)
         classes, ids = numbers % self.run.model.num_classes, SAMPLE_CHAINS + numbers
-        references = self.run.config.references
+        references = self._recipe().references
         condition = draw_hard(self._labels, classes, ids, references=references, seed=self.seed)
         return self._draw(condition, ids, progress)
 
@@ -67,7 +70,7 @@ class Drawing:
         Args:
             shares: of class `end` along the path, 0 .. 1.
         """
-        references = self.run.config.references
+        references = self._recipe().references
         condition = interpolate(
             self._labels, start, end, paths, shares, references=references, seed=self.seed, first_id=PATH_CHAINS
         )
@@ -79,77 +82,36 @@ class Drawing:
         device = next(self.run.model.parameters()).device
         return self.run.splits.train.labels.to(device)
 
-    def _draw(self, condition: Condition, ids: Tensor, progress: Progress) -> Tensor:
-        config = self.run.config
-        own = config.sampler
+    def _recipe(self) -> Recipe:
+        own = self.recipe or self.run.recipe
         sampler = replace(
-            own,
-            steps=own.steps if self.steps is None else self.steps,
-            precision=self.precision or own.precision,
-            layout=self.layout or own.layout,
+            own.sampler,
+            steps=own.sampler.steps if self.steps is None else self.steps,
+            precision=self.precision or own.sampler.precision,
+            layout=self.layout or own.sampler.layout,
         )
+        return replace(own, sampler=sampler)
+
+    def _draw(self, condition: Condition, ids: Tensor, progress: Progress) -> Tensor:
+        recipe = self._recipe()
         images = self.run.splits.train.images.to(ids.device)
         batches = torch.split(torch.arange(len(ids), device=ids.device), self.batch_size)
         drawn = []
-        with progress.task(f"drawing {len(ids)} images", len(batches) * sampler.steps) as advance:
+        with progress.task(f"drawing {len(ids)} images", len(batches) * recipe.sampler.steps) as advance:
             for rows in batches:
                 batch = draw_images(
                     self.run.model,
-                    sampler,
+                    recipe,
                     condition[rows],
                     images,
                     self._labels,
                     seed=self.seed,
                     chain_ids=ids[rows],
-                    start=config.pool.start,
-                    normalize=config.normalize,
                     batch_size=self.batch_size,
                     on_step=advance,
                 )
                 drawn.append(batch.cpu())
         return torch.cat(drawn)
-
-
-def find_classes(asked: str, class_names: Sequence[str]) -> list[int]:
-    """The classes that a text such as "cat,3" names, by name or by number; a name wins over a number.
-
-    Raises:
-        InputError: no such class, or one that stands twice.
-
-    >>> find_classes("cat, 0", ["dog", "cat"])
-    [1, 0]
-    """
-    found: list[int] = []
-    for word in (part.strip() for part in asked.split(",")):
-        numbers = {str(number): number for number in range(len(class_names))}
-        known = {**numbers, **{name: number for number, name in enumerate(class_names)}}
-        if word not in known:
-            raise InputError(f"there is no class {word!r}; the classes are {_listed(class_names)}")
-        if known[word] in found:
-            raise InputError(f"class {word!r} stands twice in {asked!r}; name each class once")
-        found.append(known[word])
-    return found
-
-
-def spread(classes: Sequence[int], count: int) -> Tensor:
-    """`count` labels spread evenly over the classes in their order, int64 (count,).
-
-    >>> spread([7, 2], 3)
-    tensor([7, 7, 2])
-    """
-    each, rest = divmod(count, len(classes))
-    counts = torch.tensor([each + (place < rest) for place in range(len(classes))])
-    return torch.tensor(classes).repeat_interleave(counts)
-
-
-def check_number(name: str, value: int, *, least: int = 1, most: int = MOST) -> None:
-    """Refuses a number out of its range.
-
-    Raises:
-        InputError: naming the option and the range.
-    """
-    if not least <= value <= most:
-        raise InputError(f"--{name} must be from {least} to {most}, got {value}; give a number within")
 
 
 def _occurrence(classes: Tensor) -> Tensor:
@@ -162,8 +124,3 @@ def _occurrence(classes: Tensor) -> Tensor:
     counts = torch.bincount(classes)
     within = torch.arange(len(classes), device=classes.device) - (counts.cumsum(0) - counts)[classes[order]]
     return torch.empty_like(order).index_copy(0, order, within)
-
-
-def _listed(class_names: Sequence[str]) -> str:
-    shown = [name if name == str(number) else f"{number} {name}" for number, name in enumerate(class_names[:20])]
-    return ", ".join([*shown, *["…"] * (len(class_names) > 20)])

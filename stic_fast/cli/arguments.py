@@ -1,0 +1,49 @@
+# SPDX-FileCopyrightText: 2026 The stic_fast authors
+# SPDX-License-Identifier: MIT
+"""What the options of several commands mean: classes by number or name, and how many of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from stic_fast.errors import InputError
+
+
+def find_classes(asked: str, class_names: Sequence[str]) -> list[int]:
+    """The classes that a text such as "cat,3" names, by name or by number; a name wins over a number.
+
+    Raises:
+        InputError: no such class, or one that stands twice.
+
+    >>> find_classes("cat, 0", ["dog", "cat"])
+    [1, 0]
+    """
+    found: list[int] = []
+    for word in (part.strip() for part in asked.split(",")):
+        numbers = {str(number): number for number in range(len(class_names))}
+        known = {**numbers, **{name: number for number, name in enumerate(class_names)}}
+        if word not in known:
+            raise InputError(f"there is no class {word!r}; the classes are {_listed(class_names)}")
+        if known[word] in found:
+            raise InputError(f"class {word!r} stands twice in {asked!r}; name each class once")
+        found.append(known[word])
+    return found
+
+
+def spread(classes: Sequence[int], count: int) -> Tensor:
+    """`count` labels spread evenly over the classes in their order, int64 (count,).
+
+    >>> spread([7, 2], 3)
+    tensor([7, 7, 2])
+    """
+    each, rest = divmod(count, len(classes))
+    counts = torch.tensor([each + (place < rest) for place in range(len(classes))])
+    return torch.tensor(classes).repeat_interleave(counts)
+
+
+def _listed(class_names: Sequence[str]) -> str:
+    shown = [name if name == str(number) else f"{number} {name}" for number, name in enumerate(class_names[:20])]
+    return ", ".join([*shown, *["…"] * (len(class_names) > 20)])

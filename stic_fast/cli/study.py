@@ -1,0 +1,120 @@
+# SPDX-FileCopyrightText: 2026 The stic_fast authors
+# SPDX-License-Identifier: MIT
+"""`stic-fast study NAME`: one question about a trained run, answered by a picture and the numbers in it."""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import operator
+import shlex
+import textwrap
+import time
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar, get_type_hints
+
+import tyro
+
+from stic_fast import __version__
+from stic_fast.cli.image_files import prepare_target
+from stic_fast.cli.progress import RichProgress
+from stic_fast.errors import InputError
+from stic_fast.plots.grid import write_png
+from stic_fast.studies import STUDIES, Study
+from stic_fast.training import RunFolder
+from stic_fast.whole_file import whole_file
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+DOTS_PER_INCH, WIDEST = 130, 2900  # pixels
+FOOTER_SIZE = 7  # points; a letter is about half as wide
+
+Chosen = TypeVar("Chosen", bound=Study)
+
+
+@dataclass(frozen=True)
+class StudyCommand(Generic[Chosen]):
+    """A study with the place for its picture."""
+
+    study: Annotated[Chosen, tyro.conf.arg(name="")]
+    # FILE.png, beside which FILE.json is put; None for a picture in the run's folder `studies`.
+    out: Path | None = None
+
+    def execute(self) -> None:
+        """Carries the study out, and writes picture and numbers."""
+        study, name, progress = self.study, _name(self.study), RichProgress()
+        RunFolder(study.run).read_config()  # no folder is made in a place that holds no run
+        target = self.out or study.run / "studies" / f"{name}.png"
+        if target.suffix.lower() != ".png":
+            raise InputError(f"a study is pictured as PNG, got the path {target}; let --out end in .png")
+        prepare_target(target)
+        command, begun = command_line(study), time.perf_counter()
+        finding = study.carry_out(progress)
+        seconds = round(time.perf_counter() - begun, 1)
+        record = {"command": command, "version": __version__, "seed": study.seed, "seconds": seconds, **finding.record}
+        save_figure(finding.figure, target, footer=f"seed {study.seed} · {seconds:g} s · {command}")
+        numbers = target.with_suffix(".json")
+        with whole_file(numbers) as file:
+            file.write((json.dumps(_plain(record), indent=2, allow_nan=False) + "\n").encode())
+        progress.say(f"picture: {target}")
+        progress.say(f"numbers: {numbers}")
+
+
+def study_commands() -> Any:
+    """The type of all studies, for the parser."""
+    commands = [
+        Annotated[
+            StudyCommand[kind],  # type: ignore[valid-type]
+            tyro.conf.subcommand(name, description=(kind.__doc__ or name).partition("\n")[0]),
+        ]
+        for name, kind in STUDIES.items()
+    ]
+    return functools.reduce(operator.or_, commands, Annotated[None, tyro.conf.Suppress])
+
+
+def command_line(study: Study) -> str:
+    """The command that carries this study out, options that differ from their defaults in it."""
+    hints = get_type_hints(type(study), include_extras=True)
+    words = ["stic-fast", "study", _name(study), str(study.run)]
+    for field in fields(study):  # type: ignore[arg-type]
+        value = getattr(study, field.name)
+        if field.name == "run" or value == field.default:
+            continue
+        own = [named.name for named in getattr(hints[field.name], "__metadata__", ()) if getattr(named, "name", None)]
+        option = (own or [field.name.replace("_", "-")])[0]
+        if isinstance(value, bool):
+            words.append(f"--{option}" if value else f"--no-{option}")
+        else:
+            words += [f"--{option}", *map(str, value if isinstance(value, tuple) else [value])]
+    return shlex.join(words)
+
+
+def save_figure(figure: Figure, target: Path, *, footer: str) -> None:
+    """Writes the figure as PNG, whole or not at all, with a small grey footer under it.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    width, _ = figure.get_size_inches()
+    letters = int(width * 72 / (0.52 * FOOTER_SIZE))
+    text = textwrap.fill(footer, letters, break_on_hyphens=False)
+    figure.text(0.01, -0.01, text, va="top", ha="left", fontsize=FOOTER_SIZE, color="0.5")
+    dots = min(DOTS_PER_INCH, WIDEST / (width + 0.5))
+    settings: dict[str, Any] = {"bbox_inches": "tight", "pad_inches": 0.12, "facecolor": "white"}
+    write_png(target, lambda file: figure.savefig(file, format="png", dpi=dots, **settings))
+
+
+def _name(study: Study) -> str:
+    return next(name for name, kind in STUDIES.items() if kind is type(study))
+
+
+def _plain(value: Any) -> Any:
+    """The record with null in the place of numbers that JSON has no word for."""
+    if isinstance(value, dict):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,24 @@
+# SPDX-FileCopyrightText: 2026 The stic_fast authors
+# SPDX-License-Identifier: MIT
+"""Studies of a trained run: one question, one picture, and the numbers in it."""
+
+from __future__ import annotations
+
+from stic_fast.studies.boundaries import Boundaries
+from stic_fast.studies.evolution import Evolution
+from stic_fast.studies.finding import Finding, Study
+from stic_fast.studies.gram_layers import GramLayers
+from stic_fast.studies.judged import Judged
+from stic_fast.studies.manifold import Manifold
+from stic_fast.studies.step_sizes import StepSizes
+
+STUDIES: dict[str, type[Study]] = {
+    "evolution": Evolution,
+    "manifold": Manifold,
+    "step-sizes": StepSizes,
+    "boundaries": Boundaries,
+    "gram-layers": GramLayers,
+}
+"""By the name that the command line knows them by."""
+
+__all__ = ["STUDIES", "Finding", "Judged", "Study"]

@@ -1,0 +1,160 @@
+# SPDX-FileCopyrightText: 2026 The stic_fast authors
+# SPDX-License-Identifier: MIT
+"""How far apart a classifier's last features hold the classes, and where its own drawings lie (STIC, figure 9).
+
+t-SNE is for the eye. The numbers beside it are taken in the feature space itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import tyro
+from torch import Tensor
+
+from stic_fast.counts import check_count
+from stic_fast.errors import InputError
+from stic_fast.evaluation.noise_seed import noise_seed
+from stic_fast.evaluation.records import chosen
+from stic_fast.models import Classifier
+from stic_fast.models.frozen import frozen
+from stic_fast.pixels import to_unit
+from stic_fast.plots.boundaries import MOST_CLASSES, Cloud, boundary_figure
+from stic_fast.studies.finding import Finding
+from stic_fast.studies.other_runs import open_beside
+from stic_fast.training import Drawing, Progress, TrainedRun, open_run
+
+NEIGHBOURS = 5
+PERPLEXITY = 30.0
+"""Of t-SNE: about how many neighbours an image keeps near."""
+
+
+@dataclass(frozen=True)
+class Boundaries:
+    """Map real and drawn images by the classifier's last features."""
+
+    # Folder of a trained run.
+    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    # Another run on the same images, for a second panel.
+    baseline: Path | None = None
+    # Drawn images, spread evenly over the classes.
+    n: int = 100
+    # Real test images, at most.
+    real: int = 1000
+    # Classes shown, the first ones; the rest are left out of picture and numbers.
+    classes: int = MOST_CLASSES
+    # Of the noise of the chains, of what is chosen of the real images, and of t-SNE.
+    seed: int = 0
+    # Steps of each chain; None for as many as each run is configured for.
+    steps: int | None = None
+    # Images at a time; no number depends on it beyond its last digits.
+    batch_size: int = 250
+
+    def carry_out(self, progress: Progress) -> Finding:
+        """Draws, reads features, and maps them."""
+        check_count("n", self.n)
+        check_count("classes", self.classes, least=2, most=MOST_CLASSES)
+        run = open_run(self.run)
+        runs = open_beside(run, [] if self.baseline is None else [self.baseline])
+        names = run.splits.test.class_names[: self.classes]
+        images, labels = self._real(run, len(names))
+        clouds, rows = [], []
+        for name, each in runs.items():
+            cloud, row = self._cloud(name, each, images, labels, len(names), progress)
+            clouds.append(cloud)
+            rows.append(row)
+        record = {"n_real": len(images), "n_drawn": self.n, "classes": list(names), "neighbours": NEIGHBOURS}
+        return Finding(boundary_figure(clouds, names), {**record, "runs": rows})
+
+    def _real(self, run: TrainedRun, classes: int) -> tuple[Tensor, Tensor]:
+        """Real test images of the classes shown, on the CPU."""
+        test = run.splits.test
+        images, labels = test.images.cpu(), test.labels.cpu()
+        shown = labels < classes
+        images, labels = chosen(images[shown], labels[shown], self.real, self.seed)
+        if len(images) <= NEIGHBOURS or len(labels.unique()) < 2:
+            raise InputError(
+                f"boundaries need more than {NEIGHBOURS} real test images of at least 2 classes, got {len(images)}; "
+                "raise --real or --classes"
+            )
+        return images, labels
+
+    def _cloud(
+        self, name: str, run: TrainedRun, images: Tensor, labels: Tensor, classes: int, progress: Progress
+    ) -> tuple[Cloud, dict[str, Any]]:
+        asked = torch.arange(self.n) % classes
+        drawn = Drawing(run, self.seed, self.steps, self.batch_size).of_classes(asked, progress)
+        real_features, drawn_features = (
+            last_features(run.model, each, batch_size=self.batch_size) for each in (images, drawn)
+        )
+        own = compactness(real_features, labels)
+        among = share_among_own(drawn_features, asked, real_features, labels)
+        floor = share_among_own(real_features, labels, real_features, labels, leave_out_self=True)
+        places = embedded(torch.cat([real_features, drawn_features]), seed=self.seed)
+        real_places, drawn_places = places[: len(images)], places[len(images) :]
+        caption = (
+            f"Silhouette of the {len(images)} real images in feature space: {own:.2f}\n"
+            f"Among images of their class (most of the {NEIGHBOURS} nearest real ones):\n"
+            f"{among:.0%} of the {self.n} drawn, {floor:.0%} of the real ones"
+        )
+        cloud = Cloud(name, real_places.numpy(), labels.numpy(), drawn_places.numpy(), asked.numpy(), caption)
+        row = {"name": name, "silhouette": own, "drawn_among_own": among, "real_among_own": floor}
+        row["real"] = [[*place, label] for place, label in zip(real_places.tolist(), labels.tolist(), strict=True)]
+        row["drawn"] = [[*place, label] for place, label in zip(drawn_places.tolist(), asked.tolist(), strict=True)]
+        return cloud, row
+
+
+def last_features(model: Classifier, images: Tensor, *, batch_size: int = 250) -> Tensor:
+    """The last named layer of uint8 images (N, C, H, W), its mean over positions: float32 (N, d) on the CPU."""
+    layer, device = model.layer_names[-1], next(model.parameters()).device
+    parts = []
+    with frozen(model), torch.no_grad():
+        for batch in torch.split(images, batch_size):
+            _, (feature,) = model.logits_and_features(to_unit(batch.to(device)), [layer])
+            parts.append((feature.flatten(2).mean(2) if feature.dim() > 2 else feature).float().cpu())
+    return torch.cat(parts)
+
+
+def compactness(features: Tensor, labels: Tensor) -> float:
+    """The mean silhouette (b − a)/max(a, b) of features (N, d), with a the mean distance to an image's own class and b
+    to the nearest other: 1 for classes that are points, 0 for classes that touch, below for images in the wrong one.
+
+    >>> compactness(torch.tensor([[0.0], [1.0], [100.0], [101.0]]), torch.tensor([0, 0, 1, 1])) > 0.98
+    True
+    """
+    from sklearn.metrics import silhouette_score
+
+    return float(silhouette_score(features.double().numpy(), labels.numpy()))
+
+
+def share_among_own(
+    features: Tensor, labels: Tensor, real: Tensor, real_labels: Tensor, *, leave_out_self: bool = False
+) -> float:
+    """The share of features (N, d) of whose five nearest real ones (M, d) at least three have the same label.
+
+    Args:
+        leave_out_self: the features are the real ones, and none is its own neighbour.
+
+    >>> real, labels = torch.tensor([[0.0]] * 5 + [[9.0]] * 5), torch.tensor([0] * 5 + [1] * 5)
+    >>> share_among_own(torch.tensor([[1.0], [8.0]]), torch.tensor([0, 0]), real, labels)
+    0.5
+    """
+    distances = torch.cdist(features.double(), real.double(), compute_mode="donot_use_mm_for_euclid_dist")
+    if leave_out_self:
+        distances.fill_diagonal_(torch.inf)
+    nearest = real_labels[distances.topk(min(NEIGHBOURS, len(real) - leave_out_self), largest=False).indices]
+    agree = (nearest == labels[:, None]).sum(1)
+    return float((2 * agree > nearest.shape[1]).double().mean())
+
+
+def embedded(features: Tensor, *, seed: int) -> Tensor:
+    """t-SNE of features (N, d): places in a plane, float32 (N, 2)."""
+    from sklearn.manifold import TSNE
+
+    perplexity = min(PERPLEXITY, (len(features) - 1) / 3)
+    state = noise_seed(seed, "t-SNE") % 2**32
+    places = TSNE(perplexity=perplexity, init="pca", random_state=state).fit_transform(features.double().numpy())
+    return torch.from_numpy(places)

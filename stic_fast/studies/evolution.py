@@ -1,0 +1,78 @@
+# SPDX-FileCopyrightText: 2026 The stic_fast authors
+# SPDX-License-Identifier: MIT
+"""The evolution of a run: the same chains, canvas, noise and condition, through the classifier of every pass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import tyro
+
+from stic_fast.counts import check_count
+from stic_fast.plots.evolution import Moment, evolution_figure
+from stic_fast.studies.finding import Finding
+from stic_fast.studies.pass_ends import pass_ends, test_accuracies
+from stic_fast.training import Drawing, Progress, open_run
+
+
+@dataclass(frozen=True)
+class Evolution:
+    """What one chain per class draws after every pass, under the curve of the training loss (STIC, figure 3b)."""
+
+    # Folder of a trained run.
+    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    # Of the canvas and the noise of the chains, the same after every pass.
+    seed: int = 0
+    # Passes to show at most, spread evenly over the training.
+    passes: int = 10
+    # Classes to show at most, from the first on.
+    classes: int = 10
+    # Steps of each chain; None for as many as the run is configured for.
+    steps: int | None = None
+    # Images drawn at a time; the images do not depend on it.
+    batch_size: int = 250
+
+    def carry_out(self, progress: Progress) -> Finding:
+        """Draws with the weights of each pass.
+
+        Raises:
+            InputError: a run or an option that cannot be used.
+        """
+        check_count("--classes", self.classes)
+        newest = open_run(self.run)
+        ends, accuracies = pass_ends(newest.folder, self.passes), test_accuracies(newest.folder)
+        names = newest.splits.train.class_names[: self.classes]
+        metrics, moments = newest.folder.read_metrics(), []
+        for number in ends:
+            run = open_run(self.run, pass_number=number)
+            drawing = Drawing(run, self.seed, self.steps, self.batch_size)
+            images = drawing.of_classes(torch.arange(len(names)), progress)
+            moments.append(Moment(number * run.config.iterations, _label(number, accuracies.get(number)), images))
+        record = {
+            "steps": newest.config.sampler.steps if self.steps is None else self.steps,
+            "classes": names,
+            "passes": [
+                {"pass": number, "iteration": moment.iteration, "test_accuracy": accuracies.get(number)}
+                for number, moment in zip(ends, moments, strict=True)
+            ],
+            "losses": [
+                {key: value for key, value in each.items() if key == "iteration" or key.startswith("loss")}
+                for each in metrics
+                if each["kind"] == "train"
+            ],
+        }
+        return Finding(evolution_figure(metrics, moments, names), record)
+
+
+def _label(number: int, accuracy: float | None) -> str:
+    r"""What stands above a column.
+
+    >>> _label(3, 0.981)
+    'pass 3\n98.1 %'
+    """
+    if number == 0:
+        return "before\ntraining"
+    return f"pass {number}" if accuracy is None else f"pass {number}\n{100 * accuracy:.1f} %"

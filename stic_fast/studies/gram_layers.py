@@ -1,0 +1,145 @@
+# SPDX-FileCopyrightText: 2026 The stic_fast authors
+# SPDX-License-Identifier: MIT
+"""What the Gram term's layers do to the drawn images: none of them, the shallow, the deep, or all."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import tyro
+from torch import Tensor
+
+from stic_fast.counts import check_count
+from stic_fast.errors import Diverged, InputError
+from stic_fast.evaluation import nearest_distances
+from stic_fast.evaluation.records import chosen
+from stic_fast.models.frozen import frozen
+from stic_fast.pixels import to_unit
+from stic_fast.plots.gram_layers import Quantity, Row, sample_rows_figure
+from stic_fast.studies.finding import Finding
+from stic_fast.studies.judged import Judged
+from stic_fast.training import Drawing, Progress, TrainedRun, open_run
+
+COLUMNS, LINES = 10, 2  # samples shown of each set of layers
+
+
+@dataclass(frozen=True)
+class GramLayers:
+    """Draw with none, the shallow, the deep and all layers in the Gram term."""
+
+    # Folder of a trained run.
+    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    # Images for each set of layers, of the same classes and from the same canvases.
+    n: int = 300
+    # Who reads the images: cnn, trained on the run's real data; resnet20:PATH; torchscript:PATH?OPTIONS.
+    judge: str = "cnn"
+    # Of the noise of the chains, and of everything else that is drawn.
+    seed: int = 0
+    # Steps of each chain; None for as many as the run is configured for.
+    steps: int | None = None
+    # Images at a time; no number depends on it beyond its last digits.
+    batch_size: int = 250
+    # Iterations of the cnn judge's training.
+    judge_iterations: int = 600
+
+    def carry_out(self, progress: Progress) -> Finding:
+        """Draws with each set, and judges."""
+        check_count("n", self.n, least=2)
+        run = open_run(self.run)
+        if not run.recipe.sampler.eps2:
+            raise InputError(f"{self.run} draws without a Gram term, eps2 being 0; study a run that has one")
+        own = run.model.gram_layers if run.recipe.gram_layers is None else run.recipe.gram_layers
+        sets = layer_sets(layers_with_positions(run), own)
+        judged = Judged.of(
+            run,
+            judge=self.judge,
+            n=self.n,
+            seed=self.seed,
+            judge_iterations=self.judge_iterations,
+            batch_size=self.batch_size,
+            progress=progress,
+        )
+        test, training = run.splits.test, run.splits.train.images.cpu()
+        held_out, _ = chosen(test.images, test.labels, self.n, self.seed)
+        real = {name: score.value for name, score in judged.real().items()}
+        real["nearest"] = float(nearest_distances(held_out.cpu(), training).mean())
+        found = {name: self._measured(run, judged, layers, training, progress) for name, layers in sets.items()}
+        rows = [{"name": name, "layers": list(sets[name]), **values} for name, (_, values) in found.items()]
+        record = {"n": self.n, "judge": judged.judge.name, "rows": rows, "real": real}
+        return Finding(self._figure(run, judged, found, real), record)
+
+    def _measured(
+        self, run: TrainedRun, judged: Judged, layers: tuple[str, ...], training: Tensor, progress: Progress
+    ) -> tuple[Tensor | None, dict[str, float]]:
+        """The images drawn with these layers and their numbers; nothing where a chain diverged."""
+        sampler = run.recipe.sampler if layers else replace(run.recipe.sampler, eps2=0.0)
+        recipe = replace(run.recipe, sampler=sampler, gram_layers=layers)
+        numbers, begun = torch.arange(self.n), time.perf_counter()
+        try:
+            drawing = Drawing(run, self.seed, self.steps, self.batch_size, recipe=recipe)
+            images = drawing.of_numbers(numbers, progress)
+        except Diverged:
+            return None, {}
+        seconds = time.perf_counter() - begun
+        scores = judged.scores(images, numbers % run.model.num_classes)
+        values = {name: score.value for name, score in scores.items()}
+        values["nearest"] = float(nearest_distances(images, training).mean())
+        values["seconds_per_image"] = seconds / self.n
+        return images, values
+
+    def _figure(
+        self,
+        run: TrainedRun,
+        judged: Judged,
+        found: dict[str, tuple[Tensor | None, dict[str, float]]],
+        real: dict[str, float],
+    ) -> Any:
+        shown = {
+            "FD": (judged.name("FD"), "lower is better"),
+            "Cls_R": (judged.name("Cls_R"), "higher is better"),
+            "nearest": ("distance to the nearest\ntraining image", "below the line: copies"),
+            "seconds_per_image": ("seconds per image", "s"),
+        }
+        shown = {key: texts for key, texts in shown.items() if any(key in values for _, values in found.values())}
+        rows = [
+            Row(
+                name,
+                None if images is None else images[: COLUMNS * LINES],
+                {label: values[key] for key, (label, _) in shown.items() if key in values},
+            )
+            for name, (images, values) in found.items()
+        ]
+        quantities = [Quantity(label, note, real.get(key)) for key, (label, note) in shown.items()]
+        classes = run.splits.train.class_names
+        repeats = COLUMNS % len(classes) == 0
+        labels = [classes[column % len(classes)] for column in range(COLUMNS)] if repeats else None
+        return sample_rows_figure(
+            rows, quantities, columns=COLUMNS, line_label="real test images", column_labels=labels
+        )
+
+
+def layers_with_positions(run: TrainedRun) -> tuple[str, ...]:
+    """The layers that have a Gram matrix over positions, in the order of the forward pass."""
+    names, image = run.model.layer_names, run.splits.train.images[:1].to(next(run.model.parameters()).device)
+    with frozen(run.model), torch.no_grad():
+        _, features = run.model.logits_and_features(to_unit(image), names)
+    return tuple(name for name, feature in zip(names, features, strict=True) if feature.dim() > 2)
+
+
+def layer_sets(layers: Sequence[str], own: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Sets of layers by name: none, the first third, the last third, all, and the run's own; equal ones share a name.
+
+    >>> layer_sets(["a", "b", "c"], own=["c"])
+    {'none': (), 'shallow': ('a',), 'deep (own)': ('c',), 'all': ('a', 'b', 'c')}
+    """
+    third = max(1, len(layers) // 3)
+    named = {"none": (), "shallow": layers[:third], "deep": layers[-third:], "all": layers, "own": own}
+    names: dict[tuple[str, ...], list[str]] = {}
+    for name, members in named.items():
+        names.setdefault(tuple(layer for layer in layers if layer in members), []).append(name)
+    return {first + (f" ({', '.join(more)})" if more else ""): members for members, (first, *more) in names.items()}

@@ -1,0 +1,95 @@
+# SPDX-FileCopyrightText: 2026 The stic_fast authors
+# SPDX-License-Identifier: MIT
+"""JEM: a classifier whose logits are also an energy-based model of the images (Grathwohl et al., ICLR 2020).
+
+The logits f(x) give log p(y|x) as ever, log p(x, y) = f(x)_y and log p(x) = logsumexp f(x), both up to a constant.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch.nn.functional import cross_entropy
+
+from stic_fast.errors import InputError
+from stic_fast.models import Classifier
+from stic_fast.pixels import to_unit
+from stic_fast.sampling import LogJoint, LogMarginal, Recipe
+from stic_fast.training.config import Ranges
+from stic_fast.training.method import Loss
+from stic_fast.training.replay import ReplayMethod, ReplayRunConfig
+
+
+@dataclass(frozen=True)
+class DensityWeights:
+    """The three terms of the loss; a weight of 0 leaves one out."""
+
+    # Of −log p(y|x), the classifier.
+    class_given_image: float = 1.0
+    # Of −log p(x), the energy-based model of images.
+    image: float = 1.0
+    # Of −log p(x, y), the energy-based model of images of a class; alone, the EBM p(x|y) with classes drawn evenly.
+    joint: float = 0.0
+
+
+@dataclass(frozen=True)
+class JemConfig(ReplayRunConfig):
+    """A JEM training run; the defaults are those of JEM on CIFAR-10, with instance noise 0.03."""
+
+    # The three terms of the loss.
+    weights: DensityWeights = field(default_factory=DensityWeights)
+
+    def ranges(self) -> Ranges:
+        """JEM's own beside those of every run with a replay buffer."""
+        weights = self.weights
+        own = {"class_given_image": weights.class_given_image, "image": weights.image, "joint": weights.joint}
+        if not any(own.values()):
+            raise InputError("all weights are 0, so there is nothing to learn; give weights.image or another a weight")
+        return super().ranges() + Ranges(least={f"weights.{name}": (value, 0) for name, value in own.items()})
+
+
+class Jem(ReplayMethod[JemConfig]):
+    """−log p(y|x) − log p(x), the second by persistent Langevin chains.
+
+    The gradient of −log p(x) is that of log p over the chains minus that over real images (contrastive divergence with
+    a replay buffer). Chains climb log p(x), or log p(x, y) of their class where that is what is learnt; finished
+    images are always drawn by class, from p(x|y).
+    """
+
+    name, settings = "jem", JemConfig
+
+    @staticmethod
+    def recipe_of(config: JemConfig, model: Classifier) -> Recipe:
+        """Langevin chains that climb the logit of their class."""
+        return Recipe(config.sampler, LogJoint(), start=config.pool.start)
+
+    def chain_recipe(self) -> Recipe:
+        """Chains of log p(x), or of log p(x, y) if that has a weight."""
+        objective = LogJoint() if self.config.weights.joint else LogMarginal()
+        return Recipe(self.config.pool.sampler, objective, start=self.config.pool.start)
+
+    def loss(self, iteration: int) -> Loss:
+        """The weighted terms, each a mean over its batch."""
+        weights = self.config.weights
+        x, y = self.real.draw(0, iteration)
+        if not weights.image and not weights.joint:
+            real = self.model(x).float()
+            return self._total(real, y, {"class": weights.class_given_image * cross_entropy(real, y)})
+        drawn, asked = self.negatives(iteration)
+        real, fake = self.model(torch.cat([x, to_unit(drawn)])).float().split([len(x), len(drawn)])
+        marginal, joint = LogMarginal(), LogJoint()
+        terms = {
+            "class": weights.class_given_image * cross_entropy(real, y),
+            "image": weights.image * (marginal(fake, asked).mean() - marginal(real, y).mean()),
+            "joint": weights.joint * (joint(fake, asked).mean() - joint(real, y).mean()),
+        }
+        energies = {"energy_real": -marginal(real, y).mean(), "energy_fake": -marginal(fake, asked).mean()}
+        return self._total(real, y, terms, energies)
+
+    def _total(self, real: Any, y: Any, terms: dict[str, Any], more: dict[str, Any] | None = None) -> Loss:
+        total = torch.stack(list(terms.values())).sum()
+        hits = (real.argmax(1) == y.argmax(1)).float().mean()
+        logged = {"loss": total, **{f"loss_{name}": term for name, term in terms.items()}, **(more or {})}
+        return Loss(total, {name: term.detach() for name, term in {**logged, "accuracy": hits}.items()})

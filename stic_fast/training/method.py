@@ -1,0 +1,118 @@
+# SPDX-FileCopyrightText: 2026 The stic_fast authors
+# SPDX-License-Identifier: MIT
+"""A way of training: what the engine asks of it, and what all ways have in common."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
+
+import torch
+from torch import Tensor
+
+from stic_fast.data import Splits
+from stic_fast.evaluation import accuracy
+from stic_fast.models import Classifier
+from stic_fast.plots import save_grid
+from stic_fast.sampling import ChainPool, Recipe, draw_hard, draw_images
+from stic_fast.training.config import RunConfig
+from stic_fast.training.network import wide_resnet
+from stic_fast.training.progress import Progress
+from stic_fast.training.real_batches import RealBatches
+from stic_fast.training.run_folder import RunFolder, writing
+
+FRESH_CHAINS = 2**31
+"""Ids of chains outside the pool begin here, so that they share no noise with it."""
+GRID_COLUMNS = 10
+
+Settings = TypeVar("Settings", bound=RunConfig)
+
+
+class Loss(NamedTuple):
+    """What a method returns for one iteration: the number to descend, and terms to log."""
+
+    total: Tensor
+    terms: dict[str, Tensor]
+
+
+class Method(Generic[Settings]):
+    """The base of all methods. A subclass supplies its loss and, if it draws while it trains, a pool of chains.
+
+    Args:
+        model: the classifier in training, as `build` makes it.
+        splits: real images on the model's device.
+        config: the run's settings.
+    """
+
+    name: ClassVar[str]
+    """As config.json and the command line have it."""
+    settings: ClassVar[type[RunConfig]]
+    """Its configuration."""
+
+    def __init__(self, model: Classifier, splits: Splits, config: Settings) -> None:
+        self.model, self.splits, self.config = model, splits, config
+        self.real = RealBatches(splits.train, config, model.num_logits)
+        self.recipe = self.recipe_of(config, model)
+        self.pool: ChainPool | None = None
+
+    @staticmethod
+    def build(config: Any, splits: Splits) -> Classifier:
+        """The classifier before training, its weights drawn from the seed."""
+        return wide_resnet(config.network, splits, seed=config.seed)
+
+    @staticmethod
+    def recipe_of(config: Any, model: Classifier) -> Recipe:
+        """How finished images are drawn."""
+        return Recipe(config.sampler)
+
+    def start_pass(self, pass_number: int, progress: Progress) -> list[dict[str, Any]]:
+        """Prepares the pass, counted from 1; returns records to log."""
+        return []
+
+    def loss(self, iteration: int) -> Loss:
+        """The loss of one iteration, counted over the whole run from 0."""
+        raise NotImplementedError(f"{type(self).__name__} does not define its loss")
+
+    def end_pass(self, pass_number: int, run: RunFolder, progress: Progress) -> list[dict[str, Any]]:
+        """Test accuracy, and a grid of fresh samples, one class a row; returns records to log."""
+        train, test, classes = self.splits.train, self.splits.test, self.model.num_classes
+        with progress.task(f"samples after pass {pass_number}", self.recipe.sampler.steps) as advance:
+            asked = torch.arange(classes, device=train.labels.device).repeat_interleave(GRID_COLUMNS)
+            ids = torch.arange(len(asked), device=train.labels.device) + FRESH_CHAINS
+            drawn = draw_images(
+                self.model,
+                self.recipe,
+                draw_hard(train.labels, asked, ids, references=self.recipe.references, seed=self.config.seed),
+                train.images,
+                train.labels,
+                seed=self.config.seed,
+                chain_ids=ids,
+                batch_size=len(asked),
+                on_step=advance,
+            )
+        path = run.picture("samples", f"pass_{pass_number:03d}.png")
+        with writing(path):
+            save_grid(path, drawn.cpu(), columns=GRID_COLUMNS, row_labels=train.class_names)
+        score = accuracy(self.model, test.images, test.labels, classes)
+        progress.say(f"pass {pass_number}: test accuracy {score:.3f}, samples in {path}")
+        return [{"kind": "evaluation", "test_accuracy": score}]
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the method carries from iteration to iteration, and a checksum of the training images."""
+        pool = None if self.pool is None else self.pool.state_dict()
+        return {"pool": pool, "checksum": self.real.checksum}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Puts it back.
+
+        Raises:
+            InputError: the training images are not those of the saved state.
+        """
+        self.real.check_unchanged(state["checksum"])
+        self.pool = None
+        if state["pool"] is not None:
+            self.pool = self.new_pool()
+            self.pool.load_state_dict(state["pool"])
+
+    def new_pool(self) -> ChainPool:
+        """The chains that the method draws while it trains, as they begin."""
+        raise NotImplementedError(f"{type(self).__name__} draws no chains while it trains")

@@ -1,0 +1,109 @@
+# SPDX-FileCopyrightText: 2026 The stic_fast authors
+# SPDX-License-Identifier: MIT
+"""Batches of real images on their way into the network, and of drawn ones in the same form."""
+
+from __future__ import annotations
+
+import zlib
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from stic_fast.data import ImageSet
+from stic_fast.errors import InputError
+from stic_fast.ops import vrm_batch
+from stic_fast.training.batch_order import BatchOrder
+from stic_fast.training.config import RunConfig
+
+BATCH_ROWS = 2**30
+"""Ids of the rows of training batches begin here, so that mixup shares no noise with the conditions of a pool."""
+
+
+class RealBatches:
+    """The training set, batch after batch, augmented as configured; nothing random but by seed and iteration.
+
+    Args:
+        real: the training images, on the model's device.
+        config: batch size, seed and augmentation.
+        num_logits: width of the soft labels.
+    """
+
+    def __init__(self, real: ImageSet, config: RunConfig, num_logits: int) -> None:
+        self.images, self.labels, self.config, self.num_logits = real.images, real.labels, config, num_logits
+        self._orders: dict[int, BatchOrder] = {}
+
+    def draw(self, place: int, iteration: int, *, mix: bool = False) -> tuple[Tensor, Tensor]:
+        """Network input (B, channels, height, width) and soft labels (B, num_logits) of an iteration.
+
+        Args:
+            place: tells the batches of one iteration apart: their images, and their noise.
+            mix: whether images and labels are mixed (equation 4).
+        """
+        rows = self._order(place).rows(iteration)
+        options = self.config.augmentation
+        return self._batch(
+            self.images[rows],
+            self.labels[rows],
+            place,
+            iteration,
+            mixup_alpha=options.mixup_alpha if mix else None,
+            flip_probability=options.flip_probability,
+            max_shift=options.max_shift,
+        )
+
+    def of_drawn(self, images: Tensor, labels: Tensor, place: int, iteration: int) -> tuple[Tensor, Tensor]:
+        """The same of drawn images, uint8 (B, channels, height, width), and int64 labels: instance noise alone."""
+        return self._batch(images, labels, place, iteration)
+
+    @cached_property
+    def checksum(self) -> int:
+        """Of the training images and labels."""
+        return zlib.crc32(self.labels.cpu().numpy().tobytes(), zlib.crc32(self.images.cpu().numpy().tobytes()))
+
+    def check_unchanged(self, checksum: int) -> None:
+        """Refuses to go on with other images than a saved run's.
+
+        Raises:
+            InputError: the checksums differ.
+        """
+        if checksum != self.checksum:
+            raise InputError(
+                f"the training images of {self.config.data} changed since this run was saved; restore them, or train "
+                "anew into another folder"
+            )
+
+    def _batch(
+        self,
+        images: Tensor,
+        labels: Tensor,
+        place: int,
+        iteration: int,
+        *,
+        mixup_alpha: float | None = None,
+        flip_probability: float = 0.0,
+        max_shift: int = 0,
+    ) -> tuple[Tensor, Tensor]:
+        return vrm_batch(
+            images,
+            labels,
+            num_classes=self.num_logits,
+            mixup_alpha=mixup_alpha,
+            noise_std=self.config.augmentation.noise_std,
+            flip_probability=flip_probability,
+            max_shift=max_shift,
+            seed=self.config.seed,
+            step=iteration,
+            chain_ids=torch.arange(len(images), device=images.device) + BATCH_ROWS + place * self.config.batch_size,
+        )
+
+    def _order(self, place: int) -> BatchOrder:
+        if place not in self._orders:
+            self._orders[place] = BatchOrder(
+                count=len(self.labels),
+                batch_size=self.config.batch_size,
+                seed=self.config.seed,
+                lane=place,
+                device=self.labels.device,
+            )
+        return self._orders[place]

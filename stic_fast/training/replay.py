@@ -1,0 +1,95 @@
+# SPDX-FileCopyrightText: 2026 The stic_fast authors
+# SPDX-License-Identifier: MIT
+"""Persistent chains that run a little in every iteration: what energy-based models learn to tell real images from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+import torch
+from torch import Tensor
+
+from stic_fast.data import Splits
+from stic_fast.models import Classifier
+from stic_fast.sampling import GRMALA, Canvas, ChainPool, Recipe
+from stic_fast.training.batch_order import BatchOrder
+from stic_fast.training.config import Ranges, RunConfig
+from stic_fast.training.method import Method
+
+POOL_LANE = 2
+"""Of the order in which chains are taken from the pool, apart from those of real images."""
+
+
+@dataclass(frozen=True)
+class ReplayConfig:
+    """The replay buffer: chains that go on from iteration to iteration."""
+
+    # Chains, kept as bytes.
+    chains: int = 10_000
+    # Probability that a chain restarts before it runs.
+    restart_probability: float = 0.05
+    # What chains start from.
+    start: Canvas = "uniform"
+    # The chain of an iteration.
+    sampler: GRMALA = field(default_factory=lambda: GRMALA(steps=20, eps1=1.0, eps2=0.0, eps3=0.01))
+
+
+@dataclass(frozen=True)
+class ReplayRunConfig(RunConfig):
+    """A run with a replay buffer."""
+
+    # The replay buffer: chains that go on from iteration to iteration.
+    pool: ReplayConfig = field(default_factory=ReplayConfig)
+
+    def ranges(self) -> Ranges:
+        """The buffer's beside those of every run."""
+        return super().ranges() + Ranges(
+            least={"pool.chains": (self.pool.chains, self.batch_size)},
+            probability={"pool.restart_probability": self.pool.restart_probability},
+        )
+
+
+Settings = TypeVar("Settings", bound=ReplayRunConfig)
+
+
+class ReplayMethod(Method[Settings], Generic[Settings]):
+    """A method with a replay buffer; chain k is asked for class k mod C."""
+
+    def __init__(self, model: Classifier, splits: Splits, config: Settings) -> None:
+        super().__init__(model, splits, config)
+        self.order = BatchOrder(
+            count=config.pool.chains,
+            batch_size=config.batch_size,
+            seed=config.seed,
+            lane=POOL_LANE,
+            device=splits.train.labels.device,
+        )
+
+    def negatives(self, iteration: int) -> tuple[Tensor, Tensor]:
+        """The iteration's chains, run on: uint8 (B, channels, height, width), and the classes they are asked for.
+
+        A batch of the buffer at a time, in an order of its own, so that each chain runs as often as any other.
+        """
+        if self.pool is None:
+            self.pool = self.new_pool()
+        rows = torch.unique(self.order.rows(iteration))
+        self.pool.restart(self.config.pool.restart_probability, rows)
+        self.pool.evolve(self.model, rows=rows)
+        return self.pool.states[rows], rows % self.model.num_classes
+
+    def new_pool(self) -> ChainPool:
+        """All chains on their canvases."""
+        train, options = self.splits.train, self.config.pool
+        return ChainPool(
+            train.images,
+            train.labels,
+            self.chain_recipe(),
+            num_classes=self.model.num_classes,
+            hard=options.chains,
+            seed=self.config.seed,
+        )
+
+    def chain_recipe(self) -> Recipe:
+        """How the chains of the buffer run."""
+        return Recipe(self.config.pool.sampler, self.recipe.objective, start=self.config.pool.start)

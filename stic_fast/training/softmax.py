@@ -1,0 +1,31 @@
+# SPDX-FileCopyrightText: 2026 The stic_fast authors
+# SPDX-License-Identifier: MIT
+"""A plain softmax classifier: cross-entropy on real images, the baseline of all methods that also draw."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch.nn.functional import cross_entropy
+
+from stic_fast.training.config import RunConfig
+from stic_fast.training.method import Loss, Method
+
+
+@dataclass(frozen=True)
+class SoftmaxConfig(RunConfig):
+    """A plain classifier's training run; it draws nothing until it is trained."""
+
+
+class Softmax(Method[SoftmaxConfig]):
+    """−log p(y|x) of real images. Its chains climb log p(y|x), as STIC's do, though it never saw what they draw."""
+
+    name, settings = "softmax", SoftmaxConfig
+
+    def loss(self, iteration: int) -> Loss:
+        """The mean over the batch."""
+        x, y = self.real.draw(0, iteration)
+        logits = self.model(x).float()
+        loss = cross_entropy(logits, y)
+        hits = (logits.argmax(1) == y.argmax(1)).float().mean()
+        return Loss(loss, {"loss": loss.detach(), "accuracy": hits})
