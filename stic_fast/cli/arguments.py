@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from stic_fast.data.class_names import find_class
 from stic_fast.errors import InputError
 
 
@@ -22,14 +23,11 @@ def find_classes(asked: str, class_names: Sequence[str]) -> list[int]:
     [1, 0]
     """
     found: list[int] = []
-    for word in (part.strip() for part in asked.split(",")):
-        numbers = {str(number): number for number in range(len(class_names))}
-        known = {**numbers, **{name: number for number, name in enumerate(class_names)}}
-        if word not in known:
-            raise InputError(f"there is no class {word!r}; the classes are {_listed(class_names)}")
-        if known[word] in found:
-            raise InputError(f"class {word!r} stands twice in {asked!r}; name each class once")
-        found.append(known[word])
+    for word in asked.split(","):
+        number = find_class(word, class_names)
+        if number in found:
+            raise InputError(f"class {word.strip()!r} stands twice in {asked!r}; name each class once")
+        found.append(number)
     return found
 
 
@@ -42,8 +40,3 @@ def spread(classes: Sequence[int], count: int) -> Tensor:
     each, rest = divmod(count, len(classes))
     counts = torch.tensor([each + (place < rest) for place in range(len(classes))])
     return torch.tensor(classes).repeat_interleave(counts)
-
-
-def _listed(class_names: Sequence[str]) -> str:
-    shown = [name if name == str(number) else f"{number} {name}" for number, name in enumerate(class_names[:20])]
-    return ", ".join([*shown, *["…"] * (len(class_names) > 20)])

@@ -6,38 +6,26 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import torch
 import tyro
-from rich.console import Console
-from rich.table import Table
 from safetensors.torch import save
-from torch import Tensor
 
 from stic_fast import __version__
+from stic_fast.cli.evaluation_tables import tell
 from stic_fast.cli.progress import RichProgress
 from stic_fast.counts import check_count
 from stic_fast.data import load
-from stic_fast.errors import InputError
-from stic_fast.evaluation.class_scores import cls_g
+from stic_fast.errors import Diverged, InputError
+from stic_fast.evaluation.attack_record import attack_record
+from stic_fast.evaluation.class_scores import cls_g, cls_r
 from stic_fast.evaluation.drawn_images import DrawnImages
-from stic_fast.evaluation.features import metric_name
-from stic_fast.evaluation.image_scores import ReferenceImages, Score, image_scores
-from stic_fast.evaluation.judges import load_judge
-from stic_fast.evaluation.nearest import nearest_distances
-from stic_fast.evaluation.outliers import outlier_sets, uniform_noise
-from stic_fast.evaluation.records import (
-    attack_record,
-    chosen,
-    classifier_record,
-    image_rows,
-    outlier_record,
-    sweep_rows,
-)
+from stic_fast.evaluation.image_record import image_record
+from stic_fast.evaluation.judges import JudgeNetwork, cached_judge, load_judge
+from stic_fast.evaluation.outliers import outlier_sets
+from stic_fast.evaluation.records import FORMAT, chosen, classifier_record, outlier_record
 from stic_fast.models import Layout, Precision
 from stic_fast.training import Drawing, TrainedRun, open_run
 from stic_fast.whole_file import whole_file
@@ -65,6 +53,8 @@ class Evaluate:
     steps: int | None = None
     # Test images that are attacked; the strongest attacks take hundreds of passes over them.
     attacked: int = 100
+    # Of these, images on which the L2 attack of Carlini & Wagner is tried, where foolbox is installed; 0 leaves it out.
+    cw: int = 20
     # Other image sets to tell from the run's, as --data names them, with commas between.
     others: str | None = None
     # Images at a time; no number depends on it beyond its last digits.
@@ -80,13 +70,18 @@ class Evaluate:
         """Draws what is missing, judges, writes and tells."""
         for name, value in (("n", self.n), ("attacked", self.attacked), ("judge-iterations", self.judge_iterations)):
             check_count(f"--{name}", value)
+        check_count("--cw", self.cw, least=0)
         parts = self._parts()
         started, progress = time.perf_counter(), RichProgress()
         run = open_run(self.run)
         drawing = Drawing(run, self.seed, self.steps, self.batch_size, self.precision, self.layout)
+        train, test = run.splits.train, run.splits.test
         record: dict[str, Any] = {
+            "format": FORMAT,
             "version": __version__,
             "command": self._command(),
+            "method": run.folder.read_config()[0],
+            "data": {"train": [train.name, len(train.images)], "test": [test.name, len(test.images)]},
             "seed": self.seed,
             "checkpoint": run.folder.newest_checkpoint().path.name,
             "seconds": {},
@@ -124,41 +119,43 @@ class Evaluate:
         return " ".join(["stic-fast evaluate", shlex.quote(str(self.run)), *changed])
 
     def _images(self, run: TrainedRun, drawing: Drawing, progress: RichProgress) -> dict[str, Any]:
-        train, test, classes = run.splits.train, run.splits.test, run.model.num_classes
+        judge = self._judge(run, progress)
+        try:
+            drawn = self._drawn(run, drawing, progress)
+        except Diverged as divergence:
+            return {"note": f"no images could be drawn: {divergence}"}
+        train, test = run.splits.train, run.splits.test
+        record = image_record(
+            judge,
+            drawn,
+            train.images,
+            test.images,
+            test.labels,
+            seed=self.seed,
+            batch_size=self.batch_size,
+            learnt=self._learnt_from(run, drawn, progress),
+            say=progress.say,
+        )
+        sure = [row["real"] for row in record["rows"] if row["key"] == "Cls_R"]  # where it knows the run's classes
+        about = {"name": judge.name, "iterations": self.judge_iterations, "accuracy": sure[0] if sure else None}
+        return {"judge": about, "steps": self._steps(run), **record}
+
+    def _judge(self, run: TrainedRun, progress: RichProgress) -> JudgeNetwork:
+        train = run.splits.train
         with progress.task("training a judge on real images", self.judge_iterations) as advance:
-            judge = load_judge(
+            return load_judge(
                 self.judge,
                 train.images,
                 train.labels,
-                classes,
+                run.model.num_classes,
                 seed=self.seed,
                 iterations=self.judge_iterations,
                 progress=lambda *_: advance(),
                 say=progress.say,
             )
-        drawn = self._drawn(run, drawing, progress)
-        reference = ReferenceImages.of(judge, train.images, most=self.n, seed=self.seed, batch_size=self.batch_size)
-        settings: dict[str, Any] = {"num_classes": classes, "seed": self.seed, "batch_size": self.batch_size}
-        scores, sweep = image_scores(judge, reference, (part for part, _ in drawn), drawn.labels(), **settings)
-        real, real_labels = chosen(test.images, test.labels, self.n, self.seed)
-        real_scores, real_sweep = image_scores(judge, reference, real, real_labels, **settings)
-        noise = uniform_noise(self.n, train.image_shape, seed=self.seed)
-        noise_scores, _ = image_scores(judge, reference, noise, drawn.labels(), **settings)
-        learnt = self._learnt_from(run, drawn, progress)
-        scores["Cls_G"], real_scores["Cls_G"] = learnt
-        names = {name: metric_name(name, judge.name, self.n) for name in scores}
-        return {
-            "judge": {"name": judge.name, "accuracy": _accuracy(real_scores)},
-            "n": self.n,
-            "steps": self._steps(run),
-            "n_real": len(real),
-            "rows": image_rows(scores, real_scores, noise_scores, names),
-            "sweep": {"drawn": sweep_rows(sweep), "real": sweep_rows(real_sweep)},
-            "nearest": self._nearest(run, drawn, real),
-        }
 
     def _steps(self, run: TrainedRun) -> int:
-        return run.config.sampler.steps if self.steps is None else self.steps
+        return run.recipe.sampler.steps if self.steps is None else self.steps
 
     def _drawn(self, run: TrainedRun, drawing: Drawing, progress: RichProgress) -> DrawnImages:
         steps, checkpoint = self._steps(run), run.folder.newest_checkpoint().path.name
@@ -174,32 +171,31 @@ class Evaluate:
         drawn.complete(lambda rows: drawing.of_numbers(rows, progress))
         return drawn
 
-    def _learnt_from(self, run: TrainedRun, drawn: DrawnImages, progress: RichProgress) -> tuple[Score, Score]:
-        """Cls_G of the drawn images, and of as many real training images."""
-        test, train = run.splits.test, run.splits.train
-        found = []
-        for what, (images, labels) in (
-            ("drawn", drawn.all()),
-            ("real", chosen(train.images, train.labels, self.n, self.seed)),
-        ):
-            with progress.task(f"training a judge on {what} images", self.judge_iterations) as advance:
-                value = cls_g(
-                    images,
-                    labels,
-                    test.images,
-                    test.labels,
-                    num_classes=run.model.num_classes,
-                    seed=self.seed,
-                    iterations=self.judge_iterations,
-                    progress=lambda *_, advance=advance: advance(),
-                )
-            found.append(Score(value))
-        return found[0], found[1]
-
-    def _nearest(self, run: TrainedRun, drawn: DrawnImages, real: Tensor) -> dict[str, float]:
-        train = run.splits.train.images.cpu()
-        distances = torch.cat([nearest_distances(part, train) for part, _ in drawn])
-        return {"drawn": float(distances.mean()), "real": float(nearest_distances(real, train).mean())}
+    def _learnt_from(self, run: TrainedRun, drawn: DrawnImages, progress: RichProgress) -> dict[str, float]:
+        """Cls_G of the drawn images, and of as many real training images; the network of these is kept for the next."""
+        test, train, classes = run.splits.test, run.splits.train, run.model.num_classes
+        with progress.task("training a judge on drawn images", self.judge_iterations) as advance:
+            value = cls_g(
+                *drawn.all(),
+                test.images,
+                test.labels,
+                num_classes=classes,
+                seed=self.seed,
+                iterations=self.judge_iterations,
+                progress=lambda *_: advance(),
+            )
+        images, labels = chosen(train.images, train.labels, self.n, self.seed)
+        with progress.task("training a judge on as many real images", self.judge_iterations) as advance:
+            judge = cached_judge(
+                images,
+                labels,
+                classes,
+                seed=self.seed,
+                iterations=self.judge_iterations,
+                progress=lambda *_: advance(),
+                say=progress.say,
+            )
+        return {"drawn": value, "real": cls_r(judge, test.images, test.labels)}
 
     def _classifier(self, run: TrainedRun) -> dict[str, Any]:
         test = run.splits.test
@@ -223,50 +219,10 @@ class Evaluate:
     def _attacks(self, run: TrainedRun) -> dict[str, Any]:
         images, labels = chosen(run.splits.test.images, run.splits.test.labels, self.attacked, self.seed)
         return attack_record(
-            run.model, images, labels, run.model.num_classes, seed=self.seed, batch_size=self.batch_size
+            run.model, images, labels, run.model.num_classes, seed=self.seed, batch_size=self.batch_size, cw=self.cw
         )
 
 
 def drawn_folder(run: Path, checkpoint: str, seed: int, steps: int) -> Path:
     """Where an evaluation keeps the images that it draws."""
     return run / "evaluation" / f"drawn_{checkpoint}_seed{seed}_steps{steps}"
-
-
-def tell(record: Mapping[str, Any]) -> None:
-    """The record as tables on the terminal."""
-    console = Console()
-    if "images" in record:
-        part = record["images"]
-        table = Table("score", "drawn", "real", "noise", title=f"{part['n']} drawn images, {part['n_real']} real ones")
-        for row in part["rows"]:
-            spread = "" if row["spread"] is None else f" ± {row['spread']:.3g}"
-            table.add_row(row["name"], f"{row['drawn']:.4g}{spread}", *(_number(row[key]) for key in ("real", "noise")))
-        console.print(table)
-    if "classifier" in record:
-        table = Table("classifier", "value", title=f"{record['classifier']['n']} real test images")
-        for row in record["classifier"]["rows"]:
-            table.add_row(row["name"], _number(row["value"]))
-        console.print(table)
-    if "outliers" in record:
-        rows = record["outliers"]["rows"]
-        sets = list(dict.fromkeys(row["outliers"] for row in rows))
-        table = Table("AUROC", *sets)
-        for score in dict.fromkeys(row["score"] for row in rows):
-            table.add_row(score, *(f"{row['auroc']:.3f}" for row in rows if row["score"] == score))
-        console.print(table)
-    if "attacks" in record:
-        part = record["attacks"]
-        table = Table("attack", "accuracy", title=f"{part['n']} test images")
-        for row in part["rows"]:
-            table.add_row(row["attack"], f"{row['accuracy']:.3f}")
-        console.print(table)
-        console.print(part["masking"]["verdict"], style="bold red" if part["masking"]["masked"] else None)
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4g}"
-
-
-def _accuracy(real_scores: Mapping[str, Score]) -> float | None:
-    """The judge's own accuracy on real test images, where it knows their classes."""
-    return real_scores["Cls_R"].value if "Cls_R" in real_scores else None

@@ -17,6 +17,7 @@ from typing import Annotated, Any, Protocol, cast
 
 import tyro
 
+from stic_fast.cli.compare import Compare
 from stic_fast.cli.demo import Demo
 from stic_fast.cli.evaluate import Evaluate
 from stic_fast.cli.info import Info
@@ -116,6 +117,7 @@ def _commands(preset: str) -> Any:
         | Annotated[Evaluate, subcommand("evaluate")]
         | study
         | Annotated[Report, subcommand("report")]
+        | Annotated[Compare, subcommand("compare")]
         | Annotated[Info, subcommand("info")]
     )
 

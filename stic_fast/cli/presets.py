@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal, get_args
 
 from stic_fast.sampling import GRMALA
@@ -55,13 +56,22 @@ STIC = {
     "cifar10-paper": SticConfig(data="cifar10:"),
 }
 
+EPOCH = 782  # iterations of 64 images for one epoch of CIFAR-10
+# GMMC's appendix B, which follows JEM: 150 epochs, the learning rate decayed after 30, 50 and 80.
+JEM_SCHEDULE: dict[str, Any] = {
+    "passes": 150,
+    "iterations": EPOCH,
+    "batch_size": 64,
+    "optimiser": OptimiserConfig(decay_at=(30 * EPOCH, 50 * EPOCH, 80 * EPOCH)),
+    "augmentation": AugmentationConfig(noise_std=0.03, flip_probability=0.5, max_shift=4),
+}
+
 SOFTMAX = {
     "digits": SoftmaxConfig(
         passes=6,
         iterations=300,
         network=DIGITS_NETWORK,
         optimiser=SMALL_ADAM,
-        augmentation=AugmentationConfig(noise_std=0.0),
         sampler=GRMALA(steps=150, eps1=1.0, eps2=0.0, eps3=0.01),
     ),
     "fashion": SoftmaxConfig(
@@ -70,20 +80,22 @@ SOFTMAX = {
         iterations=800,
         network=FASHION_NETWORK,
         optimiser=SMALL_ADAM,
-        augmentation=AugmentationConfig(noise_std=0.0),
         sampler=GRMALA(steps=300, eps1=1.0, eps2=0.0, eps3=0.01),
     ),
-    "cifar10-paper": SoftmaxConfig(data="cifar10:", augmentation=AugmentationConfig(noise_std=0.0)),
+    "cifar10-paper": SoftmaxConfig(
+        data="cifar10:", **{**JEM_SCHEDULE, "augmentation": AugmentationConfig(0.0, 0.5, 4)}
+    ),
 }
+
+GUARDED_ADAM = replace(SMALL_ADAM, largest_loss=100.0)  # JEM's loss lies within ±10 while it trains well
 
 JEM = {
     "digits": JemConfig(
         passes=6,
         iterations=100,
         network=DIGITS_NETWORK,
-        optimiser=SMALL_ADAM,
-        augmentation=AugmentationConfig(noise_std=0.03),
-        pool=ReplayConfig(chains=1_000, sampler=GRMALA(steps=20, eps1=1.0, eps2=0.0, eps3=0.01)),
+        optimiser=GUARDED_ADAM,
+        pool=ReplayConfig(chains=1_000, sampler=GRMALA(steps=10, eps1=1.0, eps2=0.0, eps3=0.01)),
         sampler=GRMALA(steps=150, eps1=1.0, eps2=0.0, eps3=0.01),
     ),
     "fashion": JemConfig(
@@ -91,12 +103,11 @@ JEM = {
         passes=8,
         iterations=100,
         network=FASHION_NETWORK,
-        optimiser=SMALL_ADAM,
-        augmentation=AugmentationConfig(noise_std=0.03),
-        pool=ReplayConfig(chains=1_000, sampler=GRMALA(steps=20, eps1=1.0, eps2=0.0, eps3=0.01)),
+        optimiser=GUARDED_ADAM,
+        pool=ReplayConfig(chains=1_000, sampler=GRMALA(steps=10, eps1=1.0, eps2=0.0, eps3=0.01)),
         sampler=GRMALA(steps=300, eps1=1.0, eps2=0.0, eps3=0.01),
     ),
-    "cifar10-paper": JemConfig(data="cifar10:"),
+    "cifar10-paper": JemConfig(data="cifar10:", **JEM_SCHEDULE),
 }
 
 GMMC = {
@@ -106,11 +117,10 @@ GMMC = {
         ramp=50,
         network=DIGITS_NETWORK,
         optimiser=SMALL_ADAM,
-        augmentation=AugmentationConfig(noise_std=0.03),
         pool=ReplayConfig(
-            chains=1_000, restart_probability=0.025, sampler=GRMALA(steps=20, eps1=1.0, eps2=0.0, eps3=0.0)
+            chains=1_000, restart_probability=0.025, sampler=GRMALA(steps=10, eps1=0.05, eps2=0.0, eps3=0.0)
         ),
-        sampler=GRMALA(steps=150, eps1=1.0, eps2=0.0, eps3=0.0),
+        sampler=GRMALA(steps=150, eps1=0.05, eps2=0.0, eps3=0.0),
     ),
     "fashion": GmmcConfig(
         data="idx:",
@@ -119,13 +129,12 @@ GMMC = {
         ramp=50,
         network=FASHION_NETWORK,
         optimiser=SMALL_ADAM,
-        augmentation=AugmentationConfig(noise_std=0.03),
         pool=ReplayConfig(
-            chains=1_000, restart_probability=0.025, sampler=GRMALA(steps=20, eps1=1.0, eps2=0.0, eps3=0.0)
+            chains=1_000, restart_probability=0.025, sampler=GRMALA(steps=10, eps1=0.05, eps2=0.0, eps3=0.0)
         ),
-        sampler=GRMALA(steps=300, eps1=1.0, eps2=0.0, eps3=0.0),
+        sampler=GRMALA(steps=300, eps1=0.05, eps2=0.0, eps3=0.0),
     ),
-    "cifar10-paper": GmmcConfig(data="cifar10:"),
+    "cifar10-paper": GmmcConfig(data="cifar10:", **JEM_SCHEDULE),
 }
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {"stic": STIC, "gmmc": GMMC, "jem": JEM, "softmax": SOFTMAX}

@@ -17,9 +17,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from stic_fast.cli.evaluate import OUTLIER_SCORES, PARTS, drawn_folder
-from stic_fast.errors import InputError
 from stic_fast.evaluation.drawn_images import DrawnImages
-from stic_fast.evaluation.out_of_distribution import SCORE_LABELS
+from stic_fast.evaluation.out_of_distribution import SCORE_LABELS, SCORE_NAMES
+from stic_fast.evaluation.records import read_record
 from stic_fast.plots.curves import training_figure
 from stic_fast.plots.grid import image_grid
 from stic_fast.plots.histograms import score_histograms
@@ -30,6 +30,12 @@ from stic_fast.training import TrainedRun, open_run
 
 SHOWN = 8  # images of each class
 MOST_CLASSES = 20  # rows of a grid
+HEADINGS = {
+    "images": "Drawn images",
+    "classifier": "The classifier",
+    "outliers": "Out of distribution",
+    "attacks": "Under attack",
+}
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,7 @@ class Report:
     def execute(self) -> None:
         """Writes the page."""
         run = open_run(self.run)
-        record = _read_record(self.run)
+        record = read_record(self.run) or {}
         target = self.out or self.run / "report.html"
         page = Page(f"Run {self.run.resolve().name}", _subtitle(run, record))
         sections: dict[str, Callable[[], None]] = {
@@ -55,21 +61,15 @@ class Report:
         }
         for part in PARTS:
             if part in record:
-                sections[part]()
+                page.section(HEADINGS[part])
+                if "note" in record[part]:
+                    page.paragraph(f"{record[part]['note']}.", warning=True)
+                if "rows" in record[part]:
+                    sections[part]()
         _training(page, run)
         _settings(page, self.run, record)
         page.write(target)
         print(f"page: {target}")
-
-
-def _read_record(folder: Path) -> dict[str, Any]:
-    file = folder / "evaluation.json"
-    try:
-        return dict(json.loads(file.read_text()))
-    except FileNotFoundError:
-        return {}
-    except ValueError as error:
-        raise InputError(f"{file} is damaged ({error}); write it anew with stic-fast evaluate {folder}") from error
 
 
 def _subtitle(run: TrainedRun, record: Mapping[str, Any]) -> str:
@@ -87,7 +87,6 @@ def _subtitle(run: TrainedRun, record: Mapping[str, Any]) -> str:
 def _images(page: Page, run: TrainedRun, folder: Path, record: Mapping[str, Any]) -> None:
     part = record["images"]
     judge = part["judge"]
-    page.section("Drawn images")
     page.paragraph(
         "Each row is one class. None was chosen by hand or by its score: they are the first that the seed gives, "
         "drawn by fresh chains."
@@ -101,23 +100,29 @@ def _images(page: Page, run: TrainedRun, folder: Path, record: Mapping[str, Any]
         "judge: no generator should be expected to do better than the real ones, and one as bad as noise has learnt "
         "nothing."
     )
-    page.table(
-        ["score", "drawn", "spread", "real", "noise", "better", "what it is"],
-        [
-            [row["name"], row["drawn"], row["spread"], row["real"], row["noise"], row["better"], row["what"]]
-            for row in part["rows"]
-        ],
-    )
+    columns = {"name": "score", "drawn": "drawn", "spread": "spread", "drawn_at_n_real": f"drawn@{part['n_real']}"}
+    columns |= {"real": f"real@{part['n_real']}", "noise": "noise", "better": "better", "what": "what it is"}
+    fewer = part["n_real"] < part["n"]
+    if fewer:
+        page.paragraph(
+            "A score that depends on the number of images is also taken of only as many drawn ones as there are real "
+            f"ones: `drawn@{part['n_real']}` and `real@{part['n_real']}` can be compared."
+        )
+    else:
+        del columns["drawn_at_n_real"]
+    page.table(list(columns.values()), [[row[key] for key in columns] for row in part["rows"]])
     near = part["nearest"]
     page.paragraph(
         f"A drawn image lies {near['drawn']:.2f} from the training image nearest to it, a real test image "
         f"{near['real']:.2f} (Euclidean, pixels in [−1, 1], means): much nearer would be copies."
     )
-    if any(part["sweep"].values()):
+    sweeps = {"drawn": part["sweep"]["drawn_at_n_real" if fewer else "drawn"], "real": part["sweep"]["real"]}
+    if any(sweeps.values()):
         page.picture(
-            sweep_figure(part["sweep"]),
-            caption="Precision and recall, density and coverage for 1 to 10 neighbours. Precision asks how many images "
-            "lie among real ones, recall how much of the real images they cover.",
+            sweep_figure(sweeps),
+            caption=f"Precision and recall, density and coverage of {part['n_real']:,} images each, for 1 to 10 "
+            "neighbours. Precision asks how many images lie among real ones, recall how much of the real images they "
+            "cover.",
             alt="Two panels of curves for drawn and for real test images",
         )
 
@@ -149,13 +154,14 @@ def _grid(images: Tensor, labels: Tensor, names: list[str]) -> Any:
 
 
 def _classifier(page: Page, part: Mapping[str, Any]) -> None:
-    page.section("The classifier")
     page.paragraph(f"On {part['n']:,} real test images.")
     page.table(
         ["score", "value", "better", "what it is"],
         [[r["name"], r["value"], r["better"], r["what"]] for r in part["rows"]],
     )
-    ece = next(row["value"] for row in part["rows"] if row["name"].startswith("ECE"))
+    if part["reliability"] is None:
+        return
+    ece = next(row["value"] for row in part["rows"] if row["key"] == "ECE")
     bins = {
         name: torch.tensor([float("nan") if value is None else value for value in values])
         for name, values in part["reliability"].items()
@@ -169,27 +175,25 @@ def _classifier(page: Page, part: Mapping[str, Any]) -> None:
 
 
 def _outliers(page: Page, folder: Path, part: Mapping[str, Any]) -> None:
-    page.section("Out of distribution")
     sets = list(dict.fromkeys(row["outliers"] for row in part["rows"]))
     scores = list(dict.fromkeys(row["score"] for row in part["rows"]))
-    aurocs = {
-        SCORE_LABELS[score]: {r["outliers"]: r["auroc"] for r in part["rows"] if r["score"] == score}
-        for score in scores
-    }
+    aurocs = {score: {r["outliers"]: r["auroc"] for r in part["rows"] if r["score"] == score} for score in scores}
     page.paragraph(
         f"How well a score tells {part['n']:,} real test images from as many outliers of each kind: the area under the "
         "receiver operating characteristic, 1 for always, 0.5 for guessing, below for the wrong way round."
     )
-    page.table(["score", *sets], [[label, *(found[name] for name in sets)] for label, found in aurocs.items()])
+    page.table(["score", *sets], [[SCORE_NAMES[score], *found.values()] for score, found in aurocs.items()])
     file = folder / "evaluation" / OUTLIER_SCORES
     if file.exists():
         values: dict[str, dict[str, Tensor]] = {}
         for key, tensor in load_file(file).items():
             score, _, name = key.partition("/")
-            values.setdefault(SCORE_LABELS[score], {})[name] = tensor
-        ordered = {label: {name: values[label][name] for name in [part["inside"], *sets]} for label in aurocs}
+            values.setdefault(score, {})[name] = tensor
+        ordered = {SCORE_LABELS[key]: {name: values[key][name] for name in [part["inside"], *sets]} for key in aurocs}
         page.picture(
-            score_histograms(ordered, inside=part["inside"], aurocs=aurocs),
+            score_histograms(
+                ordered, inside=part["inside"], aurocs={SCORE_LABELS[key]: found for key, found in aurocs.items()}
+            ),
             caption="Each panel holds the real test images against one kind of outlier; higher scores are more like "
             "the training images.",
             alt="Histograms of the scores of real images and of outliers",
@@ -197,12 +201,14 @@ def _outliers(page: Page, folder: Path, part: Mapping[str, Any]) -> None:
 
 
 def _attacks(page: Page, part: Mapping[str, Any]) -> None:
-    page.section("Under attack")
     page.paragraph(
-        f"The share of {part['n']:,} test images that stay rightly read when every pixel may change by up to ε (L∞, "
-        "pixels in [0, 1])."
+        f"How well the classifier stands {part['n']:,} test images that were changed so that it reads them wrongly. "
+        "Pixels are in [0, 1]; PGD may change each of them by up to ε (L∞), C&W looks for the shortest change (L2)."
     )
-    page.table(["attack", "accuracy"], [[row["attack"], row["accuracy"]] for row in part["rows"]])
+    keys = {"name": "attack", "value": "value", "n": "images", "better": "better", "what": "what it is"}
+    page.table(list(keys.values()), [[row[key] for key in keys] for row in part["rows"]])
+    if "note" in part.get("cw", {}):
+        page.paragraph(f"{part['cw']['note']}.")
     page.paragraph(part["masking"]["verdict"], warning=part["masking"]["masked"])
 
 

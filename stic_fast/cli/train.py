@@ -38,7 +38,7 @@ class Train:
         progress, command = RichProgress(), f"stic-fast train {self.method}"
         if self.resume is not None:
             with resumable(self.resume, command):
-                run = resume(self.resume, progress=progress)
+                run = resume(self.resume, method=self.method, progress=progress)
                 progress.pass_done(run.folder)  # a finished run trains no pass that would
         else:
             path = self.out or Path("runs") / f"{self.method}-{self.preset}-{self.settings.seed}"

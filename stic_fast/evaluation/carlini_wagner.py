@@ -3,6 +3,11 @@
 """How little must change: the L2 attack of Carlini & Wagner, through foolbox, an optional dependency.
 
 GMMC, section 4.4 (2) and Table 7: nearly every image can be turned, so the length of the perturbation is the measure.
+
+Carlini & Wagner search in w with x' = tanh(w) scaled to the box of pixel values, where a pixel at the box's edge, black
+or white, lies at infinity and does not move. Here the box is wider than the pixels' by MARGIN and the classifier sees
+x' clamped: on digits, half of whose pixels are black, distances come out 40 % shorter. What is found is then drawn in
+along the line to the image until it is as near as it can be and still read wrongly.
 """
 
 from __future__ import annotations
@@ -18,6 +23,13 @@ from torch import Tensor, nn
 from stic_fast.errors import InputError
 from stic_fast.evaluation.attacks import attack_images
 from stic_fast.evaluation.fixed_classifier import FixedClassifier, Model
+
+MARGIN = 0.05
+"""By which the box of the search is wider than the pixels', at either end, in pixel units of [0, 1]."""
+FIRST_WEIGHT = 0.1
+"""c at first. foolbox's 1e-3 spends half of the search on getting up to those that turn an image at all."""
+HALVINGS = 10
+"""Of the line between an image and what was found for it: the distance is at most a thousandth too long."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +60,14 @@ class CarliniWagnerResult:
         """The share, from 0 to 1, of all images that could not be turned."""
         return int(self.distances.isinf().sum()) / len(self.distances)
 
+    def accuracy_at(self, radius: float) -> float:
+        """The share of all images that are classified rightly everywhere the attack looked within ‖x' − x‖₂ ≤ radius.
+
+        >>> CarliniWagnerResult(torch.tensor([0.0, 0.4, 0.6, torch.inf])).accuracy_at(0.5)
+        0.5
+        """
+        return int((self.distances > radius).sum()) / len(self.distances)
+
 
 def carlini_wagner(
     model: Model,
@@ -70,8 +90,9 @@ def carlini_wagner(
         model, images, labels, num_classes, batch_size, keep_images: as for `pgd`.
         steps: Adam's steps for each c (GMMC, Table 7: 100 untargeted).
         binary_search_steps: values of c tried.
-        step_size: Adam's, in the space of atanh. Its first step moves every value by half of this, so a boundary much
-            nearer than step_size/2·√(values of an image) asks for a smaller one and more steps.
+        step_size: Adam's, in the space of atanh. 0.01 comes within 3 % of the shortest change that any of foolbox's L2
+            attacks found, in the mean of digits (8×8, distances 0.3 to 1) and of the CIFAR-10 images nearest to a
+            boundary (0.02 to 0.05). 0.003 leaves digits unturned within 100 steps, 0.03 goes 50 % too far on CIFAR-10.
 
     Raises:
         InputError: foolbox is missing, or as `pgd`.
@@ -87,16 +108,20 @@ def carlini_wagner(
     def attack(classifier: FixedClassifier, x: Tensor, y: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
         network = _UnitPixels(classifier).eval()
         search = foolbox.attacks.L2CarliniWagnerAttack(
-            binary_search_steps=binary_search_steps, steps=steps, stepsize=step_size, abort_early=False
+            binary_search_steps=binary_search_steps,
+            steps=steps,
+            stepsize=step_size,
+            initial_const=FIRST_WEIGHT,
+            abort_early=False,
         )
-        pixels = ((x + 1) / 2).clamp(0, 1)
         with warnings.catch_warnings(), torch.enable_grad():
             warnings.simplefilter("ignore", DeprecationWarning)  # of NumPy and PyTorch, about foolbox's own calls
-            fooled = foolbox.PyTorchModel(network, bounds=(0, 1), device=x.device)
-            _, found, turned = search(fooled, pixels, y, epsilons=None)
-        lengths = (found.double() - pixels.double()).flatten(1).norm(dim=1)
+            fooled = foolbox.PyTorchModel(network, bounds=(-MARGIN, 1 + MARGIN), device=x.device)
+            _, found, _ = search(fooled, ((x + 1) / 2).clamp(0, 1), y, epsilons=None)
+        nearest, turned = _drawn_in(classifier, x, (2 * found - 1).clamp(-1, 1).to(x.dtype), y)
+        lengths = (nearest.double() - x.double()).flatten(1).norm(dim=1) / 2
         distances[ids.cpu()] = torch.where(turned, lengths, torch.inf).cpu()
-        return ~turned, torch.where(turned.view(-1, 1, 1, 1), found * 2 - 1, x).to(x.dtype)
+        return ~turned, nearest
 
     result = attack_images(
         "C&W",
@@ -130,12 +155,28 @@ def load_foolbox() -> Any:
         ) from error
 
 
+@torch.no_grad()
+def _drawn_in(classifier: FixedClassifier, x: Tensor, found: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """The nearest image on the line from x to `found` that is read wrongly, x where none is; and which are."""
+    turned = ~classifier.is_right(classifier.class_logits(found), labels)
+    outer, inner = turned.to(x.dtype), torch.zeros(len(x), dtype=x.dtype, device=x.device)
+    for _ in range(HALVINGS):
+        middle = (outer + inner) / 2
+        wrong = ~classifier.is_right(classifier.class_logits(_between(x, found, middle)), labels)
+        outer, inner = torch.where(wrong, middle, outer), torch.where(wrong, inner, middle)
+    return _between(x, found, outer), turned
+
+
+def _between(x: Tensor, found: Tensor, share: Tensor) -> Tensor:
+    return x + share.view(-1, 1, 1, 1) * (found - x)
+
+
 class _UnitPixels(nn.Module):
-    """Logits of the real classes for pixels in [0, 1], as foolbox reckons them and the papers measure them."""
+    """Logits of the real classes for pixels in [0, 1], as foolbox reckons them; what lies beyond is clamped."""
 
     def __init__(self, classifier: FixedClassifier) -> None:
         super().__init__()
         self.classifier = classifier
 
     def forward(self, pixels: Tensor) -> Tensor:
-        return self.classifier.class_logits(2 * pixels - 1)
+        return self.classifier.class_logits((2 * pixels - 1).clamp(-1, 1))

@@ -116,7 +116,7 @@ def accuracy(
 
     Logits beyond num_classes, such as STIC's fake class "-1", are left out of the comparison. The model sees float32 in
     [-1, 1], in evaluation mode and without gradients; its submodules get their modes back. An image whose real-class
-    logits hold a NaN counts as wrong, so a diverged model scores 0 and not the share of class 0.
+    logits are not all finite counts as wrong, so a diverged model scores 0 and not the share of class 0.
 
     Args:
         model: a `Classifier`, any nn.Module, or a function, from images (B, C, H, W) to logits (B, >= num_classes).

@@ -111,6 +111,12 @@ class Reading:
     features: Tensor | None
     """float32 (N, D), on the CPU; None unless they were asked for."""
 
+    def at(self, rows: Tensor) -> Reading:
+        """The reading of some of the images, by their numbers, int64 (n,) with n ≥ 1; the features must be there."""
+        assert self.features is not None, "read_images was not asked to keep the features"
+        some = self.features[rows]
+        return Reading(self.logits[rows], FeatureStatistics.of(some), some)
+
 
 def read_images(
     judge: ReadsImages,

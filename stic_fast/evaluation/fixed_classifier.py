@@ -73,9 +73,9 @@ class FixedClassifier:
         return self.logits(x)[:, : self.num_classes]
 
     def is_right(self, class_logits: Tensor, labels: Tensor) -> Tensor:
-        """bool (B,): the largest real-class logit is the label's, as `accuracy` counts it; a NaN makes it wrong."""
+        """bool (B,): the largest real-class logit is the label's, as in `accuracy`; what is not finite is wrong."""
         predicted = class_logits.topk(1, dim=1).indices[:, 0]
-        return (predicted == labels) & ~class_logits.isnan().any(dim=1)
+        return (predicted == labels) & class_logits.isfinite().all(dim=1)
 
 
 @contextmanager

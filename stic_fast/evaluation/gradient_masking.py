@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from stic_fast.errors import InputError
-from stic_fast.evaluation.attacks import AttackResult, pgd
+from stic_fast.evaluation.attacks import AttackResult, in_pixels, pgd
 from stic_fast.evaluation.fixed_classifier import Model
 from stic_fast.evaluation.square_attack import square_attack
 
@@ -61,6 +61,7 @@ def check_gradient_masking(
     restarts: int = 5,
     queries: int = 500,
     tolerance: float = 0.01,
+    base: AttackResult | None = None,
     image_ids: Tensor | None = None,
     batch_size: int = 256,
 ) -> MaskingCheck:
@@ -79,10 +80,11 @@ def check_gradient_masking(
         stronger_steps, restarts: of the stronger PGD.
         queries: of the Square attack.
         tolerance: the share of images that an attack may win by, for a longer search always finds a little more.
+        base: the base attack's result at this radius on these images, where it has been run already.
         others: as for `stic_fast.evaluation.attacks.pgd`.
 
     Raises:
-        InputError: as `pgd`, or an attack called stronger that has fewer steps.
+        InputError: as `pgd`, an attack called stronger that has fewer steps, or a base of something else.
 
     >>> images = torch.tensor([0, 100, 155, 255], dtype=torch.uint8).view(4, 1, 1, 1)
     >>> model = lambda x: torch.cat([-x, x], dim=1).flatten(1)
@@ -99,7 +101,13 @@ def check_gradient_masking(
         raise InputError(f"epsilon must be above 0, got {epsilon}; 8 of 255 is 8 / 255")
     attacked = (model, images, labels, num_classes)
     shared = {"seed": seed, "image_ids": image_ids, "batch_size": batch_size}
-    base = pgd(*attacked, epsilon=epsilon, steps=steps, **shared)  # type: ignore[arg-type]
+    if base is None:
+        base = pgd(*attacked, epsilon=epsilon, steps=steps, **shared)  # type: ignore[arg-type]
+    elif (base.epsilon, len(base.survived)) != (epsilon, len(images)):
+        raise InputError(
+            f"base is {base.name} on {len(base.survived)} images, but the check is of {len(images)} images at "
+            f"{in_pixels(epsilon)}; pass the attack that is to be checked"
+        )
     stronger = pgd(*attacked, epsilon=epsilon, steps=stronger_steps, restarts=restarts, loss="margin", **shared)  # type: ignore[arg-type]
     gradient_free = square_attack(*attacked, epsilon=epsilon, queries=queries, **shared)  # type: ignore[arg-type]
     unbounded = pgd(*attacked, epsilon=1.0, steps=steps, **shared)  # type: ignore[arg-type]

@@ -4,22 +4,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
 from stic_fast.errors import InputError
-from stic_fast.evaluation.features import Reading, ReadsImages, read_images
+from stic_fast.evaluation.features import FeatureStatistics, Reading, ReadsImages, read_images
 from stic_fast.evaluation.frechet import frechet_distance, kernel_distance
 from stic_fast.evaluation.inception_score import inception_score, modified_inception_score
-from stic_fast.evaluation.judge import top_k_accuracy
+from stic_fast.evaluation.judge import Judge, top_k_accuracy
+from stic_fast.evaluation.kept import fingerprint, kept
 from stic_fast.evaluation.manifold import ManifoldScores, manifold_scores
 
 NEIGHBOURS = {"precision": 3, "recall": 3, "density": 5, "coverage": 5}
 """k of each score on the features' manifold, as its paper has it."""
+COUNT_DEPENDENT = ("FD", "KD", "IS", "MIS", *NEIGHBOURS)
+"""Scores to compare between sets of one size only: they move, or spread, with the number of images."""
 
 
 class Meaning(NamedTuple):
@@ -69,6 +73,37 @@ class ReferenceImages:
         some = reading.features[chosen]
         return cls(Reading(reading.logits, reading.statistics, None), some)
 
+    @classmethod
+    def kept(
+        cls,
+        judge: ReadsImages,
+        images: Tensor,
+        *,
+        most: int,
+        seed: int,
+        batch_size: int = 256,
+        cache: Path | None = None,
+        say: Callable[[str], None] | None = None,
+    ) -> ReferenceImages:
+        """As `of`, but what a `Judge` reads is kept beside it, so that a second run on the same data need not wait.
+
+        Other judges, whose weights may lie out of reach in TorchScript, read anew. Arguments cache and say as for
+        `kept.kept`.
+        """
+        if not isinstance(judge, Judge):
+            return cls.of(judge, images, most=most, seed=seed, batch_size=batch_size)
+
+        def read() -> dict[str, Tensor]:
+            made = cls.of(judge, images, most=most, seed=seed, batch_size=batch_size)
+            logits, statistics = made.everything.logits, made.everything.statistics
+            summary = {"count": torch.tensor(statistics.count), "mean": statistics.mean, "scatter": statistics.scatter}
+            return {"logits": logits, "some": made.some, **summary}
+
+        key = fingerprint({"most": most, "seed": seed}, images, *judge.state_dict().values())
+        found = kept("reference", key, read, cache=cache, say=say)
+        statistics = FeatureStatistics(int(found["count"]), found["mean"], found["scatter"])
+        return cls(Reading(found["logits"], statistics, None), found["some"])
+
 
 def image_scores(
     judge: ReadsImages,
@@ -94,7 +129,22 @@ def image_scores(
         InputError: no images, or labels that do not fit them.
     """
     reading = read_images(judge, images, batch_size=batch_size, keep_features=True)
-    assert reading.features is not None
+    return scores_of_reading(reading, reference, labels, num_classes=num_classes, seed=seed)
+
+
+def scores_of_reading(
+    reading: Reading, reference: ReferenceImages, labels: Tensor, *, num_classes: int, seed: int
+) -> tuple[dict[str, Score], tuple[ManifoldScores, ...]]:
+    """`image_scores` of images that the judge has read already, their features kept.
+
+    >>> features, labels = torch.arange(12.0).view(6, 2), torch.arange(6) % 2
+    >>> reading = Reading(torch.eye(2).repeat(3, 1), FeatureStatistics.of(features), features)
+    >>> reference = ReferenceImages(reading, features)
+    >>> scores, _ = scores_of_reading(reading.at(torch.arange(4)), reference, labels[:4], num_classes=2, seed=0)
+    >>> scores["Cls_R"].value, scores["precision"].value
+    (1.0, 1.0)
+    """
+    assert reading.features is not None, "the scores need the features"
     count, seen = len(reading.logits), reading.logits.shape[1]
     if labels.shape != (count,):
         raise InputError(f"{count} images need as many labels, got {tuple(labels.shape)}; give each image one")

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from stic_fast.errors import InputError
+from stic_fast.models.fixed_passes import Precision, multiplies_bf16
 from stic_fast.models.frozen import frozen
 from stic_fast.pixels import to_unit
 
@@ -72,6 +73,7 @@ class Judge(nn.Module):
                 layer.reset_parameters()  # ones and zeros
         nn.init.kaiming_normal_(self.head.weight, nonlinearity="linear", generator=generator)
         nn.init.zeros_(self.head.bias)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a CPU reads 1.5 times as fast
 
     def features(self, images: Tensor) -> Tensor:
         """The vectors under the last linear layer, float32 (N, D): D is 64 at 8x8, 128 at 28x28, 256 at 32x32."""
@@ -117,6 +119,7 @@ def train_judge(
     batch_size: int = 128,
     learning_rate: float = 3e-3,
     seed: int,
+    precision: Precision = "auto",
     device: str | torch.device = "cpu",
     progress: Callable[[int, int], None] | None = None,
 ) -> Judge:
@@ -137,6 +140,8 @@ def train_judge(
         batch_size: images per step.
         learning_rate: the peak of the one-cycle schedule.
         seed: fixes everything random.
+        precision: of the passes in training; weights, and what the judge reads afterwards, are fp32. "auto" is bf16
+            where the hardware multiplies it.
         device: where the network trains and stays.
         progress: called as progress(done, iterations) after each step.
 
@@ -158,16 +163,19 @@ def train_judge(
     generator = torch.Generator().manual_seed(seed)
     channels, height, width = images.shape[1:]
     judge = Judge((channels, height, width), num_classes, generator=generator).to(device).train()
-    optimizer = torch.optim.AdamW(judge.parameters(), lr=learning_rate, weight_decay=WEIGHT_DECAY)
+    optimizer = torch.optim.AdamW(judge.parameters(), lr=learning_rate, weight_decay=WEIGHT_DECAY, fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda done: _one_cycle(done, iterations))
     largest_shift = min(height, width) // 8
     order = _endless_batches(len(images), batch_size, generator)
+    half = torch.autocast(judge.head.weight.device.type, torch.bfloat16, enabled=uses_bf16(precision, device))
     with torch.enable_grad():
         for iteration in range(iterations):
             chosen = next(order)
             batch = to_unit(images[chosen.to(images.device)].to(device))
             target = labels[chosen.to(labels.device)].to(device, torch.int64)
-            loss = F.cross_entropy(judge(_shifted(batch, largest_shift, generator)), target)
+            with half:
+                logits = judge(_shifted(batch, largest_shift, generator))
+            loss = F.cross_entropy(logits.float(), target)
             optimizer.zero_grad()
             torch.autograd.backward(loss)
             optimizer.step()
@@ -175,6 +183,11 @@ def train_judge(
             if progress is not None:
                 progress(iteration + 1, iterations)
     return judge.eval().requires_grad_(False)
+
+
+def uses_bf16(precision: Precision, device: str | torch.device) -> bool:
+    """Whether a judge's training computes its passes in bfloat16."""
+    return precision == "bf16" or (precision == "auto" and multiplies_bf16(torch.device(device)))
 
 
 def check_labelled_images(images: Tensor, labels: Tensor, num_classes: int, *, what: str = "images") -> None:
@@ -226,7 +239,7 @@ def predict_logits(model: Callable[[Tensor], Tensor], images: Tensor, *, batch_s
 
 
 def top_k_accuracy(logits: Tensor, labels: Tensor, *, k: int) -> float:
-    """The share, from 0 to 1, of rows whose label is among the k largest logits; a row with a NaN counts as wrong.
+    """The share, from 0 to 1, of rows whose label is among the k largest logits; one that is not finite is wrong.
 
     >>> logits = torch.tensor([[0.0, 2.0, 1.0], [3.0, 2.0, 1.0]])
     >>> top_k_accuracy(logits, torch.tensor([2, 0]), k=1), top_k_accuracy(logits, torch.tensor([2, 0]), k=2)
@@ -235,7 +248,7 @@ def top_k_accuracy(logits: Tensor, labels: Tensor, *, k: int) -> float:
     if not 1 <= k <= logits.shape[1]:
         raise InputError(f"k must be from 1 to the number of classes, {logits.shape[1]}, got {k}; choose another k")
     hits = (logits.topk(k, dim=1).indices == labels.to(logits.device).unsqueeze(1)).any(dim=1)
-    hits &= ~logits.isnan().any(dim=1)
+    hits &= logits.isfinite().all(dim=1)
     return int(hits.sum()) / len(hits)
 
 

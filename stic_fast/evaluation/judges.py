@@ -7,25 +7,19 @@ A judge is never the model under test, and its name stands in the name of every 
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
 from stic_fast.errors import InputError
-from stic_fast.evaluation.judge import Judge, check_labelled_images, train_judge
+from stic_fast.evaluation.judge import Judge, check_labelled_images, train_judge, uses_bf16
+from stic_fast.evaluation.kept import fingerprint, kept
 from stic_fast.evaluation.network_judge import load_torchscript_judge
 from stic_fast.evaluation.resnet20 import load_resnet20_judge
-from stic_fast.whole_file import whole_file
 
 SPECS = ("cnn", "resnet20:PATH", "torchscript:PATH[?mean=M,M,M&std=S,S,S&range=0..1&resize=SIDE&name=NAME]")
 _OPTIONS = {
@@ -35,7 +29,7 @@ _OPTIONS = {
     "resize": "resize=299 or resize=224x160",
     "name": "name=inception",
 }
-_RECIPE = 1
+_RECIPE = 2
 """Raised whenever `train_judge` or the small CNN changes, so that no judge of an older recipe passes for a new one."""
 
 
@@ -179,13 +173,11 @@ def cached_judge(
 ) -> Judge:
     """The small CNN trained by `train_judge`, or the one that an earlier call trained on the same data and settings.
 
-    It is kept as CACHE/cnn-KEY.safetensors, whole or absent, where the key is a hash of the images' and labels' bytes,
-    num_classes, the seed and the training settings. Nothing is unpickled. A damaged file is replaced by a judge
-    trained anew, and a cache that cannot be written costs only the next run's time; both are said in a sentence.
+    It is kept (see `kept.kept`) as CACHE/cnn-KEY.safetensors, where the key is a hash of the images and labels,
+    num_classes, the seed and the training settings.
 
     Args:
-        cache: a folder, made where absent; by default stic_fast/judges in $XDG_CACHE_HOME or ~/.cache.
-        say: told such a sentence; a warning by default.
+        cache, say: as for `kept.kept`.
         The others: as for `train_judge`.
 
     Raises:
@@ -199,82 +191,30 @@ def cached_judge(
     >>> torch.equal(first.head.weight, again.head.weight)
     True
     """
-    say = _warn if say is None else say
     check_labelled_images(images, labels, num_classes)
     channels, height, width = images.shape[1:]
-    settings = {"iterations": iterations, "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed}
-    key = _key(images, labels, {**settings, "num_classes": num_classes, "recipe": _RECIPE})
-    file = (default_cache() if cache is None else cache) / f"cnn-{key[:16]}.safetensors"
     judge = Judge((channels, height, width), num_classes, generator=torch.Generator())
-    if file.exists():
-        problem = _filled(judge, file, key)
-        if problem is None:
-            return judge.to(device)
-        say(f"the kept judge {file} is damaged ({problem}); it is trained anew and replaced")
-    judge = train_judge(
-        images,
-        labels,
-        num_classes,
-        iterations=iterations,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        seed=seed,
-        device=device,
-        progress=progress,
+    settings = {"iterations": iterations, "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed}
+    bf16 = uses_bf16("auto", device)  # machines that share a home directory may differ in it
+    key = fingerprint(
+        {**settings, "num_classes": num_classes, "bf16": bf16, "recipe": _RECIPE}, images, labels.to(torch.int64)
     )
-    weights = {name: value.detach().cpu().contiguous() for name, value in judge.state_dict().items()}
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(file) as stream:
-            stream.write(save(weights, metadata={"judge": f"{key} {_digest(weights)}"}))
-    except OSError as error:
-        say(f"the judge could not be kept as {file} ({error.strerror or error}); the next run trains it again")
-    return judge
 
+    def train() -> dict[str, Tensor]:
+        return train_judge(
+            images,
+            labels,
+            num_classes,
+            iterations=iterations,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            seed=seed,
+            device=device,
+            progress=progress,
+        ).state_dict()
 
-def default_cache() -> Path:
-    """Where trained judges are kept unless told otherwise: stic_fast/judges in $XDG_CACHE_HOME or ~/.cache."""
-    home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path("~/.cache").expanduser()) / "stic_fast" / "judges"
-
-
-def _key(images: Tensor, labels: Tensor, settings: dict[str, Any]) -> str:
-    digest = hashlib.sha256(json.dumps({**settings, "shape": list(images.shape)}, sort_keys=True).encode())
-    for part in torch.split(images, 4096):  # a part at a time, so that a view is never copied whole
-        digest.update(part.cpu().contiguous().numpy().tobytes())
-    digest.update(labels.to("cpu", torch.int64).contiguous().numpy().tobytes())
-    return digest.hexdigest()
-
-
-def _digest(weights: dict[str, Tensor]) -> str:
-    """Safetensors files carry no checksum of their own."""
-    digest = hashlib.sha256()
-    for name in sorted(weights):
-        digest.update(weights[name].numpy().tobytes())
-    return digest.hexdigest()
-
-
-def _filled(judge: Judge, file: Path, key: str) -> str | None:
-    """Fill a judge from a kept file, evaluation mode, frozen; or say what is wrong with the file."""
-    wanted = judge.state_dict()
-    try:
-        with safe_open(file, framework="pt") as kept:
-            kept_key, _, digest = (kept.metadata() or {}).get("judge", "").partition(" ")
-            if kept_key != key:
-                return "it is another judge's"
-            if set(kept.keys()) != set(wanted):
-                return "its tensors are not a judge's"
-            weights = {name: kept.get_tensor(name) for name in wanted}
-    except (SafetensorError, OSError) as error:
-        return str(error)
-    for name, value in wanted.items():
-        if weights[name].shape != value.shape or weights[name].dtype != value.dtype:
-            return f"{name} has another shape or type"
-    if digest != _digest(weights):
-        return "its weights are not those that were written"
-    judge.load_state_dict(weights)
-    judge.eval().requires_grad_(False)
-    return None
+    judge.load_state_dict(kept(judge.name, key, train, cache=cache, say=say))
+    return judge.eval().requires_grad_(False).to(device)
 
 
 def _option(key: str, value: str) -> tuple[str, Any]:
@@ -289,7 +229,3 @@ def _option(key: str, value: str) -> tuple[str, Any]:
         height, width = sides * 2 if len(sides) == 1 else sides
         return "resize", (height, width)
     return key, value
-
-
-def _warn(sentence: str) -> None:
-    warnings.warn(sentence, stacklevel=3)

@@ -18,12 +18,18 @@ from torch import Tensor
 from stic_fast.errors import InputError
 from stic_fast.evaluation.fixed_classifier import Model, check_batch_size, check_logits, fixed_classifier
 
-# Keys of `ood_scores`, with how a picture or table should call each score.
+# Keys of `ood_scores`, with how the axis of a picture should call each score, and what it is called in short.
 SCORE_LABELS = {
     "log_density": "log p(x) + constant (nats)",
-    "class_confidence": "max p(y|x)",
+    "class_confidence": "log-odds of the likeliest class, in the order of max p(y|x) (nats)",
     "gradient": "−‖∂ log p(x)/∂x‖ (nats per unit of x in [−1, 1])",
     "real_log_odds": "log-odds of real against fake (nats)",
+}
+SCORE_NAMES = {
+    "log_density": "log p(x)",
+    "class_confidence": "max p(y|x)",
+    "gradient": "−‖∂ log p(x)/∂x‖",
+    "real_log_odds": "1 − p(fake|x)",
 }
 
 
@@ -44,14 +50,21 @@ def log_density(logits: Tensor, num_classes: int) -> Tensor:
 
 
 def class_confidence(logits: Tensor, num_classes: int) -> Tensor:
-    """max_y p(y|x) over the C real classes, from 1/C to 1 (GMMC, section 4.3 (3)).
+    """log p/(1 − p) of p = max_y p(y|x) over the C real classes (GMMC, section 4.3 (3)); 0 for a single class.
+
+    It orders images exactly as p does, so the AUROC is the same, but where p rounds to 1, as it does for nearly all
+    images where a GMMC's logits lie hundreds of nats apart, it still tells them apart.
 
     Args and errors as for `log_density`.
 
-    >>> class_confidence(torch.tensor([[0.0, 0.0, 50.0]]), 2)
-    tensor([0.5000], dtype=torch.float64)
+    >>> class_confidence(torch.tensor([[0.0, 0.0, 50.0], [300.0, 0.0, 0.0]]), 2)  # p = 1/2, and 1 − 1e-130
+    tensor([  0., 300.], dtype=torch.float64)
     """
-    return _real(logits, num_classes).softmax(dim=1).amax(dim=1)
+    real = _real(logits, num_classes)
+    if num_classes == 1:
+        return torch.zeros(len(real), dtype=real.dtype)
+    ordered = real.sort(dim=1, descending=True).values
+    return ordered[:, 0] - ordered[:, 1:].logsumexp(dim=1)
 
 
 def real_log_odds(logits: Tensor, num_classes: int) -> Tensor:

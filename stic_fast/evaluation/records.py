@@ -1,49 +1,81 @@
 # SPDX-FileCopyrightText: 2026 The stic_fast authors
 # SPDX-License-Identifier: MIT
-"""What an evaluation writes down, in numbers and words that JSON can hold: images, classifier, outliers, attacks."""
+"""What an evaluation writes down, in numbers and words that JSON can hold: images, classifier, outliers, attacks.
+
+Every score is a row with a short key, by which it is asked for, and what it is called in full. A number that does not
+exist is None, and a note says why.
+"""
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from stic_fast.evaluation.attacks import PAPER_EPSILONS, pgd
-from stic_fast.evaluation.calibration import negative_log_likelihood, reliability
+from stic_fast.errors import InputError
+from stic_fast.evaluation.calibration import PAPER_BINS, negative_log_likelihood, reliability
+from stic_fast.evaluation.features import metric_name
 from stic_fast.evaluation.fixed_classifier import Model
-from stic_fast.evaluation.gradient_masking import check_gradient_masking
-from stic_fast.evaluation.image_scores import MEANINGS, Score
+from stic_fast.evaluation.image_scores import COUNT_DEPENDENT, MEANINGS, Score
 from stic_fast.evaluation.judge import predict_logits, top_k_accuracy
 from stic_fast.evaluation.manifold import ManifoldScores
 from stic_fast.evaluation.out_of_distribution import auroc, ood_scores
 
-CHECKED_EPSILON = 8 / 255
-"""Radius at which PGD is held against attacks that gradient masking cannot stop."""
+FORMAT = 2
+"""Raised when the record changes, so that no program misreads an older one."""
+CLASSIFIER_SCORES = {
+    "accuracy": {
+        "name": "accuracy",
+        "better": "higher",
+        "what": "share of real test images that the classifier reads rightly",
+    },
+    "NLL": {
+        "name": "NLL",
+        "better": "lower",
+        "what": "mean −log p(y|x) of the right class, in nats, the fake class left out",
+    },
+    "ECE": {
+        "name": f"ECE@{PAPER_BINS}",
+        "better": "lower",
+        "what": f"expected calibration error over {PAPER_BINS} bins of confidence",
+    },
+}
 
 
 def image_rows(
-    drawn: Mapping[str, Score], real: Mapping[str, Score], noise: Mapping[str, Score], names: Mapping[str, str]
+    drawn: Mapping[str, Score],
+    real: Mapping[str, Score],
+    noise: Mapping[str, Score],
+    *,
+    judge: str,
+    count: int,
+    at_n_real: Mapping[str, Score] | None = None,
 ) -> list[dict[str, Any]]:
     """A row per score of the drawn images, beside real test images and noise in their place.
 
-    >>> rows = image_rows({"FD": Score(2.0)}, {"FD": Score(0.5)}, {"FD": Score(90.0)}, {"FD": "FD-cnn@1k"})
+    Args:
+        judge, count: in the scores' names: who read the images, and how many.
+        at_n_real: scores of only as many drawn images as there are real ones, where these are fewer; those that depend
+            on the count are kept.
+
+    >>> rows = image_rows({"FD": Score(2.0)}, {"FD": Score(0.5)}, {"FD": Score(90.0)}, judge="cnn", count=1000)
     >>> rows[0]["name"], rows[0]["drawn"], rows[0]["real"], rows[0]["noise"], rows[0]["better"]
     ('FD-cnn@1k', 2.0, 0.5, 90.0, 'lower')
     """
-    return [
-        {
-            "name": names[key],
-            "what": MEANINGS[key].what,
-            "better": MEANINGS[key].better,
-            "drawn": score.value,
-            "spread": score.spread,
-            "real": real[key].value if key in real else None,
-            "noise": noise[key].value if key in noise else None,
-        }
-        for key, score in drawn.items()
-    ]
+    at_n_real = {key: score for key, score in (at_n_real or {}).items() if key in COUNT_DEPENDENT}
+    rows = []
+    for key, score in drawn.items():
+        row = {"key": key, "name": metric_name(key, judge, count), **MEANINGS[key]._asdict()}
+        row |= {"drawn": number(score.value), "spread": number(score.spread)}
+        for name, scores in (("drawn_at_n_real", at_n_real), ("real", real), ("noise", noise)):
+            row[name] = number(scores[key].value) if key in scores else None
+        rows.append(row)
+    return rows
 
 
 def sweep_rows(sweep: Sequence[ManifoldScores]) -> list[dict[str, float]]:
@@ -54,66 +86,87 @@ def sweep_rows(sweep: Sequence[ManifoldScores]) -> list[dict[str, float]]:
 def classifier_record(
     model: Model, images: Tensor, labels: Tensor, num_classes: int, batch_size: int
 ) -> dict[str, Any]:
-    """Accuracy, NLL, ECE and the bins behind it, on real test images."""
-    logits = predict_logits(model, images, batch_size=batch_size)
-    bins = reliability(logits, labels, num_classes)
-    count = len(bins.counts)
-    return {
-        "n": len(images),
-        "rows": [
-            {
-                "name": "accuracy",
-                "value": top_k_accuracy(logits[:, :num_classes], labels, k=1),
-                "better": "higher",
-                "what": "share of real test images that the classifier reads rightly",
-            },
-            {
-                "name": "NLL",
-                "value": negative_log_likelihood(logits, labels, num_classes),
-                "better": "lower",
-                "what": "mean −log p(y|x) of the right class, in nats, the fake class left out",
-            },
-            {
-                "name": f"ECE@{count}",
-                "value": bins.ece,
-                "better": "lower",
-                "what": f"expected calibration error over {count} bins of confidence",
-            },
-        ],
-        "reliability": {
-            name: [None if value != value else value for value in getattr(bins, name).tolist()]
-            for name in ("edges", "counts", "accuracy", "confidence")
-        },
+    """Accuracy, NLL, ECE and the bins behind it, on real test images.
+
+    Logits that are not finite count as a wrong answer. Nothing else can be said of a model that gives such: NLL, ECE
+    and bins are then None, and a note says so.
+    """
+    logits = predict_logits(model, images, batch_size=batch_size)[:, :num_classes]
+    note = divergence_note(logits)
+    bins = None if note else reliability(logits, labels, num_classes)
+    values = {
+        "accuracy": top_k_accuracy(logits, labels, k=1),
+        "NLL": None if note else negative_log_likelihood(logits, labels, num_classes),
+        "ECE": None if bins is None else bins.ece,
     }
+    record: dict[str, Any] = {"n": len(images), **({"note": note} if note else {})}
+    record["rows"] = [{"key": key, "value": value, **CLASSIFIER_SCORES[key]} for key, value in values.items()]
+    record["reliability"] = None
+    if bins is not None:
+        record["reliability"] = {
+            name: [number(value) for value in getattr(bins, name).tolist()]
+            for name in ("edges", "counts", "accuracy", "confidence")
+        }
+    return record
 
 
 def outlier_record(
     model: Model, images: Tensor, outliers: Mapping[str, Tensor], num_classes: int, batch_size: int, inside: str
 ) -> tuple[dict[str, Any], dict[str, dict[str, Tensor]]]:
-    """AUROC of every score against every set of outliers, and the scores: by score, then by set."""
+    """AUROC of every score against every set of outliers, and the scores: by score, then by set.
+
+    Scores that are not finite have no order, so there is no AUROC of a score and a set with such, and a note says so.
+    """
     sets = {inside: images, **outliers}
     found = {name: ood_scores(model, each, num_classes, batch_size=batch_size) for name, each in sets.items()}
     by_score = {score: {name: found[name][score] for name in sets} for score in found[inside]}
-    rows = [
-        {"score": score, "outliers": name, "auroc": auroc(values[inside], values[name])}
-        for score, values in by_score.items()
-        for name in outliers
-    ]
-    return {"inside": inside, "n": len(images), "rows": rows}, by_score
+    rows = []
+    for score, values in by_score.items():
+        for name in outliers:
+            finite = bool(values[inside].isfinite().all() and values[name].isfinite().all())
+            area = auroc(values[inside], values[name]) if finite else None
+            rows.append({"score": score, "outliers": name, "auroc": area})
+    broken = {name: int(torch.stack([~each.isfinite() for each in found[name].values()]).any(0).sum()) for name in sets}
+    told = " and ".join(f"{count} of {len(sets[name])} images of {name}" for name, count in broken.items() if count)
+    note = {"note": f"{told} have scores that are not finite: the run diverged"} if told else {}
+    return {"inside": inside, "n": len(images), **note, "rows": rows}, by_score
 
 
-def attack_record(
-    model: Model, images: Tensor, labels: Tensor, num_classes: int, *, seed: int, batch_size: int
-) -> dict[str, Any]:
-    """Accuracy under L∞ PGD-40 at the papers' radii, and whether gradient masking makes it."""
-    settings: dict[str, Any] = {"seed": seed, "batch_size": batch_size}
-    results = [pgd(model, images, labels, num_classes, epsilon=epsilon, **settings) for epsilon in PAPER_EPSILONS]
-    check = check_gradient_masking(model, images, labels, num_classes, epsilon=CHECKED_EPSILON, **settings)
-    return {
-        "n": len(images),
-        "rows": [{"attack": result.name, "accuracy": result.accuracy} for result in results],
-        "masking": {"masked": check.masked, "verdict": check.verdict, "accuracy": check.accuracy},
-    }
+def divergence_note(logits: Tensor, what: str = "test images") -> str:
+    """What is to be said of logits (N, C) where some are not finite; nothing where all are.
+
+    >>> divergence_note(torch.tensor([[0.0, 1.0], [torch.nan, 0.0]]))
+    '1 of 2 test images have logits that are not finite: the run diverged'
+    """
+    broken = int((~logits.isfinite()).any(dim=1).sum())
+    return f"{broken} of {len(logits)} {what} have logits that are not finite: the run diverged" if broken else ""
+
+
+def read_record(folder: Path) -> dict[str, Any] | None:
+    """The evaluation of a run, or None where there is none yet.
+
+    Raises:
+        InputError: it is damaged, or was written by an older version.
+    """
+    file = folder / "evaluation.json"
+    try:
+        record = dict(json.loads(file.read_text()))
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{file} is damaged ({error}); write it anew with stic-fast evaluate {folder}") from error
+    if record.get("format") != FORMAT:
+        raise InputError(f"{file} is of another version of stic_fast; write it anew with stic-fast evaluate {folder}")
+    return record
+
+
+def number(value: float | None) -> float | None:
+    """The number, or None for what JSON cannot hold.
+
+    >>> number(0.5), number(float("nan")), number(None)
+    (0.5, None, None)
+    """
+    return None if value is None or not math.isfinite(value) else value
 
 
 def chosen(images: Tensor, labels: Tensor, most: int, seed: int) -> tuple[Tensor, Tensor]:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from stic_fast.models.classifier import Classifier
+from stic_fast.models.convnet import ConvNet
 from stic_fast.models.fixed_passes import FixedPasses, Layout, Precision
 from stic_fast.models.max_mahalanobis import MaxMahalanobisClassifier, max_mahalanobis_centres
 from stic_fast.models.wide_resnet import WideResNet
@@ -12,6 +13,7 @@ from stic_fast.models.wrap import Normalize, WrappedClassifier, wrap
 
 __all__ = [
     "Classifier",
+    "ConvNet",
     "FixedPasses",
     "Layout",
     "MaxMahalanobisClassifier",

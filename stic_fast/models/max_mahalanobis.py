@@ -25,7 +25,8 @@ def max_mahalanobis_centres(num_classes: int, dimension: int, scale: float = 10.
     All have the norm `scale`, and any two the inner product −scale²/(C − 1): the corners of a regular simplex.
 
     Raises:
-        InputError: a class or fewer, or more than dimension + 1, which have no such centres.
+        InputError: fewer than two classes, or more than dimension + 1, which have no such centres; a scale that is not
+            positive and finite.
 
     >>> centres = max_mahalanobis_centres(3, 2)
     >>> (centres @ centres.T).round()
@@ -33,11 +34,15 @@ def max_mahalanobis_centres(num_classes: int, dimension: int, scale: float = 10.
             [-50., 100., -50.],
             [-50., -50., 100.]])
     """
-    if not 2 <= num_classes <= dimension + 1:
+    if num_classes < 2:
+        raise InputError(f"max-Mahalanobis centres need two classes or more, got {num_classes}; give more classes")
+    if num_classes > dimension + 1:
         raise InputError(
-            f"max-Mahalanobis centres need 2 to dimension + 1 classes, got {num_classes} for dimension={dimension}; "
-            f"raise the dimension to {max(1, num_classes - 1)} or more"
+            f"max-Mahalanobis centres of {num_classes} classes do not fit into dimension={dimension}; "
+            f"raise the dimension to {num_classes - 1} or more"
         )
+    if not 0 < scale < math.inf:
+        raise InputError(f"scale must be positive and finite, got {scale}; the paper's is 10")
     product = -1 / (num_classes - 1)
     centres = torch.zeros(num_classes, num_classes, dtype=torch.float64)
     centres[0, 0] = 1
@@ -62,7 +67,8 @@ class MaxMahalanobisClassifier(Classifier):
         scale: norm of the centres.
 
     Raises:
-        InputError: more classes than centres fit into the network's d dimensions.
+        InputError: classes or a scale that have no centres in the network's d dimensions, or a network that has a
+            layer "embedding" of its own.
 
     >>> from stic_fast.models import WideResNet
     >>> network = WideResNet(depth=10, width=1, num_classes=8, in_channels=1, fake_class=False)
@@ -78,6 +84,8 @@ class MaxMahalanobisClassifier(Classifier):
     """γ², float32 (); a network that has learnt nothing, φ = 0, gives scale²/d."""
 
     def __init__(self, network: Classifier, *, num_classes: int, scale: float = 10.0) -> None:
+        if EMBEDDING in network.layer_names:
+            raise InputError(f"the network has a layer {EMBEDDING!r} already, which φ(x) is called here; rename it")
         super().__init__(
             num_classes=num_classes,
             has_fake_class=False,

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -19,8 +18,7 @@ from torch.nn import functional as F
 
 from stic_fast.errors import InputError
 from stic_fast.models.classifier import Classifier
-
-_GROUPS = 3
+from stic_fast.models.convolutional import GROUPS, check_images, check_options, draw_head, pooled_logits
 
 
 class ResidualBlock(nn.Module):
@@ -111,14 +109,7 @@ class WideResNet(Classifier):
         gram_layers: Sequence[str] | None = None,
     ) -> None:
         _check_depth(depth)
-        for name, value in (("width", width), ("in_channels", in_channels), ("stem_channels", stem_channels)):
-            if value < 1:
-                raise InputError(f"{name} must be at least 1, got {value}; give a positive whole number")
-        if not 0 <= leak <= 1:
-            raise InputError(f"leak must lie in [0, 1], got {leak}; JEM's value is 0.2")
-        if len(strides) != _GROUPS or min(strides) < 1:
-            raise InputError(f"strides must be three whole numbers of at least 1, got {strides}; usual is (1, 2, 2)")
-
+        check_options(leak=leak, strides=strides, width=width, in_channels=in_channels, stem_channels=stem_channels)
         blocks_per_group = (depth - 4) // 6
         block_layers = _name_convolutions(blocks_per_group)
         third_group = [name for pair in block_layers[2 * blocks_per_group :] for name in pair]
@@ -156,16 +147,11 @@ class WideResNet(Classifier):
             for block in self.blocks:
                 assert isinstance(block, ResidualBlock)
                 block.second.weight /= math.sqrt(len(self.blocks))
-        # Pooled features are of order 1, so logits start within about 0.3 and the softmax near uniform.
-        nn.init.normal_(self.head.weight, std=0.3 / math.sqrt(self.head.in_features))
-        nn.init.zeros_(self.head.bias)
+        draw_head(self.head)
 
     def forward_keeping(self, x: Tensor, names: frozenset[str]) -> tuple[Tensor, dict[str, Tensor]]:
-        """The logits and the named features of x (B, in_channels, H, W), any H and W of at least 1.
-
-        The logits have the weights' precision under autocast too: bfloat16 would round log p(y|x) to three digits.
-        """
-        self._check_images(x)
+        """The logits and the named features of x (B, in_channels, H, W), any H and W of at least 1."""
+        check_images(x, self.in_channels)
         kept: dict[str, Tensor] = {}
         total = self.stem(x)
         active = F.leaky_relu(total, self.leak)
@@ -178,9 +164,7 @@ class WideResNet(Classifier):
                 kept[first] = inner
             if second in names:
                 kept[second] = active
-        pooled = active.mean((2, 3), dtype=self.head.weight.dtype)
-        with _without_autocast(x.device.type):
-            return self.head(pooled), kept
+        return pooled_logits(self.head, active), kept
 
     def config(self) -> dict[str, Any]:
         """The constructor's arguments as JSON-able values, with which a checkpoint rebuilds the model.
@@ -201,20 +185,6 @@ class WideResNet(Classifier):
             "gram_layers": list(self.gram_layers),
         }
 
-    def _check_images(self, x: Tensor) -> None:
-        if x.ndim != 4 or x.shape[1] != self.in_channels or x.shape[2] < 1 or x.shape[3] < 1:
-            raise InputError(
-                f"x must be images of shape (B, {self.in_channels}, H, W), got {tuple(x.shape)}; "
-                "reshape them, or build the network with their in_channels"
-            )
-
-
-def _without_autocast(device_type: str) -> AbstractContextManager[None]:
-    """Full precision where autocast exists at all; the meta device, for one, has none."""
-    if torch.amp.is_autocast_available(device_type):
-        return torch.autocast(device_type, enabled=False)
-    return nullcontext()
-
 
 def _check_depth(depth: int) -> None:
     if depth >= 10 and (depth - 4) % 6 == 0:
@@ -228,7 +198,7 @@ def _name_convolutions(blocks_per_group: int) -> list[tuple[str, str]]:
     """The names of every block's two 3x3 convolutions."""
     names = []
     number = 2
-    for _ in range(_GROUPS):
+    for _ in range(GROUPS):
         number += 1  # the shortcut's number
         for _ in range(blocks_per_group):
             names.append((f"conv{number}", f"conv{number + 1}"))

@@ -30,6 +30,12 @@ LOSSES = (
     ("loss_hard_fake", "hard fakes", VERMILION),
     ("loss_soft_fake", "soft fakes", GREEN),
 )
+TERMS = (
+    ("loss_class", "−log p(y|x)", BLUE),
+    ("loss_image", "−log p(x)", VERMILION),
+    ("loss_joint", "−log p(x, y)", GREEN),
+)
+ENERGIES = (("energy_real", "real images", BLUE), ("energy_fake", "drawn images", VERMILION))
 CHAINS = (
     ("logp", "log p(y|x) along the chains", "mean of chains (nats)"),
     ("gram_loss", "Gram loss along the chains", "mean of chains"),
@@ -61,7 +67,10 @@ def training_curves(metrics: Sequence[Record], path: str | PathLike[str]) -> Non
 
 
 def training_figure(metrics: Sequence[Record]) -> Figure:
-    """Draw a run's records as six panels, without pyplot and without touching matplotlib's global state.
+    """Draw a run's records as panels, without pyplot and without touching matplotlib's global state.
+
+    Six of them: loss, accuracy, and four of the chains; four for a method that logs energies and no chains: loss,
+    accuracy, energies, and the variance of GMMC's embeddings if there is one.
 
     Records are those of metrics.jsonl in the order written. A record that jumps back to an earlier iteration (a run
     resumed or rolled back) replaces what had been written from there on. Anything missing, null or not finite leaves a
@@ -69,7 +78,9 @@ def training_figure(metrics: Sequence[Record]) -> Figure:
 
     Args:
         metrics: mappings with "kind" and "iteration" (counted over the whole run) and "pass", and beside them,
-            for kind "train": "loss", "loss_real", "loss_mixup", "loss_hard_fake", "loss_soft_fake" (nats), "accuracy";
+            for kind "train": "loss", "loss_real", "loss_mixup", "loss_hard_fake", "loss_soft_fake" (nats), "accuracy",
+            and of energy-based methods "loss_class", "loss_image", "loss_joint", "energy_real", "energy_fake" and
+            "variance";
             for kind "evaluation": "test_accuracy"; accuracies are shares from 0 to 1;
             for kind "chain": "step", "logp" (nats), "gram_loss", "grad_logp_norm", "grad_gram_norm", means over chains.
 
@@ -81,29 +92,61 @@ def training_figure(metrics: Sequence[Record]) -> Figure:
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figure = Figure(figsize=(11.0, 11.5), layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12), facecolor="white")
-    panels: list[Axes] = list(figure.subplots(3, 2).flat)
-    records = _surviving(metrics)
+    records = surviving(metrics)
     train = [record for record in records if record.get("kind") == "train"]
-    _draw_losses(panels[0], train)
-    _draw_accuracy(panels[1], train, [record for record in records if record.get("kind") == "evaluation"])
+    tests = [record for record in records if record.get("kind") == "evaluation"]
     chains = _chains_by_pass(records)
-    colours = _pass_colours(figure, panels[2:], chains)
+    with_energies = not chains and any("energy_real" in record for record in train)
+    rows = 2 if with_energies else 3
+    layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12)
+    figure = Figure(figsize=(11.0, 0.2 + 3.8 * rows), layout=layout, facecolor="white")
+    panels: list[Axes] = list(figure.subplots(rows, 2).flat)
+    draw_losses(panels[0], train, "loss (nats + constant)" if with_energies else "cross-entropy (nats)")
+    _draw_accuracy(panels[1], train, tests)
+    if with_energies:
+        _draw_energies(panels[2], train)
+        _draw_variance(panels[3], train)
+    else:
+        _draw_chains(figure, panels[2:], chains)
+    return figure
+
+
+def draw_losses(axes: Axes, train: Sequence[Record], unit: str = "cross-entropy (nats)") -> None:
+    """The loss and its terms against the iteration."""
+    for key, name, colour in (*LOSSES, *TERMS):
+        _plot_smoothed(axes, _curve(train, "iteration", key), colour, name)
+    _finish(axes, "Loss", "iteration", unit)
+    _logarithmic_if_wide(axes)
+    _mark_passes(axes, train)
+
+
+def _draw_energies(axes: Axes, train: Sequence[Record]) -> None:
+    for key, name, colour in ENERGIES:
+        _plot_smoothed(axes, _curve(train, "iteration", key), colour, name)
+    _finish(axes, "Energy", "iteration", "mean over the batch (nats + constant)")
+    _mark_passes(axes, train)
+
+
+def _draw_variance(axes: Axes, train: Sequence[Record]) -> None:
+    """GMMC's γ²; the panel goes where there is none."""
+    curve = _curve(train, "iteration", "variance")
+    if not np.isfinite(curve[1]).any():
+        axes.remove()
+        return
+    _plot(axes, curve, BLUE)
+    _finish(axes, "Variance of the embeddings around their centres", "iteration", "γ², per dimension")
+    _logarithmic_if_wide(axes)
+    _mark_passes(axes, train)
+
+
+def _draw_chains(figure: Figure, panels: Sequence[Axes], chains: Mapping[int, Sequence[Record]]) -> None:
+    colours = _pass_colours(figure, panels, chains)
     steps = f"chain step (pass {next(iter(chains))})" if len(chains) == 1 else "chain step"
-    for axes, (key, title, unit) in zip(panels[2:], CHAINS, strict=True):
+    for axes, (key, title, unit) in zip(panels, CHAINS, strict=True):
         for number, chain in chains.items():
             _plot(axes, _curve(chain, "step", key), colours[number])
         _finish(axes, title, steps, unit)
         _logarithmic_if_wide(axes)
-    return figure
-
-
-def _draw_losses(axes: Axes, train: Sequence[Record]) -> None:
-    for key, name, colour in LOSSES:
-        _plot_smoothed(axes, _curve(train, "iteration", key), colour, name)
-    _finish(axes, "Loss", "iteration", "cross-entropy (nats)")
-    _logarithmic_if_wide(axes)
-    _mark_passes(axes, train)
 
 
 def _draw_accuracy(axes: Axes, train: Sequence[Record], tests: Sequence[Record]) -> None:
@@ -116,7 +159,7 @@ def _draw_accuracy(axes: Axes, train: Sequence[Record], tests: Sequence[Record])
     _mark_passes(axes, train)
 
 
-def _surviving(metrics: Iterable[Record]) -> list[Record]:
+def surviving(metrics: Iterable[Record]) -> list[Record]:
     """The records without those that a later jump back to an earlier iteration has overtaken."""
     kept: list[Record] = []
     latest = -math.inf

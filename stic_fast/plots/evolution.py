@@ -1,23 +1,27 @@
 # SPDX-FileCopyrightText: 2026 The stic_fast authors
 # SPDX-License-Identifier: MIT
-"""What a run draws as it learns: images under the curve of the loss, each column where its pass ended (STIC, fig. 3b)."""
+"""What a run draws as it learns: images below its loss, a column where each pass ended (STIC, figure 3b)."""
 
 from __future__ import annotations
 
+import itertools
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from torch import Tensor
 
 from stic_fast.errors import InputError
-from stic_fast.plots.curves import Record, _draw_losses, _surviving
-from stic_fast.plots.tiles import hide_frame, show_tiles, tile_ratio
+from stic_fast.plots.curves import Record, draw_losses, surviving
+from stic_fast.plots.tiles import hide_frame, show_tiles, tile_size
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-TILE, LOSS_HEIGHT = 0.72, 2.1  # inches
-LEFT, RIGHT, ABOVE, BETWEEN, BELOW = 1.0, 0.2, 0.75, 1.0, 0.1  # inches around and between the panels
+LOSS_HEIGHT = 2.1  # inches
+LEFT, RIGHT, ABOVE, BETWEEN, BELOW = 1.0, 0.2, 0.75, 1.2, 0.1  # inches around and between the panels
+TITLE_SIZE = 11  # points
+LETTER, LINE = 0.52 * TITLE_SIZE / 72, 1.25 * TITLE_SIZE / 72  # inches that one takes of the title
 FILLED = 0.94  # share of the way to the next column that an image takes
 
 
@@ -31,12 +35,15 @@ class Moment(NamedTuple):
     """uint8 (rows, C, H, W)."""
 
 
-def evolution_figure(metrics: Sequence[Record], moments: Sequence[Moment], row_labels: Sequence[str]) -> Figure:
+def evolution_figure(
+    metrics: Sequence[Record], moments: Sequence[Moment], row_labels: Sequence[str], *, title: str = ""
+) -> Figure:
     """The loss per iteration, and below it a column of images at each moment's iteration.
 
     Args:
         metrics: records of metrics.jsonl, see `training_figure`.
         moments: in the order of the training, each with one image per row label.
+        title: of the images.
 
     Raises:
         InputError: no moments.
@@ -52,16 +59,18 @@ def evolution_figure(metrics: Sequence[Record], moments: Sequence[Moment], row_l
     if not moments:
         raise InputError("there is no pass to draw; train the run first")
     places = [moment.iteration for moment in moments]
-    step = min((after - before for before, after in zip(places, places[1:], strict=False)), default=1)
+    step = min((after - before for before, after in itertools.pairwise(places)), default=1)
     first, last = places[0] - step / 2, places[-1] + step / 2
-    rows, tile_height = len(row_labels), TILE * tile_ratio(moments[0].images)
-    panel_width, tiles_height = TILE / FILLED * (last - first) / step, rows * tile_height
-    width, height = LEFT + panel_width + RIGHT, ABOVE + LOSS_HEIGHT + BETWEEN + tiles_height + BELOW
+    rows, (tile_width, tile_height) = len(row_labels), tile_size(moments[0].images)
+    panel_width, tiles_height = tile_width / FILLED * (last - first) / step, rows * tile_height
+    lines = textwrap.wrap(title, int(panel_width / LETTER))
+    width = LEFT + panel_width + RIGHT
+    height = ABOVE + LOSS_HEIGHT + BETWEEN + LINE * len(lines) + tiles_height + BELOW
     figure = Figure(figsize=(width, height), facecolor="white")
     across = (LEFT / width, panel_width / width)
     loss = figure.add_axes((across[0], 1 - (ABOVE + LOSS_HEIGHT) / height, across[1], LOSS_HEIGHT / height))
     tiles = figure.add_axes((across[0], BELOW / height, across[1], tiles_height / height))
-    _draw_losses(loss, [record for record in _surviving(metrics) if record.get("kind") == "train"])
+    draw_losses(loss, [record for record in surviving(metrics) if record.get("kind") == "train"])
     loss.set_xlim(first, last)
     tiles.set_xlim(first, last)
     tiles.set_ylim(rows, 0)
@@ -73,5 +82,6 @@ def evolution_figure(metrics: Sequence[Record], moments: Sequence[Moment], row_l
     tiles.xaxis.tick_top()
     tiles.set_yticks([row + 0.5 for row in range(rows)], list(row_labels))
     tiles.set_ylabel("class asked for")
+    tiles.set_title("\n".join(lines), loc="left", fontsize=TITLE_SIZE, pad=10)
     hide_frame(tiles)
     return figure

@@ -8,21 +8,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
 from stic_fast.errors import InputError
 from stic_fast.plots.curves import BLACK, BLUE
+from stic_fast.plots.tiles import hide_frame, show_tiles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-TILE = 0.44  # inches a side of a sample
+TILE = 0.44  # inches across a sample
 GAP = 0.22  # inches between rows
-NAMES, DOTS, BETWEEN = 1.9, 1.75, 0.35  # inches: the rows' names, a panel of dots, and between panels
-ABOVE, BELOW = 1.05, 0.75  # inches over and under the rows
+LETTER = 0.085  # inches of a letter of the rows' names
+DOTS, BETWEEN = 1.75, 0.35  # inches: a panel of dots, and between panels
+ABOVE, BELOW = 0.65, 0.62  # inches over and under the rows
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class Row:
     """One way of drawing."""
 
     name: str
+    """Beside its strip, in lines."""
     images: Tensor | None
     """uint8 (N, C, H, W); None where nothing could be drawn."""
     values: Mapping[str, float]
@@ -43,6 +44,8 @@ class Quantity:
     name: str
     note: str
     """Below its axis: which way is better, or a unit."""
+    digits: int = 2
+    """After the decimal point."""
     line: float | None = None
     """A value to compare with, drawn across all rows."""
 
@@ -79,8 +82,10 @@ def sample_rows_figure(
     if not shown:
         raise InputError("there are no samples to show; every chain diverged, so lower the step sizes")
     lines = -(-len(shown[0]) // columns)
-    wide, step = columns * TILE, lines * TILE + GAP
-    size = (NAMES + wide + len(quantities) * (DOTS + BETWEEN) + 0.3, ABOVE + step * len(rows) + BELOW)
+    wide, high = columns * TILE, lines * TILE * shown[0].shape[2] / shown[0].shape[3]
+    step = high + GAP
+    names = LETTER * max(len(line) for row in rows for line in row.name.splitlines()) + 0.25
+    size = (names + wide + len(quantities) * (DOTS + BETWEEN) + 0.3, ABOVE + step * len(rows) + BELOW)
     figure = Figure(figsize=size, facecolor="white")
 
     def panel(left: float, width: float) -> Axes:
@@ -90,13 +95,12 @@ def sample_rows_figure(
         axes.set_ylim(len(rows) - 0.5, -0.5)
         return axes
 
-    strips = panel(NAMES, wide)
-    _draw_strips(strips, rows, columns, lines * TILE / step, column_labels)
+    _draw_strips(panel(names, wide), rows, columns, high / step, column_labels)
     for number, quantity in enumerate(quantities):
-        left = NAMES + wide + BETWEEN + number * (DOTS + BETWEEN)
+        left = names + wide + BETWEEN + number * (DOTS + BETWEEN)
         _draw_dots(panel(left, DOTS), rows, quantity)
     if any(quantity.line is not None for quantity in quantities):
-        _explain(figure, line_label)
+        _explain(figure, line_label, (names / size[0], (BELOW - 0.08) / size[1]))
     return figure
 
 
@@ -108,18 +112,16 @@ def _draw_strips(
         if row.images is None:
             axes.text(columns / 2, number, "diverged", ha="center", va="center", color="0.4", fontsize=11)
             continue
-        extent = (0, columns, number + height / 2, number - height / 2)
-        axes.imshow(_tiles(row.images, columns), extent=extent, aspect="auto", interpolation="nearest")
-    axes.set_ylim(len(rows) - 0.5, -0.5)
-    axes.set_yticks(range(len(rows)), [row.name for row in rows], fontsize=11)
-    axes.tick_params(length=0)
-    axes.spines[:].set_visible(False)
+        top, bottom = number - height / 2, number + height / 2
+        show_tiles(axes, row.images, columns=columns, left=0, right=columns, top=top, bottom=bottom)
+    axes.set_yticks(range(len(rows)), [row.name for row in rows], fontsize=10)
     axes.set_xticks([])
     if column_labels:
         axes.set_xticks([column + 0.5 for column in range(columns)], column_labels, fontsize=10)
         axes.xaxis.tick_top()
         upright = max(map(len, column_labels)) > 4
-        axes.tick_params(axis="x", length=0, labelrotation=90 if upright else 0)
+        axes.tick_params(axis="x", labelrotation=90 if upright else 0)
+    hide_frame(axes)
 
 
 def _draw_dots(axes: Axes, rows: Sequence[Row], quantity: Quantity) -> None:
@@ -131,14 +133,14 @@ def _draw_dots(axes: Axes, rows: Sequence[Row], quantity: Quantity) -> None:
         axes.axvline(quantity.line, color=BLACK, linestyle="--", linewidth=1.2, zorder=1)
     axes.hlines(places, 0, values, color=BLUE, linewidth=1.4, alpha=0.4, zorder=2)
     axes.plot(values, places, marker="o", markersize=8, linestyle="none", color=BLUE, zorder=3)
+    ground = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}
     for value, place in zip(values, places, strict=True):
-        axes.annotate(
-            f"{value:.3g}", (value, place), xytext=(0, 8), textcoords="offset points", ha="center", fontsize=9
-        )
-    axes.set_xlim(0, 1.15 * max([*values, quantity.line or 0.0, 1e-9]))
+        text = axes.annotate(f"{value:.{quantity.digits}f}", (value, place), xytext=(0, 9), textcoords="offset points")
+        text.set(ha="center", fontsize=9, bbox=ground, zorder=4)
+    axes.set_xlim(0, 1.2 * max([*values, quantity.line or 0.0, 1e-9]))
     axes.set_title(quantity.name, fontsize=10.5, pad=6)
     axes.set_xlabel(quantity.note, fontsize=9)
-    axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
     axes.tick_params(axis="x", labelsize=9)
     axes.set_yticks([])
     axes.spines[["top", "right", "left"]].set_visible(False)
@@ -146,19 +148,9 @@ def _draw_dots(axes: Axes, rows: Sequence[Row], quantity: Quantity) -> None:
     axes.set_axisbelow(True)
 
 
-def _explain(figure: Figure, line_label: str) -> None:
+def _explain(figure: Figure, line_label: str, corner: tuple[float, float]) -> None:
+    """A legend whose upper left corner is there."""
     from matplotlib.lines import Line2D
 
     line = Line2D([], [], color=BLACK, linestyle="--", linewidth=1.2)
-    figure.legend([line], [line_label], loc="upper right", frameon=False, fontsize=10)
-
-
-def _tiles(images: Tensor, columns: int) -> NDArray[np.uint8]:
-    """The samples as one RGB picture, row by row, a pixel of white around each; missing ones stay white."""
-    count, _, height, width = images.shape
-    lines = -(-count // columns)
-    pixels = np.full((lines, height + 2, columns, width + 2, 3), 255, dtype=np.uint8)
-    colours = images.permute(0, 2, 3, 1).expand(-1, -1, -1, 3).cpu().numpy()
-    for number, tile in enumerate(colours):
-        pixels[number // columns, 1:-1, number % columns, 1:-1] = tile
-    return pixels.reshape(lines * (height + 2), columns * (width + 2), 3)
+    figure.legend([line], [line_label], loc="upper left", bbox_to_anchor=corner, frameon=False, fontsize=10)

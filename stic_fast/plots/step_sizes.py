@@ -34,6 +34,12 @@ class Surface:
     real: float | None = None
     """The score of real images, which nothing need surpass."""
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows, and the numbers in the shortest and the longest of them; they must be one."""
+        lengths = {len(row) for row in self.values}
+        return len(self.values), lengths.pop() if len(lengths) == 1 else -1
+
     def best(self) -> tuple[int, int] | None:
         """Row and column of the best cell; None where all have diverged.
 
@@ -65,12 +71,12 @@ def step_size_figure(
 
     >>> figure = step_size_figure([Surface("FD", "lower", [[3.0, None]])], eps1=[0.5, 1.0], eps2=[0.9], own=(0.5, 0.9))
     >>> [text.get_text() for text in figure.axes[0].texts]
-    ['3.0', 'diverged']
+    ['3.00', 'diverged']
     """
     from matplotlib.figure import Figure
 
     shape = (len(eps2), len(eps1))
-    if not surfaces or any(np.shape(surface.values) != shape for surface in surfaces):
+    if not surfaces or any(surface.shape != shape for surface in surfaces):
         raise InputError(f"surfaces must have {shape[0]} rows of {shape[1]} numbers; give one for each pair of steps")
     width = (max(CELL[0] * shape[1], 2.6) + 1.7) * len(surfaces)
     figure = Figure(figsize=(width, CELL[1] * shape[0] + 2.0), layout="constrained", facecolor="white")
@@ -78,8 +84,8 @@ def step_size_figure(
         _draw(figure, axes, surface)
         axes.set_xticks(range(shape[1]), [f"{size:.3g}" for size in eps1])
         axes.set_yticks(range(shape[0]), [f"{size:.3g}" for size in eps2])
-        axes.set_xlabel("ε1, step along ∇log p(y|x)")
-        axes.set_ylabel("ε2, step against the Gram loss")
+        axes.set_xlabel("ε1, step uphill along ∇log p")
+        axes.set_ylabel("ε2, step downhill\nagainst the Gram loss")
         _mark(axes, surface, _place(own, eps1, eps2))
     _explain(figure)
     return figure
@@ -139,7 +145,7 @@ def _explain(figure: Figure) -> None:
     star = Line2D([], [], marker="*", markersize=12, linestyle="none", markerfacecolor="white", markeredgecolor="black")
     frame = Patch(fill=False, edgecolor=VERMILION, linewidth=2.5)
     names = ["the run's own setting", "best cell"]
-    figure.legend([frame, star], names, loc="outside lower center", ncols=2, frameon=False, fontsize=10)
+    figure.legend([frame, star], names, loc="outside upper left", ncols=2, frameon=False, fontsize=10)
 
 
 def _place(own: tuple[float, float], eps1: Sequence[float], eps2: Sequence[float]) -> tuple[int, int] | None:
@@ -148,13 +154,13 @@ def _place(own: tuple[float, float], eps1: Sequence[float], eps2: Sequence[float
 
 
 def _decimals(values: NDArray[np.float64]) -> int:
-    """As many as three digits of the largest number take.
+    """As many as show three digits of the largest number.
 
-    >>> _decimals(np.array([0.5, 0.97])), _decimals(np.array([3.0, 12.0])), _decimals(np.array([250.0]))
+    >>> _decimals(np.array([0.5, 8.97])), _decimals(np.array([3.0, 12.0])), _decimals(np.array([250.0]))
     (2, 1, 0)
     """
     largest = float(np.abs(values).max(initial=0.0))
-    return 2 if largest <= 1 else 1 if largest < 100 else 0
+    return 2 if largest < 10 else 1 if largest < 100 else 0
 
 
 def _brightness(colour: Sequence[float]) -> float:

@@ -146,7 +146,7 @@ class ChainPool:
                 f"the saved pool holds {saved}, this one {own}; resume with the run's own configuration and data"
             )
         device = self.ids.device
-        self.states = state["states"].to(device)
+        self.states = state["states"].to(device, copy=True)  # chains run in place
         self.condition = Condition(*(state[name].to(device) for name in ("first", "second", "weight")))
         self.round, self.steps_done = (int(value) for value in state["clock"])
 

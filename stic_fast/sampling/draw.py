@@ -35,6 +35,8 @@ def continue_chains(
 ) -> tuple[Tensor, list[ChainRecord]]:
     """Runs chains with their conditions as targets and references, batch by batch.
 
+    They run in the precision of their sampler, within a training iteration under autocast too.
+
     Args:
         recipe: the sampler, its objective, and the scale of its Gram term.
         x: float (chains, channels, height, width), where they are.
@@ -53,21 +55,22 @@ def continue_chains(
     for begin in range(0, len(x), batch_size):
         rows = slice(begin, begin + batch_size)
         gram = None
-        if recipe.sampler.eps2 and layers:
-            references = condition[rows].references(images)
-            gram = GramRegulariser.from_images(model, references, layers=layers, normalize=recipe.normalize)
-        result = recipe.sampler.run(
-            model,
-            x[rows],
-            condition[rows].targets(labels, model.num_classes),
-            seed=seed,
-            gram=gram,
-            objective=recipe.objective,
-            first_step=first_step,
-            chain_ids=chain_ids[rows],
-            trace_every=trace_every if begin == 0 else 0,
-            on_step=on_step,
-        )
+        with torch.autocast(x.device.type, enabled=False):
+            if recipe.sampler.eps2 and layers:
+                references = condition[rows].references(images)
+                gram = GramRegulariser.from_images(model, references, layers=layers, normalize=recipe.normalize)
+            result = recipe.sampler.run(
+                model,
+                x[rows],
+                condition[rows].targets(labels, model.num_classes),
+                seed=seed,
+                gram=gram,
+                objective=recipe.objective,
+                first_step=first_step,
+                chain_ids=chain_ids[rows],
+                trace_every=trace_every if begin == 0 else 0,
+                on_step=on_step,
+            )
         states.append(result.x)
         trace.extend(result.trace)
     return torch.cat(states) if states else x, trace

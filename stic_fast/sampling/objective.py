@@ -78,12 +78,13 @@ class LogMarginal(Objective):
 
 
 class LatentGaussian(Objective):
-    r"""log p(x|z) up to a constant, :math:`-‖φ(x) − z‖²/2γ²`, z around the centre of the class (GMMC, eq. 8–10).
+    r"""γ²·log p(x|z) up to a constant, :math:`-‖φ(x) − z‖²/2`, z around the centre of the class (GMMC, eq. 8–10).
 
-    Labels as for `LogPosterior`; a soft one asks for the mean of its classes' centres.
+    Labels as for `LogPosterior`; a soft one asks for the mean of its classes' centres. Step sizes absorb γ², as
+    learning rates do in equation 5: γ² falls a hundredfold as a run trains, and steps divided by it end in the corners.
 
     Args:
-        model: gives φ, the centres and γ² as it stands when the chain runs.
+        model: gives φ and the centres, and γ² as it stands when z is drawn.
         sampling: when z = μ_y + γ·N(0, I) is drawn: "staged", once for a run of a chain; "injected", in every step.
 
     >>> from stic_fast.models import MaxMahalanobisClassifier, WideResNet
@@ -109,7 +110,7 @@ class LatentGaussian(Objective):
         return means + self.model.variance.sqrt() * latent
 
     def __call__(self, logits: Tensor, target: Tensor, *features: Tensor) -> Tensor:
-        return -(features[0] - target).square().sum(1) / (2 * self.model.variance)
+        return -(features[0] - target).square().sum(1) / 2
 
 
 def _precise(logits: Tensor) -> Tensor:

@@ -5,19 +5,27 @@
 from __future__ import annotations
 
 from stic_fast.studies.boundaries import Boundaries
+from stic_fast.studies.classifiers import Classifiers
+from stic_fast.studies.diversity import Diversity
 from stic_fast.studies.evolution import Evolution
 from stic_fast.studies.finding import Finding, Study
 from stic_fast.studies.gram_layers import GramLayers
+from stic_fast.studies.interpolation import Interpolation
 from stic_fast.studies.judged import Judged
 from stic_fast.studies.manifold import Manifold
+from stic_fast.studies.passes import Passes
 from stic_fast.studies.step_sizes import StepSizes
 
 STUDIES: dict[str, type[Study]] = {
     "evolution": Evolution,
+    "passes": Passes,
+    "diversity": Diversity,
+    "interpolation": Interpolation,
     "manifold": Manifold,
     "step-sizes": StepSizes,
     "boundaries": Boundaries,
     "gram-layers": GramLayers,
+    "classifiers": Classifiers,
 }
 """By the name that the command line knows them by."""
 

@@ -55,8 +55,8 @@ class Boundaries:
 
     def carry_out(self, progress: Progress) -> Finding:
         """Draws, reads features, and maps them."""
-        check_count("n", self.n)
-        check_count("classes", self.classes, least=2, most=MOST_CLASSES)
+        check_count("--n", self.n)
+        check_count("--classes", self.classes, least=2, most=MOST_CLASSES)
         run = open_run(self.run)
         runs = open_beside(run, [] if self.baseline is None else [self.baseline])
         names = run.splits.test.class_names[: self.classes]
@@ -75,7 +75,7 @@ class Boundaries:
         images, labels = test.images.cpu(), test.labels.cpu()
         shown = labels < classes
         images, labels = chosen(images[shown], labels[shown], self.real, self.seed)
-        if len(images) <= NEIGHBOURS or len(labels.unique()) < 2:
+        if len(images) <= NEIGHBOURS or len(labels.bincount().nonzero()) < 2:
             raise InputError(
                 f"boundaries need more than {NEIGHBOURS} real test images of at least 2 classes, got {len(images)}; "
                 "raise --real or --classes"
@@ -100,7 +100,8 @@ class Boundaries:
             f"Among images of their class (most of the {NEIGHBOURS} nearest real ones):\n"
             f"{among:.0%} of the {self.n} drawn, {floor:.0%} of the real ones"
         )
-        cloud = Cloud(name, real_places.numpy(), labels.numpy(), drawn_places.numpy(), asked.numpy(), caption)
+        title = f"{name}: t-SNE of the last features"
+        cloud = Cloud(title, real_places.numpy(), labels.numpy(), drawn_places.numpy(), asked.numpy(), caption)
         row = {"name": name, "silhouette": own, "drawn_among_own": among, "real_among_own": floor}
         row["real"] = [[*place, label] for place, label in zip(real_places.tolist(), labels.tolist(), strict=True)]
         row["drawn"] = [[*place, label] for place, label in zip(drawn_places.tolist(), asked.tolist(), strict=True)]

@@ -14,20 +14,20 @@ import tyro
 from stic_fast.counts import check_count
 from stic_fast.plots.evolution import Moment, evolution_figure
 from stic_fast.studies.finding import Finding
-from stic_fast.studies.pass_ends import pass_ends, test_accuracies
+from stic_fast.studies.pass_ends import logged_accuracies, pass_ends
 from stic_fast.training import Drawing, Progress, open_run
 
 
 @dataclass(frozen=True)
 class Evolution:
-    """What one chain per class draws after every pass, under the curve of the training loss (STIC, figure 3b)."""
+    """Draw one chain per class after every pass, under the curve of the training loss."""
 
     # Folder of a trained run.
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     # Of the canvas and the noise of the chains, the same after every pass.
     seed: int = 0
     # Passes to show at most, spread evenly over the training.
-    passes: int = 10
+    passes: int = 11
     # Classes to show at most, from the first on.
     classes: int = 10
     # Steps of each chain; None for as many as the run is configured for.
@@ -43,7 +43,7 @@ class Evolution:
         """
         check_count("--classes", self.classes)
         newest = open_run(self.run)
-        ends, accuracies = pass_ends(newest.folder, self.passes), test_accuracies(newest.folder)
+        ends, accuracies = pass_ends(newest.folder, self.passes), logged_accuracies(newest.folder)
         names = newest.splits.train.class_names[: self.classes]
         metrics, moments = newest.folder.read_metrics(), []
         for number in ends:
@@ -52,7 +52,7 @@ class Evolution:
             images = drawing.of_classes(torch.arange(len(names)), progress)
             moments.append(Moment(number * run.config.iterations, _label(number, accuracies.get(number)), images))
         record = {
-            "steps": newest.config.sampler.steps if self.steps is None else self.steps,
+            "steps": newest.recipe.sampler.steps if self.steps is None else self.steps,
             "classes": names,
             "passes": [
                 {"pass": number, "iteration": moment.iteration, "test_accuracy": accuracies.get(number)}
@@ -64,7 +64,8 @@ class Evolution:
                 if each["kind"] == "train"
             ],
         }
-        return Finding(evolution_figure(metrics, moments, names), record)
+        title = "Drawn after each pass, a row from one canvas, noise and condition (%: the classifier's test accuracy)"
+        return Finding(evolution_figure(metrics, moments, names, title=title), record)
 
 
 def _label(number: int, accuracy: float | None) -> str:

@@ -49,7 +49,7 @@ class GramLayers:
 
     def carry_out(self, progress: Progress) -> Finding:
         """Draws with each set, and judges."""
-        check_count("n", self.n, least=2)
+        check_count("--n", self.n, least=2)
         run = open_run(self.run)
         if not run.recipe.sampler.eps2:
             raise InputError(f"{self.run} draws without a Gram term, eps2 being 0; study a run that has one")
@@ -71,7 +71,7 @@ class GramLayers:
         found = {name: self._measured(run, judged, layers, training, progress) for name, layers in sets.items()}
         rows = [{"name": name, "layers": list(sets[name]), **values} for name, (_, values) in found.items()]
         record = {"n": self.n, "judge": judged.judge.name, "rows": rows, "real": real}
-        return Finding(self._figure(run, judged, found, real), record)
+        return Finding(self._figure(run, judged, sets, found, real), record)
 
     def _measured(
         self, run: TrainedRun, judged: Judged, layers: tuple[str, ...], training: Tensor, progress: Progress
@@ -96,25 +96,26 @@ class GramLayers:
         self,
         run: TrainedRun,
         judged: Judged,
+        sets: dict[str, tuple[str, ...]],
         found: dict[str, tuple[Tensor | None, dict[str, float]]],
         real: dict[str, float],
     ) -> Any:
         shown = {
-            "FD": (judged.name("FD"), "lower is better"),
-            "Cls_R": (judged.name("Cls_R"), "higher is better"),
-            "nearest": ("distance to the nearest\ntraining image", "below the line: copies"),
-            "seconds_per_image": ("seconds per image", "s"),
+            "FD": (judged.name("FD"), "lower is better", 2),
+            "Cls_R": (judged.name("Cls_R"), "higher is better", 3),
+            "nearest": ("distance to the nearest\ntraining image", "left of the line: copying", 2),
+            "seconds_per_image": ("seconds per image", "lower is faster", 4),
         }
-        shown = {key: texts for key, texts in shown.items() if any(key in values for _, values in found.values())}
+        shown = {key: about for key, about in shown.items() if any(key in values for _, values in found.values())}
         rows = [
             Row(
-                name,
+                f"{name}\n{_span(sets[name])}",
                 None if images is None else images[: COLUMNS * LINES],
-                {label: values[key] for key, (label, _) in shown.items() if key in values},
+                {label: values[key] for key, (label, *_) in shown.items() if key in values},
             )
             for name, (images, values) in found.items()
         ]
-        quantities = [Quantity(label, note, real.get(key)) for key, (label, note) in shown.items()]
+        quantities = [Quantity(*about, line=real.get(key)) for key, about in shown.items()]
         classes = run.splits.train.class_names
         repeats = COLUMNS % len(classes) == 0
         labels = [classes[column % len(classes)] for column in range(COLUMNS)] if repeats else None
@@ -135,11 +136,22 @@ def layer_sets(layers: Sequence[str], own: Sequence[str]) -> dict[str, tuple[str
     """Sets of layers by name: none, the first third, the last third, all, and the run's own; equal ones share a name.
 
     >>> layer_sets(["a", "b", "c"], own=["c"])
-    {'none': (), 'shallow': ('a',), 'deep (own)': ('c',), 'all': ('a', 'b', 'c')}
+    {'none': (), 'shallow': ('a',), "deep (the run's own)": ('c',), 'all': ('a', 'b', 'c')}
     """
     third = max(1, len(layers) // 3)
-    named = {"none": (), "shallow": layers[:third], "deep": layers[-third:], "all": layers, "own": own}
+    named = {"none": (), "shallow": layers[:third], "deep": layers[-third:], "all": layers, "the run's own": own}
     names: dict[tuple[str, ...], list[str]] = {}
     for name, members in named.items():
         names.setdefault(tuple(layer for layer in layers if layer in members), []).append(name)
     return {first + (f" ({', '.join(more)})" if more else ""): members for members, (first, *more) in names.items()}
+
+
+def _span(layers: Sequence[str]) -> str:
+    """First and last of the layers.
+
+    >>> _span(["conv21", "conv22", "conv24"]), _span(["conv9"]), _span([])
+    ('conv21 – conv24', 'conv9', 'ε2 = 0')
+    """
+    if not layers:
+        return "ε2 = 0"
+    return layers[0] if len(layers) == 1 else f"{layers[0]} – {layers[-1]}"

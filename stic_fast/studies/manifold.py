@@ -13,7 +13,7 @@ import tyro
 from torch import Tensor
 
 from stic_fast.counts import check_count
-from stic_fast.evaluation import manifold_scores, metric_name, read_images
+from stic_fast.evaluation import manifold_scores, read_images
 from stic_fast.evaluation.records import chosen, sweep_rows
 from stic_fast.plots.manifold import sweep_figure
 from stic_fast.sampling import Canvas
@@ -27,7 +27,7 @@ MOST_NEIGHBOURS = 10
 
 @dataclass(frozen=True)
 class Manifold:
-    """Precision, recall, density and coverage for 1 to 10 neighbours, from each canvas, beside other runs and real ones."""
+    """Compare drawn images with real ones by precision, recall, density and coverage, from each canvas."""
 
     # Folder of a trained run.
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
@@ -48,7 +48,7 @@ class Manifold:
 
     def carry_out(self, progress: Progress) -> Finding:
         """Draws every set, and counts neighbours."""
-        check_count("n", self.n, least=3)
+        check_count("--n", self.n, least=3)
         run = open_run(self.run)
         test = run.splits.test
         count = min(self.n, len(test))
@@ -66,9 +66,9 @@ class Manifold:
         for name, canvas, each in self._sets(runs):
             sweeps[name] = self._sweep(judged, self._drawn(each, canvas, count, progress))
         sweeps["real"] = self._sweep(judged, chosen(test.images, test.labels, count, self.seed)[0])
-        names = [metric_name(score, judged.judge.name, count) for score in ("precision", "recall")]
-        record = {"n": count, "judge": judged.judge.name, "first_names": names, "sweeps": sweeps}
-        return Finding(sweep_figure(sweeps), record)
+        note = f"{count} images in each set, read by the judge {judged.judge.name}"
+        record = {"n": count, "judge": judged.judge.name, "sweeps": sweeps}
+        return Finding(sweep_figure(sweeps, note=note), record)
 
     def _sets(self, runs: dict[str, TrainedRun]) -> list[tuple[str, Canvas, TrainedRun]]:
         """The run from each canvas, its own first, then the others from theirs: name, canvas and run."""

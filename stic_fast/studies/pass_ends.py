@@ -9,16 +9,20 @@ from stic_fast.errors import InputError
 from stic_fast.training import RunFolder
 
 
-def pass_ends(folder: RunFolder, most: int) -> list[int]:
-    """Passes that have ended, 0 for before the first, at most so many, spread evenly with both ends among them.
+def pass_ends(folder: RunFolder, most: int, *, first: int = 0) -> list[int]:
+    """Passes that have ended, at most so many, spread evenly with both ends among them.
+
+    Args:
+        first: pass to begin with; 0 is before training.
 
     Raises:
         InputError: none has, or `most` is below 2.
     """
-    check_count("passes", most, least=2)
-    ends = [checkpoint.pass_number for checkpoint in folder.checkpoints() if checkpoint.iteration is None]
+    check_count("--passes", most, least=2)
+    ends = [point.pass_number for point in folder.checkpoints() if point.iteration is None]
+    ends = [number for number in ends if number >= first]
     if not ends:
-        raise InputError(f"{folder.path} has no checkpoint yet; train it first")
+        raise InputError(f"{folder.path} has no checkpoint at the end of a pass yet; train it on")
     return spread_evenly(ends, most)
 
 
@@ -34,7 +38,7 @@ def spread_evenly(numbers: list[int], most: int) -> list[int]:
     return [numbers[(place * (len(numbers) - 1) + gaps // 2) // gaps] for place in range(most)]
 
 
-def test_accuracies(folder: RunFolder) -> dict[int, float]:
+def logged_accuracies(folder: RunFolder) -> dict[int, float]:
     """The classifier's test accuracy by pass, as training logged it; the last record of a pass counts."""
     return {
         record["pass"]: record["test_accuracy"] for record in folder.read_metrics() if record["kind"] == "evaluation"

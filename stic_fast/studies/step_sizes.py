@@ -49,7 +49,7 @@ class StepSizes:
 
     def carry_out(self, progress: Progress) -> Finding:
         """Draws with each pair, and judges."""
-        check_count("n", self.n, least=2)
+        check_count("--n", self.n, least=2)
         run = open_run(self.run)
         own = run.recipe.sampler
         eps1, eps2 = _sizes("eps1", own.eps1, self.eps1), _sizes("eps2", own.eps2, self.eps2)

@@ -16,7 +16,7 @@ from stic_fast.training.replay import ReplayConfig
 from stic_fast.training.run_folder import RunFolder
 from stic_fast.training.runs import TrainedRun, build_network, open_run, resume, train
 from stic_fast.training.softmax import Softmax, SoftmaxConfig
-from stic_fast.training.stic import PoolConfig, Stic, SticConfig
+from stic_fast.training.stic import PoolConfig, Stic, SticConfig, VicinityConfig
 
 __all__ = [
     "FRESH_CHAINS",
@@ -42,6 +42,7 @@ __all__ = [
     "Stic",
     "SticConfig",
     "TrainedRun",
+    "VicinityConfig",
     "build_network",
     "open_run",
     "resume",

@@ -18,15 +18,17 @@ from stic_fast.sampling import GRMALA
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """The norm-free WideResNet."""
+    """The network, norm-free."""
 
-    # Layers; 6n + 4 for n blocks in each of three groups.
+    # A WideResNet, or a plain convolutional network of two 3×3 convolutions in each of three groups.
+    architecture: Literal["wide_resnet", "convnet"] = "wide_resnet"
+    # Layers of a WideResNet, which alone reads this; 6n + 4 for n blocks in each of three groups.
     depth: int = 28
     # Multiplier of the groups' 16, 32 and 64 channels.
     width: int = 10
-    # Of the first block in each group.
+    # Of the first block or convolution in each group.
     strides: tuple[int, int, int] = (1, 2, 2)
-    # Compared by the Gram term; empty for the eight (or fewer) 3×3 convolutions of the last group, conv21–conv28.
+    # Compared by the Gram term; empty for all 3×3 convolutions of the last group, conv21–conv28 of a WideResNet of 28.
     gram_layers: tuple[str, ...] = ()
 
 
@@ -40,12 +42,26 @@ class OptimiserConfig:
     decay: float = 0.3
     # Iterations between decays.
     decay_every: int = 10_000
+    # Iterations to decay at instead; empty for every `decay_every`.
+    decay_at: tuple[int, ...] = ()
     # Largest norm of the gradient; None for no clipping.
     clip_norm: float | None = None
     # What a run that diverges does: on, go back to its last good state with half the learning rate; off, stop.
     guard: Literal["on", "off"] = "on"
     # A loss beyond this, of either sign, has diverged as one that is not finite has.
     largest_loss: float = 1_000.0
+
+    def rate(self, iteration: int) -> float:
+        """The learning rate of an iteration, counted from 0.
+
+        >>> OptimiserConfig(lr=1.0, decay=0.5, decay_every=10).rate(25)
+        0.25
+        >>> OptimiserConfig(lr=1.0, decay=0.5, decay_at=(3, 90)).rate(25)
+        0.5
+        """
+        done = sum(at <= iteration for at in self.decay_at) if self.decay_at else iteration // self.decay_every
+        return self.lr * self.decay**done
+
     # Of the network's passes; weights stay fp32.
     precision: Literal["fp32", "bf16"] = "fp32"
 
@@ -56,8 +72,6 @@ class AugmentationConfig:
 
     # Standard deviation of the instance noise on real, mixed and fake images, in units of [−1, 1].
     noise_std: float = 0.3
-    # Of λ ~ Beta(α, α), for mixed images and soft fakes.
-    mixup_alpha: float = 1.0
     # Of a left-right flip of real and mixed images.
     flip_probability: float = 0.0
     # Largest shift of real and mixed images, in pixels.
@@ -78,7 +92,7 @@ class RunConfig:
     iterations: int = 5_000
     # Real images in an iteration, and as many of every other kind.
     batch_size: int = 50
-    # The norm-free WideResNet.
+    # The network, norm-free.
     network: NetworkConfig = field(default_factory=NetworkConfig)
     # Adam, its decay, and what keeps it from diverging.
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
@@ -111,7 +125,6 @@ class RunConfig:
                 "optimiser.decay": optimiser.decay,
                 "optimiser.clip_norm": optimiser.clip_norm,
                 "optimiser.largest_loss": optimiser.largest_loss,
-                "augmentation.mixup_alpha": augmentation.mixup_alpha,
             },
             probability={"augmentation.flip_probability": augmentation.flip_probability},
         )
@@ -134,7 +147,7 @@ class Ranges:
         )
 
 
-ADDED = frozenset({"layout", "capture", "guard", "largest_loss"})
+ADDED = frozenset({"architecture", "refresh", "layout", "capture", "guard", "largest_loss", "decay_at"})
 """Settings that runs of earlier versions do not name; their defaults are what those versions did."""
 
 Config = TypeVar("Config")
@@ -199,10 +212,11 @@ def check(config: RunConfig) -> None:
     """Refuses settings that cannot work.
 
     Raises:
-        InputError: naming the setting and its range.
+        InputError: naming the setting and its range or type.
 
     >>> check(RunConfig())
     """
+    from_plain(type(config), to_plain(config), "the configuration")
     ranges = config.ranges()
     for name, (value, bound) in ranges.least.items():
         if not bound <= value < math.inf:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -50,6 +51,7 @@ class Engine:
         self.optimiser = torch.optim.Adam(model.parameters(), lr=config.optimiser.lr)
         self.iteration = 0
         self.rollbacks = 0
+        self.retried: Path | None = None
         self.records: list[dict[str, Any]] = []
 
     def train(self) -> None:
@@ -101,7 +103,7 @@ class Engine:
     def _iterate(self) -> Loss:
         options = self.config.optimiser
         for group in self.optimiser.param_groups:
-            group["lr"] = options.lr * options.decay ** (self.iteration // options.decay_every) / 2**self.rollbacks
+            group["lr"] = options.rate(self.iteration) / 2**self.rollbacks
         self.model.train()
         device = next(self.model.parameters()).device.type
         with torch.autocast(device, torch.bfloat16) if options.precision == "bf16" else nullcontext():
@@ -128,8 +130,9 @@ class Engine:
             InputError: the guard is off, or this has happened too often.
         """
         at, rollbacks = self.iteration, self.rollbacks + 1
-        mend = f"lower optimiser.lr={self.config.optimiser.lr:g} or set optimiser.clip_norm=1"
-        if self.config.optimiser.guard == "off":
+        options = self.config.optimiser
+        mend = f"lower optimiser.lr={options.lr:g} or set optimiser.clip_norm=1"
+        if options.guard == "off":
             raise InputError(f"training diverged at iteration {at}: {divergence}; {mend}, or optimiser.guard=on")
         if rollbacks > ROLLBACKS:
             raise InputError(
@@ -137,12 +140,19 @@ class Engine:
                 f"state is in {self.run.newest_checkpoint().path}"
             )
         unsaved = [record for record in self.records if record["kind"] == "divergence"]
+        self._leave_bad_state()
         checkpoint = self._restore()
-        self.rollbacks, self.records = rollbacks, unsaved
+        self.rollbacks, self.records, self.retried = rollbacks, unsaved, checkpoint.path
         record = {"kind": "divergence", "at": at, "rollbacks": rollbacks, "why": str(divergence)}
         self._log([record], checkpoint.pass_number)
         where = f"back to iteration {self.iteration} with half the learning rate"
         self.progress.say(f"diverged at iteration {at}, {divergence}: {where}")
+
+    def _leave_bad_state(self) -> None:
+        """A state that leads to divergence again though the step was halved was not good: on to the one before it."""
+        *older, newest = self.run.checkpoints()
+        if newest.path == self.retried and older and older[-1].is_whole:
+            self.run.drop(newest)
 
     def _log(self, records: list[dict[str, Any]], pass_number: int) -> None:
         for record in records:

@@ -22,7 +22,7 @@ from stic_fast.sampling import GRMALA, LatentGaussian, Recipe
 from stic_fast.sampling.objective import LatentSampling
 from stic_fast.training.config import Ranges
 from stic_fast.training.method import Loss
-from stic_fast.training.network import wide_resnet
+from stic_fast.training.network import network_of
 from stic_fast.training.progress import Progress
 from stic_fast.training.replay import ReplayConfig, ReplayMethod, ReplayRunConfig
 from stic_fast.training.run_folder import RunFolder
@@ -36,7 +36,7 @@ VARIANCE_BATCH = 500
 
 @dataclass(frozen=True)
 class GmmcConfig(ReplayRunConfig):
-    """A GMMC training run; the defaults are the paper's Table 8."""
+    """A GMMC training run; the defaults are the paper's Table 8, γ² absorbed in the step size."""
 
     # Discriminative, equation 5; generative, equation 7; joint, first the one and then the other.
     mode: Mode = "generative"
@@ -58,6 +58,8 @@ class GmmcConfig(ReplayRunConfig):
             chains=100_000, restart_probability=0.025, sampler=GRMALA(steps=20, eps1=1.0, eps2=0.0, eps3=0.0)
         )
     )
+    # The chain of finished samples.
+    sampler: GRMALA = field(default_factory=lambda: GRMALA(steps=100, eps1=1.0, eps2=0.0, eps3=0.0))
 
     def ranges(self) -> Ranges:
         """GMMC's own beside those of every run with a replay buffer."""
@@ -72,7 +74,7 @@ class Gmmc(ReplayMethod[GmmcConfig]):
     """Discriminative (equation 5), generative (equation 7, Algorithm 1) or joint training.
 
     γ² is a running estimate over the training batches, and after every pass that of the whole training set. In the loss
-    it is a constant that the learning rate absorbs (section 3.1); chains climb −‖φ(x) − z‖²/2γ², each by its own
+    it is a constant that the learning rate absorbs (section 3.1); chains climb −‖φ(x) − z‖²/2, each by its own
     gradient, whatever the batch.
     """
 
@@ -82,7 +84,7 @@ class Gmmc(ReplayMethod[GmmcConfig]):
     @staticmethod
     def build(config: GmmcConfig, splits: Splits) -> Classifier:
         """A network φ with the centres of all classes around it."""
-        network = wide_resnet(config.network, splits, seed=config.seed, outputs=config.dimension)
+        network = network_of(config.network, splits, seed=config.seed, outputs=config.dimension)
         return MaxMahalanobisClassifier(network, num_classes=splits.train.num_classes, scale=config.scale)
 
     @staticmethod

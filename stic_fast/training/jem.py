@@ -8,9 +8,9 @@ The logits f(x) give log p(y|x) as ever, log p(x, y) = f(x)_y and log p(x) = log
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from stic_fast.errors import InputError
@@ -36,7 +36,7 @@ class DensityWeights:
 
 @dataclass(frozen=True)
 class JemConfig(ReplayRunConfig):
-    """A JEM training run; the defaults are those of JEM on CIFAR-10, with instance noise 0.03."""
+    """A JEM training run; the defaults are those of JEM on CIFAR-10."""
 
     # The three terms of the loss.
     weights: DensityWeights = field(default_factory=DensityWeights)
@@ -71,25 +71,27 @@ class Jem(ReplayMethod[JemConfig]):
         return Recipe(self.config.pool.sampler, objective, start=self.config.pool.start)
 
     def loss(self, iteration: int) -> Loss:
-        """The weighted terms, each a mean over its batch."""
+        """The terms that have a weight, each a mean over its batch."""
         weights = self.config.weights
         x, y = self.real.draw(0, iteration)
-        if not weights.image and not weights.joint:
-            real = self.model(x).float()
-            return self._total(real, y, {"class": weights.class_given_image * cross_entropy(real, y)})
-        drawn, asked = self.negatives(iteration)
-        real, fake = self.model(torch.cat([x, to_unit(drawn)])).float().split([len(x), len(drawn)])
-        marginal, joint = LogMarginal(), LogJoint()
-        terms = {
-            "class": weights.class_given_image * cross_entropy(real, y),
-            "image": weights.image * (marginal(fake, asked).mean() - marginal(real, y).mean()),
-            "joint": weights.joint * (joint(fake, asked).mean() - joint(real, y).mean()),
-        }
-        energies = {"energy_real": -marginal(real, y).mean(), "energy_fake": -marginal(fake, asked).mean()}
-        return self._total(real, y, terms, energies)
-
-    def _total(self, real: Any, y: Any, terms: dict[str, Any], more: dict[str, Any] | None = None) -> Loss:
+        asked = None
+        if weights.image or weights.joint:
+            drawn, asked = self.negatives(iteration)
+            x = torch.cat([x, to_unit(drawn)])
+        logits = self.model(x).float()
+        real, fake = logits[: len(y)], logits[len(y) :]
+        terms: dict[str, Tensor] = {}
+        energies: dict[str, Tensor] = {}
+        if weights.class_given_image:
+            terms["loss_class"] = weights.class_given_image * cross_entropy(real, y)
+        if asked is not None:
+            marginal, joint = LogMarginal(), LogJoint()
+            if weights.image:
+                terms["loss_image"] = weights.image * (marginal(fake, asked).mean() - marginal(real, y).mean())
+            if weights.joint:
+                terms["loss_joint"] = weights.joint * (joint(fake, asked).mean() - joint(real, y).mean())
+            energies = {"energy_real": -marginal(real, y).mean(), "energy_fake": -marginal(fake, asked).mean()}
         total = torch.stack(list(terms.values())).sum()
         hits = (real.argmax(1) == y.argmax(1)).float().mean()
-        logged = {"loss": total, **{f"loss_{name}": term for name, term in terms.items()}, **(more or {})}
-        return Loss(total, {name: term.detach() for name, term in {**logged, "accuracy": hits}.items()})
+        logged = {"loss": total, **terms, **energies, "accuracy": hits}
+        return Loss(total, {name: term.detach() for name, term in logged.items()})

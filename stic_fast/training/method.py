@@ -15,7 +15,7 @@ from stic_fast.models import Classifier
 from stic_fast.plots import save_grid
 from stic_fast.sampling import ChainPool, Recipe, draw_hard, draw_images
 from stic_fast.training.config import RunConfig
-from stic_fast.training.network import wide_resnet
+from stic_fast.training.network import network_of
 from stic_fast.training.progress import Progress
 from stic_fast.training.real_batches import RealBatches
 from stic_fast.training.run_folder import RunFolder, writing
@@ -57,7 +57,7 @@ class Method(Generic[Settings]):
     @staticmethod
     def build(config: Any, splits: Splits) -> Classifier:
         """The classifier before training, its weights drawn from the seed."""
-        return wide_resnet(config.network, splits, seed=config.seed)
+        return network_of(config.network, splits, seed=config.seed)
 
     @staticmethod
     def recipe_of(config: Any, model: Classifier) -> Recipe:
@@ -86,7 +86,6 @@ class Method(Generic[Settings]):
                 train.labels,
                 seed=self.config.seed,
                 chain_ids=ids,
-                batch_size=len(asked),
                 on_step=advance,
             )
         path = run.picture("samples", f"pass_{pass_number:03d}.png")

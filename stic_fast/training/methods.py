@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from stic_fast.errors import InputError
 from stic_fast.training.config import RunConfig
 from stic_fast.training.gmmc import Gmmc
 from stic_fast.training.jem import Jem
@@ -19,8 +20,15 @@ METHODS: dict[str, type[Method[Any]]] = {method.name: method for method in (Stic
 def method_of(config: RunConfig) -> type[Method[Any]]:
     """The method that a configuration is of.
 
+    Raises:
+        InputError: it is of none.
+
     >>> from stic_fast.training.stic import SticConfig
     >>> method_of(SticConfig()).name
     'stic'
     """
-    return next(method for method in METHODS.values() if method.settings is type(config))
+    for method in METHODS.values():
+        if method.settings is type(config):
+            return method
+    known = ", ".join(method.settings.__name__ for method in METHODS.values())
+    raise InputError(f"no method is configured by {type(config).__name__}; use one of {known}")

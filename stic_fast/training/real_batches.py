@@ -33,12 +33,12 @@ class RealBatches:
         self.images, self.labels, self.config, self.num_logits = real.images, real.labels, config, num_logits
         self._orders: dict[int, BatchOrder] = {}
 
-    def draw(self, place: int, iteration: int, *, mix: bool = False) -> tuple[Tensor, Tensor]:
+    def draw(self, place: int, iteration: int, *, mixup_alpha: float | None = None) -> tuple[Tensor, Tensor]:
         """Network input (B, channels, height, width) and soft labels (B, num_logits) of an iteration.
 
         Args:
             place: tells the batches of one iteration apart: their images, and their noise.
-            mix: whether images and labels are mixed (equation 4).
+            mixup_alpha: of λ ~ Beta(α, α), by which images and labels are mixed (STIC, equation 4); None for no mixing.
         """
         rows = self._order(place).rows(iteration)
         options = self.config.augmentation
@@ -47,7 +47,7 @@ class RealBatches:
             self.labels[rows],
             place,
             iteration,
-            mixup_alpha=options.mixup_alpha if mix else None,
+            mixup_alpha=mixup_alpha,
             flip_probability=options.flip_probability,
             max_shift=options.max_shift,
         )

@@ -14,7 +14,7 @@ from stic_fast.data import Splits
 from stic_fast.models import Classifier
 from stic_fast.sampling import GRMALA, Canvas, ChainPool, Recipe
 from stic_fast.training.batch_order import BatchOrder
-from stic_fast.training.config import Ranges, RunConfig
+from stic_fast.training.config import AugmentationConfig, Ranges, RunConfig
 from stic_fast.training.method import Method
 
 POOL_LANE = 2
@@ -37,10 +37,14 @@ class ReplayConfig:
 
 @dataclass(frozen=True)
 class ReplayRunConfig(RunConfig):
-    """A run with a replay buffer."""
+    """A run with a replay buffer, with JEM's instance noise and step sizes."""
 
     # The replay buffer: chains that go on from iteration to iteration.
     pool: ReplayConfig = field(default_factory=ReplayConfig)
+    # What happens to real images on their way into the network.
+    augmentation: AugmentationConfig = field(default_factory=lambda: AugmentationConfig(noise_std=0.03))
+    # The chain of finished samples.
+    sampler: GRMALA = field(default_factory=lambda: GRMALA(steps=100, eps1=1.0, eps2=0.0, eps3=0.01))
 
     def ranges(self) -> Ranges:
         """The buffer's beside those of every run."""
@@ -69,7 +73,8 @@ class ReplayMethod(Method[Settings], Generic[Settings]):
     def negatives(self, iteration: int) -> tuple[Tensor, Tensor]:
         """The iteration's chains, run on: uint8 (B, channels, height, width), and the classes they are asked for.
 
-        A batch of the buffer at a time, in an order of its own, so that each chain runs as often as any other.
+        A batch of the buffer at a time, in an order of its own, so that each chain runs once an epoch. One that ends an
+        epoch and begins the next in the same batch runs once for both.
         """
         if self.pool is None:
             self.pool = self.new_pool()

@@ -43,6 +43,11 @@ class Checkpoint:
         """Later checkpoints have a larger order."""
         return self.pass_number, float("inf") if self.iteration is None else self.iteration
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether training can go on from it; older ones keep their weights alone."""
+        return (self.path / "state.pt").exists()
+
     def load_weights(self) -> dict[str, Tensor]:
         """The classifier's weights.
 
@@ -210,6 +215,11 @@ class RunFolder:
                 return checkpoint
         known = ", ".join(str(checkpoint.pass_number) for checkpoint in ends) or "none"
         raise InputError(f"{self.path} has no checkpoint of pass {pass_number}; passes at hand: {known}")
+
+    def drop(self, checkpoint: Checkpoint) -> None:
+        """Removes a checkpoint."""
+        with writing(checkpoint.path):
+            shutil.rmtree(checkpoint.path)
 
     def picture(self, *parts: str) -> Path:
         """The path of a picture of this run, its folder made."""

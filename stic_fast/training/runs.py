@@ -48,13 +48,19 @@ def train(config: RunConfig, path: str | os.PathLike[str], *, progress: Progress
     return _continue(folder, config, splits, model, progress)
 
 
-def resume(path: str | os.PathLike[str], *, progress: Progress | None = None) -> TrainedRun:
+def resume(path: str | os.PathLike[str], *, method: str | None = None, progress: Progress | None = None) -> TrainedRun:
     """Continues a run as it was configured; a finished one returns at once.
 
+    Args:
+        method: of the run; None for whatever it is.
+
     Raises:
-        InputError: no run there, damaged files, data that changed.
+        InputError: no run there or one of another method, damaged files, data that changed.
     """
     folder, config = _open(path)
+    own = method_of(config).name
+    if method not in (None, own):
+        raise InputError(f"{folder.path} is a run of method {own!r}; continue it with stic-fast train {own} --resume")
     splits = load(config.data)
     return _continue(folder, config, splits, build_network(config, splits), progress)
 

@@ -4,17 +4,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch.nn.functional import cross_entropy
 
-from stic_fast.training.config import RunConfig
+from stic_fast.sampling import GRMALA
+from stic_fast.training.config import AugmentationConfig, RunConfig
 from stic_fast.training.method import Loss, Method
 
 
 @dataclass(frozen=True)
 class SoftmaxConfig(RunConfig):
-    """A plain classifier's training run; it draws nothing until it is trained."""
+    """A plain classifier's training run, without instance noise; it draws nothing until it is trained."""
+
+    # What happens to images on their way into the network.
+    augmentation: AugmentationConfig = field(default_factory=lambda: AugmentationConfig(noise_std=0.0))
+    # The chain of finished samples.
+    sampler: GRMALA = field(default_factory=lambda: GRMALA(steps=100, eps1=1.0, eps2=0.0, eps3=0.01))
 
 
 class Softmax(Method[SoftmaxConfig]):

@@ -17,10 +17,18 @@ from stic_fast.models import Classifier
 from stic_fast.ops import noise
 from stic_fast.ops.gram_loss import Normalize
 from stic_fast.sampling import GRMALA, Canvas, ChainPool, Recipe
-from stic_fast.training.config import Ranges, RunConfig
+from stic_fast.training.config import AugmentationConfig, Ranges, RunConfig
 from stic_fast.training.method import FRESH_CHAINS, Loss, Method
-from stic_fast.training.network import wide_resnet
+from stic_fast.training.network import network_of
 from stic_fast.training.progress import Progress
+
+
+@dataclass(frozen=True)
+class VicinityConfig(AugmentationConfig):
+    """What happens to images on their way into the network, fakes included where it makes sense, and how they mix."""
+
+    # Of λ ~ Beta(α, α), for mixed images and soft fakes.
+    mixup_alpha: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -48,6 +56,8 @@ class SticConfig(RunConfig):
 
     # Vicinal risk minimisation; off leaves out mixed images and soft fakes, the paper's STIC-ERM.
     vrm: Literal["on", "off"] = "on"
+    # What happens to images on their way into the network, and how they mix.
+    augmentation: VicinityConfig = field(default_factory=VicinityConfig)
     # The fakes: chains drawn from the classifier of the pass before.
     pool: PoolConfig = field(default_factory=PoolConfig)
     # Real images a chain's Gram term compares with: one in the paper; several keep small images from being copied.
@@ -64,6 +74,7 @@ class SticConfig(RunConfig):
                 "pool.refresh": (self.pool.refresh, 0),
                 "pool.batch_size": (self.pool.batch_size, 1),
             },
+            positive={"augmentation.mixup_alpha": self.augmentation.mixup_alpha},
             probability={"pool.restart_probability": self.pool.restart_probability},
         )
 
@@ -91,7 +102,7 @@ class Stic(Method[SticConfig]):
     @staticmethod
     def build(config: SticConfig, splits: Splits) -> Classifier:
         """A classifier with a fake class."""
-        return wide_resnet(config.network, splits, seed=config.seed, fake_class=True)
+        return network_of(config.network, splits, seed=config.seed, fake_class=True)
 
     @staticmethod
     def recipe_of(config: SticConfig, model: Classifier) -> Recipe:
@@ -124,7 +135,7 @@ class Stic(Method[SticConfig]):
         self._refresh(iteration)
         batches = {"real": self.real.draw(0, iteration)}
         if self.vrm:
-            batches["mixup"] = self.real.draw(1, iteration, mix=True)
+            batches["mixup"] = self.real.draw(1, iteration, mixup_alpha=self.config.augmentation.mixup_alpha)
         batches["hard_fake"] = self.real.of_drawn(*self._fakes(iteration, soft=False), 2, iteration)
         if self.vrm:
             batches["soft_fake"] = self.real.of_drawn(*self._fakes(iteration, soft=True), 3, iteration)
@@ -150,7 +161,7 @@ class Stic(Method[SticConfig]):
         """
         super().load_state_dict(state)
         self.previous = None
-        if state["previous"] is not None:
+        if state.get("previous") is not None:  # runs from before pool.refresh have none
             self.previous = copy.deepcopy(self.model)
             self.previous.load_state_dict(state["previous"])
 

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from stic_fast.errors import InputError
 from stic_fast.evaluation import judges
-from stic_fast.evaluation.judges import JudgeNetwork, cached_judge, default_cache, load_judge, parse_judge_spec
+from stic_fast.evaluation.judges import JudgeNetwork, cached_judge, load_judge, parse_judge_spec
+from stic_fast.evaluation.kept import default_cache
 from stic_fast.evaluation.network_judge import load_torchscript_judge
 from stic_fast.evaluation.resnet20 import load_resnet20_judge
 
@@ -80,7 +81,7 @@ def spoil(file: Path) -> None:
     ("damage", "reason"),
     [
         (truncate, "incomplete|invalid|Error|InvalidOffset|deserializing"),
-        (spoil, "its weights are not those"),
+        (spoil, "its numbers are not those"),
         (lambda file: file.write_bytes(b""), "deserializing"),
         (lambda file: file.write_bytes(pickle.dumps({"key": 1})), "deserializing"),
     ],
@@ -91,7 +92,7 @@ def test_a_damaged_file_is_said_and_replaced(tmp_path: Path, damage: Callable[[P
     whole = file.read_bytes()
     damage(file)
     second, said = cached(tmp_path)
-    assert len(said) == 1 and "is damaged" in said[0] and "trained anew and replaced" in said[0]
+    assert len(said) == 1 and "is damaged" in said[0] and "made anew and replaced" in said[0]
     assert any(word in said[0] for word in reason.split("|"))
     assert torch.equal(first.head.weight, second.head.weight)
     assert file.read_bytes() == whole
@@ -105,7 +106,7 @@ def test_a_file_of_another_judge_is_not_taken_for_this_one(tmp_path: Path) -> No
     cached(tmp_path, seed=1)
     (other,) = set(tmp_path.iterdir()) - {mine}
     mine.write_bytes(other.read_bytes())
-    assert "another judge's" in cached(tmp_path)[1][0]
+    assert "of something else" in cached(tmp_path)[1][0]
     assert cached(tmp_path)[1] == []
 
 

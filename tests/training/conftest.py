@@ -1,9 +1,10 @@
 # SPDX-FileCopyrightText: 2026 The stic_fast authors
 # SPDX-License-Identifier: MIT
-"""What the training tests share: a run that takes a third of a second, and a toy method for the engine."""
+"""What the training tests share: runs that take a third of a second, and a toy method for the engine."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,18 +15,26 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from stic_fast.data import ImageSet, Splits
 from stic_fast.models import Classifier, wrap
 from stic_fast.sampling import GRMALA
 from stic_fast.training import (
+    AugmentationConfig,
     Engine,
+    GmmcConfig,
+    JemConfig,
     Loss,
     NetworkConfig,
     OptimiserConfig,
     PoolConfig,
     Progress,
+    ReplayConfig,
+    RunConfig,
     RunFolder,
+    SoftmaxConfig,
     SticConfig,
 )
+from stic_fast.training.replay import ReplayRunConfig
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -46,6 +55,45 @@ def tiny() -> SticConfig:
         log_every=2,
         checkpoint_every=2,
     )
+
+
+@pytest.fixture
+def tiny_softmax(tiny: SticConfig) -> SoftmaxConfig:
+    """The same run of a plain classifier."""
+    shared = {field.name: getattr(tiny, field.name) for field in dataclasses.fields(RunConfig)}
+    return SoftmaxConfig(**{**shared, "augmentation": AugmentationConfig(noise_std=0.03)})
+
+
+@pytest.fixture
+def tiny_jem(tiny_softmax: SoftmaxConfig) -> JemConfig:
+    """The same run of JEM, with twenty chains of two steps."""
+    sampler = GRMALA(steps=2, eps1=0.1, eps2=0.0, eps3=0.01)
+    return JemConfig(**vars(tiny_softmax), pool=ReplayConfig(chains=20, restart_probability=0.3, sampler=sampler))
+
+
+@pytest.fixture
+def tiny_gmmc(tiny_jem: JemConfig) -> GmmcConfig:
+    """The same run of GMMC, in sixteen dimensions."""
+    shared = {field.name: getattr(tiny_jem, field.name) for field in dataclasses.fields(ReplayRunConfig)}
+    return GmmcConfig(**shared, dimension=16, ramp=3)
+
+
+@pytest.fixture
+def tiny_of(
+    tiny: SticConfig, tiny_softmax: SoftmaxConfig, tiny_jem: JemConfig, tiny_gmmc: GmmcConfig
+) -> dict[str, RunConfig]:
+    """All of them by method."""
+    return {"stic": tiny, "softmax": tiny_softmax, "jem": tiny_jem, "gmmc": tiny_gmmc}
+
+
+@pytest.fixture
+def splits() -> Splits:
+    """Forty images of noise in three classes."""
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (40, 1, 8, 8), dtype=torch.uint8, generator=generator)
+    labels = torch.arange(40) % 3
+    names = ("a", "b", "c")
+    return Splits(ImageSet(images[:30], labels[:30], names, "noise"), ImageSet(images[30:], labels[30:], names, "rest"))
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,9 @@
 
     python killed_runs.py FOLDER
 
-makes FOLDER/whole, a run that nothing disturbs, and for every death below FOLDER/NAME, which dies there, is copied to
-FOLDER/NAME.dead, and then resumed in a new process. Prints one JSON line for each: how it died, what it said.
+makes for each method FOLDER/METHOD/whole, a run that nothing disturbs, and for every death below FOLDER/METHOD/NAME,
+which dies there, is copied to FOLDER/METHOD/NAME.dead, and then resumed in a new process. Prints one JSON line for
+each: how it died, what it said.
 """
 
 from __future__ import annotations
@@ -28,18 +29,36 @@ import torch
 from stic_fast.data import load
 from stic_fast.errors import InputError
 from stic_fast.sampling import GRMALA
-from stic_fast.training import NetworkConfig, PoolConfig, Progress, SticConfig, resume, train
-
-CONFIG = SticConfig(
-    passes=2,
-    iterations=6,
-    batch_size=8,
-    network=NetworkConfig(depth=10, width=1),
-    pool=PoolConfig(chains=8, refresh=3, batch_size=8, sampler=GRMALA(steps=2)),
-    sampler=GRMALA(steps=1),
-    log_every=1,
-    checkpoint_every=2,
+from stic_fast.training import (
+    GmmcConfig,
+    JemConfig,
+    NetworkConfig,
+    PoolConfig,
+    Progress,
+    ReplayConfig,
+    RunConfig,
+    SticConfig,
+    resume,
+    train,
 )
+from stic_fast.training.jem import DensityWeights
+
+SHARED: dict[str, Any] = {
+    "passes": 2,
+    "iterations": 6,
+    "batch_size": 8,
+    "network": NetworkConfig(depth=10, width=1),
+    "sampler": GRMALA(steps=1),
+    "log_every": 1,
+    "checkpoint_every": 2,
+}
+REPLAY = ReplayConfig(chains=20, restart_probability=0.3, sampler=GRMALA(steps=2, eps1=0.1, eps2=0.0, eps3=0.01))
+CONFIGS: dict[str, RunConfig] = {
+    "stic": SticConfig(**SHARED, pool=PoolConfig(chains=8, refresh=3, batch_size=8, sampler=GRMALA(steps=2))),
+    "jem": JemConfig(**SHARED, pool=REPLAY, weights=DensityWeights(1.0, 0.1, 0.1)),
+    # Draws from iteration 3 on: between the first two checkpoints.
+    "gmmc": GmmcConfig(**SHARED, pool=REPLAY, mode="joint", switch=0.25, ramp=4, dimension=16, sampling="injected"),
+}
 
 
 def die() -> None:
@@ -83,6 +102,7 @@ class Fate(Progress):
         yield advance
 
 
+OF_ALL_METHODS = ("within-pass-1", "saving-within-pass-1", "saving-between-passes", "within-pass-2")
 DEATHS: dict[str, Fate] = {
     "at-once": Fate("pass 1", 1, die),
     "within-pass-1": Fate("pass 1", 5, die),
@@ -134,19 +154,27 @@ def kill_from_outside(path: Path) -> Callable[[int], None]:
 
 
 def main(folder: Path) -> None:
-    """Every death, and the run without one."""
+    """Every death of every method."""
     torch.set_num_threads(1)
     load("digits")  # imports scikit-learn once, as the line below what an optimiser imports at its first step
     importlib.import_module("torch._dynamo")
-    whole = in_a_process(lambda: train(CONFIG, folder / "whole"))
-    print(json.dumps({"name": "whole", **whole}), flush=True)
+    for method, config in CONFIGS.items():
+        for told in runs_of(method, config, folder / method):
+            print(json.dumps({"method": method, **told}), flush=True)
+
+
+def runs_of(method: str, config: RunConfig, folder: Path) -> Iterator[dict[str, Any]]:
+    """Every death of STIC, a few of another method, and the run without one."""
+    yield {"name": "whole", **in_a_process(lambda: train(config, folder / "whole"))}
     for name, fate in DEATHS.items():
+        if method != "stic" and name not in OF_ALL_METHODS:
+            continue
         path = folder / name
         watch = kill_from_outside(path) if name == "from-outside" else lambda process: None
-        death = in_a_process(lambda: train(CONFIG, path, progress=fate), watch)  # noqa: B023
+        death = in_a_process(lambda: train(config, path, progress=fate), watch)  # noqa: B023
         shutil.copytree(path, folder / f"{name}.dead")
         again = in_a_process(lambda: resume(path))  # noqa: B023
-        print(json.dumps({"name": name, **death, "resumed": again["exit"], "resume_said": again["said"]}), flush=True)
+        yield {"name": name, **death, "resumed": again["exit"], "resume_said": again["said"]}
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import pytest
 
 from stic_fast.errors import InputError
 from stic_fast.sampling import GRMALA
-from stic_fast.training import AugmentationConfig, NetworkConfig, OptimiserConfig, PoolConfig, SticConfig
+from stic_fast.training import NetworkConfig, OptimiserConfig, PoolConfig, SticConfig, VicinityConfig
 from stic_fast.training.config import check, from_plain, to_plain
 
 UNUSUAL = SticConfig(
@@ -22,7 +22,7 @@ UNUSUAL = SticConfig(
     network=NetworkConfig(depth=10, width=2, strides=(1, 1, 2), gram_layers=("conv3", "conv4")),
     references=3,
     optimiser=OptimiserConfig(lr=1e-3, clip_norm=1.0, precision="bf16"),
-    augmentation=AugmentationConfig(flip_probability=0.5, max_shift=2),
+    augmentation=VicinityConfig(flip_probability=0.5, max_shift=2),
     pool=PoolConfig(start="blank", sampler=GRMALA(steps=7, clamp=None)),
     sampler=GRMALA(schedule="cosine", clamp=(-2.0, 2.0), max_gram_ratio=0.5),
     normalize="relative",

@@ -92,7 +92,8 @@ def test_weights_that_are_not_finite_count_as_a_divergence_too(toy: Any) -> None
 def test_repeated_divergences_are_all_logged_and_halve_each_time(toy: Any) -> None:
     _, _, records = toy.train(spoil=nan_at((5, 1), (5, 2), (13, 1)))
     assert [(r["rollbacks"], r["at"], r["iteration"]) for r in of_kind(records, "divergence")] == [
-        *[(1, 6, 4), (2, 6, 4)],
+        (1, 6, 4),
+        (2, 6, 0),
         (3, 14, 10),
     ]
     assert of_kind(records, "train")[-1]["lr"] == pytest.approx(0.1 / 8)

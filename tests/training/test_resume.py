@@ -33,6 +33,13 @@ KILLED = {
     "within-pass-2": ("pass_002_iteration_000008", 11),
     "from-outside": ("pass_001", 7),
 }
+KILLED_OF_ANY_METHOD = {
+    # The same of methods that draw no chains as a pass begins.
+    "within-pass-1": ("pass_001_iteration_000004", 4),
+    "saving-within-pass-1": ("pass_001_iteration_000002", 4),
+    "saving-between-passes": ("pass_001_iteration_000004", 7),
+    "within-pass-2": ("pass_002_iteration_000008", 9),
+}
 STARVED = {
     "no-room-for-metrics": ("metrics.jsonl cannot be written", "pass_001_iteration_000002"),
     "no-room-for-samples": ("samples/pass_001.png cannot be written", "pass_001_iteration_000004"),
@@ -43,24 +50,33 @@ STARVED = {
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("killed_runs")
+    """Where the runs of STIC are."""
+    return tmp_path_factory.mktemp("killed_runs") / "stic"
 
 
 @pytest.fixture(scope="module")
-def deaths(folder: Path) -> dict[str, dict[str, Any]]:
-    """What killed_runs.py tells of each run."""
+def deaths(deaths_of: dict[str, dict[str, dict[str, Any]]]) -> dict[str, dict[str, Any]]:
+    """Those of STIC."""
+    return deaths_of["stic"]
+
+
+@pytest.fixture(scope="module")
+def deaths_of(folder: Path) -> dict[str, dict[str, dict[str, Any]]]:
+    """What killed_runs.py tells of each run, by method and name."""
     threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     program = Path(__file__).with_name("killed_runs.py")
     done = subprocess.run(
-        [sys.executable, str(program), str(folder)],
+        [sys.executable, str(program), str(folder.parent)],
         env={**os.environ, **threads, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
     )
     assert done.returncode == 0, done.stderr
-    lines = [json.loads(line) for line in done.stdout.splitlines()]
-    return {line["name"]: line for line in lines}
+    told: dict[str, dict[str, dict[str, Any]]] = {}
+    for line in map(json.loads, done.stdout.splitlines()):
+        told.setdefault(line.pop("method"), {})[line["name"]] = line
+    return told
 
 
 def records(path: Path) -> list[dict[str, Any]]:
@@ -123,6 +139,27 @@ def test_a_killed_run_resumes_to_the_same_bits(deaths: dict[str, dict[str, Any]]
     assert len(dead.read_metrics()) == count
     assert (deaths[name]["resumed"], deaths[name]["resume_said"]) == (0, "")
     assert_same_run(folder / name, folder / "whole")
+
+
+@pytest.mark.parametrize("method", ["jem", "gmmc"])
+def test_killed_runs_of_other_methods_resume_to_the_same_bits(
+    deaths_of: dict[str, dict[str, dict[str, Any]]], folder: Path, method: str
+) -> None:
+    """Replay buffers, and of GMMC the running γ² and a buffer that is made on the way, among them."""
+    deaths, folder = dict(deaths_of[method]), folder.with_name(method)
+    assert deaths.pop("whole") == {"name": "whole", "exit": 0, "said": ""}
+    assert deaths.keys() == KILLED_OF_ANY_METHOD.keys()
+    states = [checkpoint.load_state() for checkpoint in RunFolder(folder / "whole").checkpoints()[-2:]]
+    assert not torch.equal(*(state["method"]["pool"]["states"] for state in states))
+    for name, (newest, count) in KILLED_OF_ANY_METHOD.items():
+        dead = RunFolder(folder / f"{name}.dead")
+        assert deaths[name]["exit"] == -signal.SIGKILL and dead.newest_checkpoint().path.name == newest
+        assert len(dead.read_metrics()) == count
+        assert (deaths[name]["resumed"], deaths[name]["resume_said"]) == (0, "")
+        assert_same_run(folder / name, folder / "whole")
+    if method == "gmmc":
+        before = RunFolder(folder / "saving-within-pass-1.dead").newest_checkpoint()
+        assert before.load_state()["method"]["pool"] is None, "its chains had begun after that"
 
 
 @pytest.mark.parametrize("name", STARVED)

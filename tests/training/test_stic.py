@@ -18,12 +18,12 @@ from stic_fast.models import WideResNet
 from stic_fast.ops import vrm_batch
 from stic_fast.sampling import ChainPool
 from stic_fast.training import (
-    AugmentationConfig,
     OptimiserConfig,
     Progress,
     RunFolder,
     Stic,
     SticConfig,
+    VicinityConfig,
     build_network,
     real_batches,
     train,
@@ -40,16 +40,6 @@ class Call(NamedTuple):
     images: Tensor
     labels: Tensor
     options: dict[str, Any]
-
-
-@pytest.fixture
-def splits() -> Splits:
-    """Forty images of noise in three classes."""
-    generator = torch.Generator().manual_seed(0)
-    images = torch.randint(0, 256, (40, 1, 8, 8), dtype=torch.uint8, generator=generator)
-    labels = torch.arange(40) % 3
-    names = ("a", "b", "c")
-    return Splits(ImageSet(images[:30], labels[:30], names, "noise"), ImageSet(images[30:], labels[30:], names, "rest"))
 
 
 @pytest.fixture
@@ -87,7 +77,7 @@ def test_pass_one_takes_blank_images_as_fakes(tiny: SticConfig, splits: Splits, 
 
 
 def test_the_four_terms_of_equation_5_by_hand(tiny: SticConfig, splits: Splits) -> None:
-    options = AugmentationConfig(noise_std=0.2, mixup_alpha=0.7, flip_probability=0.5, max_shift=1)
+    options = VicinityConfig(noise_std=0.2, mixup_alpha=0.7, flip_probability=0.5, max_shift=1)
     config = dataclasses.replace(tiny, augmentation=options, seed=9)
     method = method_of(config, splits)
     method.start_pass(1, Progress())
@@ -213,7 +203,7 @@ def test_the_pool_is_drawn_once_a_pass_and_serves_its_fakes(
 
 
 def test_fakes_are_neither_flipped_nor_shifted_nor_mixed(tiny: SticConfig, splits: Splits, calls: list[Call]) -> None:
-    options = AugmentationConfig(flip_probability=0.5, max_shift=1)
+    options = VicinityConfig(flip_probability=0.5, max_shift=1)
     method_of(dataclasses.replace(tiny, augmentation=options), splits).loss(0)
     names = ("flip_probability", "max_shift", "mixup_alpha", "noise_std")
     asked = [tuple(call.options[name] for name in names) for call in calls]

@@ -1,0 +1,30 @@
+# SPDX-FileCopyrightText: 2026 The stic_fast authors
+# SPDX-License-Identifier: MIT
+"""Classes as people write them: by name or by number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stic_fast.errors import InputError
+
+
+def find_class(asked: str, class_names: Sequence[str]) -> int:
+    """The class that a text names; a name wins over a number.
+
+    Raises:
+        InputError: there is no such class; the message lists those there are.
+
+    >>> find_class(" cat", ["dog", "cat"]), find_class("0", ["dog", "cat"])
+    (1, 0)
+    """
+    numbers = {str(number): number for number in range(len(class_names))}
+    known = {**numbers, **{name: number for number, name in enumerate(class_names)}}
+    if asked.strip() not in known:
+        raise InputError(f"there is no class {asked.strip()!r}; the classes are {_listed(class_names)}")
+    return known[asked.strip()]
+
+
+def _listed(class_names: Sequence[str]) -> str:
+    shown = [name if name == str(number) else f"{number} {name}" for number, name in enumerate(class_names[:20])]
+    return ", ".join([*shown, *["…"] * (len(class_names) > 20)])

@@ -1,0 +1,77 @@
+# SPDX-FileCopyrightText: 2026 The stic_fast authors
+# SPDX-License-Identifier: MIT
+"""Losses and test accuracies of classifiers trained in two ways."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from stic_fast.errors import InputError
+from stic_fast.plots.classifiers import Curve, classifiers_figure
+from stic_fast.plots.curves import BLUE, RAW_ALPHA, VERMILION
+
+
+def curve(scale: float = 1.0, passes: int = 2) -> Curve:
+    at = list(range(1, 10 * passes + 1))
+    accuracies = {number: (0.9 + number / 100, 0.01) for number in range(1, passes + 1)}
+    return Curve(at, [scale / number for number in at], (0.051 * scale, 0.002), (0.95, 0.01), accuracies)
+
+
+def pairs(*names: str, passes: int = 2) -> dict[str, dict[str, Curve]]:
+    return {name: {"plain": curve(1.0, passes), "stic": curve(2.0, passes)} for name in names}
+
+
+def test_a_column_per_classifier_holds_both_trainings() -> None:
+    figure = classifiers_figure(pairs("wrn-10-1", "convnet-1"), 10, "small print")
+    upper, lower = figure.axes[:2], figure.axes[2:]
+    assert [axes.get_title(loc="left").split("\n")[0] for axes in upper] == ["wrn-10-1", "convnet-1"]
+    for axes in upper:
+        assert axes.get_yscale() == "log"
+        smoothed = {line.get_color(): line for line in axes.lines if line.get_label() in ("plain training", "STIC")}
+        assert list(smoothed) == [BLUE, VERMILION]
+        np.testing.assert_allclose(smoothed[VERMILION].get_ydata(), 2 * np.asarray(smoothed[BLUE].get_ydata()))
+        assert sum(line.get_alpha() == RAW_ALPHA for line in axes.lines) == 2, "as recorded, behind the smoothed"
+        assert [line.get_xdata()[0] for line in axes.lines if line.get_color() == "0.85"] == [10]  # type: ignore[index]
+    for axes in lower:
+        places = [np.array(container.lines[0].get_data(), dtype=np.float64) for container in axes.containers]
+        for across, up in places:
+            np.testing.assert_allclose(across, [1, 2], atol=0.05)
+            np.testing.assert_allclose(up, [0.91, 0.92])
+        assert places[0][0, 0] < places[1][0, 0], "they stand beside each other"
+    told = [text.get_text() for text in upper[0].texts + lower[0].texts]
+    assert "plain training: 0.0510 ± 0.0040" in told and "STIC: 92.0 ± 2.0 %" in told
+    assert figure.get_supxlabel() == "small print"
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert legend == ["plain training", "STIC"]
+
+
+def test_curves_are_smoothed_over_a_thirtieth() -> None:
+    long = curve(passes=30)
+    jagged = long._replace(losses=[1.0 + number % 2 for number in long.iterations])
+    axes = classifiers_figure({"a": {"plain": jagged, "stic": jagged}}, 10).axes[0]
+    smooth = next(line for line in axes.lines if line.get_label() == "STIC")
+    inner = np.asarray(smooth.get_ydata())[10:-10]
+    assert inner.min() > 1.4 and inner.max() < 1.6
+
+
+def test_names_and_notes_stay_within_the_picture() -> None:
+    for figure in (
+        classifiers_figure(pairs("convnet-1", passes=1), 10, "word " * 150),
+        classifiers_figure(pairs(*(f"wrn-{depth}-1" for depth in (10, 16, 22, 28))), 10, "word " * 150),
+    ):
+        Figure.savefig(figure, io.BytesIO(), format="png")
+        whole = figure.bbox
+        for axes in figure.axes:
+            box = axes.get_tightbbox()
+            assert box is not None and box.x0 >= whole.x0 and box.x1 <= whole.x1 and box.y1 <= whole.y1
+        (note,) = [text for text in figure.texts if text.get_text().startswith("word")]
+        assert note.get_window_extent().x1 <= whole.x1 and note.get_window_extent().y0 >= whole.y0
+
+
+def test_nothing_to_draw_is_refused() -> None:
+    with pytest.raises(InputError, match="no classifier to draw"):
+        classifiers_figure({}, 10)
