@@ -53,9 +53,9 @@ class ComparedScore:
         return math.fsum(values) / len(values) if values else None
 
     def best(self) -> list[str]:
-        """The labels with the best mean; none where there is no better, or nothing to compare."""
+        """The labels with the best mean; none where there is no better, or where all are as good."""
         means = {label: mean for label in self.values if (mean := self.mean(label)) is not None}
-        if self.better is None or len(means) < 2:
+        if self.better is None or len(set(means.values())) < 2:
             return []
         wanted = (max if self.better == "higher" else min)(means.values())
         return [label for label, mean in means.items() if mean == wanted]
@@ -143,7 +143,7 @@ def settings_of(record: Record) -> dict[str, Any]:
             settings["--judge-iterations"] = judge["iterations"]
     if outliers:
         sets = dict.fromkeys(row["outliers"] for row in outliers["rows"])
-        settings |= {"--n of the outliers": outliers["n"], "the outliers": ", ".join(sets)}
+        settings["outliers"] = f"{', '.join(sets)} ({outliers['n']} each)"
     if attacks:
         settings["--attacked"] = attacks["n"]
     if "n" in attacks.get("cw", {}):
@@ -158,7 +158,7 @@ def _check_alike(runs: Sequence[tuple[str, Record]]) -> None:
             other, wanted = first.setdefault(option, (name, value))
             if value != wanted:
                 raise InputError(
-                    f"{other} was evaluated with {option} {wanted} and {name} with {option} {value}, so their scores "
+                    f"{other} was evaluated with {option} {wanted}, {name} with {option} {value}, so their scores "
                     "cannot be compared; evaluate both alike"
                 )
 

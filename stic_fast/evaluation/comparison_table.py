@@ -82,7 +82,7 @@ def _about(groups: Groups) -> str:
     for records in groups.values():
         for record in records.values():
             settings |= settings_of(record)
-    made = ", ".join(f"{option} {value}" for option, value in settings.items())
+    made = "; ".join(f"{option} {value}" for option, value in settings.items())
     return (
         f"Means of the runs ({runs}), in brackets the smallest and the largest; the best mean of a row is bold. "
         f"Evaluated with {made}."

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stic_fast.errors import InputError
 from stic_fast.plots.curves import BLUE, RAW_ALPHA, VERMILION, _smoothed
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 LOOK = {"plain": ("plain training", BLUE), "stic": ("STIC", VERMILION)}
 SMOOTHING = 30  # a smoothed curve averages over this part of the training
 PANEL, NARROWEST = 3.7, 7.4  # inches
+BEYOND = 1.7  # factor by which the axis of the loss goes beyond the smoothed losses
+WIDE_RANGE = 2_000.0  # the largest over the smallest loss from which only powers of ten are labelled
 ASIDE = 0.04  # passes by which the two points after a pass stand apart
 LINE = 14  # points that a line above a panel takes
 NOTE_SIZE = 8  # points
@@ -72,6 +75,7 @@ def classifiers_figure(curves: Mapping[str, Mapping[str, Curve]], iterations: in
     for (name, pair), loss, accuracy in zip(curves.items(), *panels, strict=True):
         _draw_losses(loss, name, pair, iterations)
         _draw_accuracies(accuracy, pair)
+    _scale_losses(panels[0, 0], curves, iterations)
     panels[0, 0].set_ylabel("loss on real training images (nats)")
     panels[1, 0].set_ylabel("test images classified rightly (%)")
     handles, labels = panels[0, 0].get_legend_handles_labels()
@@ -82,22 +86,43 @@ def classifiers_figure(curves: Mapping[str, Mapping[str, Curve]], iterations: in
 
 
 def _draw_losses(axes: Axes, name: str, pair: Mapping[str, Curve], iterations: int) -> None:
-    from matplotlib.ticker import LogLocator, NullLocator
-
     for way, curve in pair.items():
         label, colour = LOOK[way]
-        values, window = np.asarray(curve.losses, dtype=np.float64), len(curve.losses) // SMOOTHING | 1
-        axes.plot(curve.iterations, values, color=colour, linewidth=0.5, alpha=RAW_ALPHA, zorder=1)
-        axes.plot(curve.iterations, _smoothed(values, window), color=colour, linewidth=1.7, label=label)
+        axes.plot(curve.iterations, curve.losses, color=colour, linewidth=0.5, alpha=RAW_ALPHA, zorder=1)
+        axes.plot(curve.iterations, smoothed_by_pass(curve, iterations), color=colour, linewidth=1.7, label=label)
     passes = max(number for curve in pair.values() for number in curve.accuracies)
     for number in range(1, passes):
         axes.axvline(number * iterations, color="0.85", linewidth=0.8, zorder=0)
-    axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter("{x:g}")
     finals = {way: _with_error(*curve.final_loss) for way, curve in pair.items()}
     _finish(axes, "final loss", finals, "iteration (grey lines: a pass begins)", name)
+
+
+def smoothed_by_pass(curve: Curve, iterations: int) -> NDArray[np.float64]:
+    """The losses averaged over their neighbours of the same pass: at a new pass STIC's loss jumps.
+
+    >>> few = Curve([1, 2, 3, 4], [1.0, 2.0, 3.0, 4.0], (4.0, 0.1), (0.9, 0.1), {1: (0.9, 0.1)})
+    >>> smoothed_by_pass(few, 2).tolist()
+    [1.0, 2.0, 3.0, 4.0]
+    """
+    of_pass = (np.asarray(curve.iterations) - 1) // iterations
+    begins = np.flatnonzero(np.diff(of_pass)) + 1
+    window = len(curve.losses) // SMOOTHING | 1
+    return np.concatenate([_smoothed(part, window) for part in np.split(np.asarray(curve.losses), begins)])
+
+
+def _scale_losses(axes: Axes, curves: Mapping[str, Mapping[str, Curve]], iterations: int) -> None:
+    """A logarithmic axis about the smoothed losses of all panels; single batches may lie beyond it."""
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    shown = np.concatenate([smoothed_by_pass(curve, iterations) for pair in curves.values() for curve in pair.values()])
+    shown = shown[np.isfinite(shown) & (shown > 0)]
+    axes.set_yscale("log")
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter("{x:g}")
+    if len(shown):
+        low, high = shown.min() / BEYOND, shown.max() * BEYOND
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < WIDE_RANGE else (1,)))
+        axes.set_ylim(low, high)
 
 
 def _draw_accuracies(axes: Axes, pair: Mapping[str, Curve]) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 PURPLE, GREY = "#CC79A7", "#666666"
 COLOURS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, GREY)
 """Of the labels in turn; each also has a line of its own, so colours may come again."""
-COLUMNS = 4
+COLUMNS = 4  # at most
 SPREAD = 0.36  # of the dots of a label, in units of the distance between labels
 BETTER = {"higher": "better →", "lower": "← better", None: ""}
 
@@ -63,17 +63,18 @@ def comparison_figure(panels: Sequence[Panel]) -> Figure:
     ('FD', ['STIC', 'JEM'])
     """
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     if not panels:
         raise InputError("there is no score to draw; name at least one")
     labels = list(panels[0].values)
     if not labels or any(list(panel.values) != labels for panel in panels):
         raise InputError("all panels must have the same labels, at least one; give an empty list where a value lacks")
-    columns = min(COLUMNS, len(panels))
-    rows = -(-len(panels) // columns)
+    rows = -(-len(panels) // COLUMNS)
+    columns = -(-len(panels) // rows)
     widest = max(len(label) for label in labels)
     size = (2.55 * columns + 0.085 * widest + 0.2, rows * (0.3 * len(labels) + 0.95) + 0.5)
-    figure = Figure(figsize=size, layout="constrained", facecolor="white")
+    figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.06), facecolor="white")
     grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
     for axes, panel in zip(grid.flat, panels, strict=False):
         _draw(axes, panel, labels)
@@ -84,14 +85,14 @@ def comparison_figure(panels: Sequence[Panel]) -> Figure:
 
 
 def _draw(axes: Axes, panel: Panel, labels: Sequence[str]) -> None:
-    from matplotlib.ticker import MaxNLocator, NullFormatter
+    from matplotlib.ticker import MaxNLocator, NullFormatter, StrMethodFormatter
 
     for place, label in enumerate(labels):
         values, colour = list(panel.values[label]), COLOURS[place % len(COLOURS)]
         if not values:
-            axes.text(
-                0.02, place, "no value", transform=axes.get_yaxis_transform(), va="center", color="0.55", fontsize=8
-            )
+            across = axes.get_yaxis_transform()
+            looks: dict[str, Any] = {"color": "0.5", "fontsize": 8, "backgroundcolor": "white", "ha": "center"}
+            axes.text(0.5, place, "no value", transform=across, va="center", **looks)
             continue
         offsets = [SPREAD * (i / (len(values) - 1) - 0.5) if len(values) > 1 else 0.0 for i in range(len(values))]
         axes.plot(
@@ -109,9 +110,10 @@ def _draw(axes: Axes, panel: Panel, labels: Sequence[str]) -> None:
     axes.set_xlabel(BETTER[panel.better], fontsize=8.5, color="0.35", labelpad=1)
     if _is_wide(panel):
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         axes.xaxis.set_minor_formatter(NullFormatter())
     else:
-        axes.xaxis.set_major_locator(MaxNLocator(4))
+        axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
     axes.margins(x=0.08)
     axes.grid(axis="x", color="0.92", linewidth=0.8)
     axes.grid(axis="y", color="0.95", linewidth=0.8)

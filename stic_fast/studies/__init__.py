@@ -8,6 +8,7 @@ from stic_fast.studies.boundaries import Boundaries
 from stic_fast.studies.classifiers import Classifiers
 from stic_fast.studies.diversity import Diversity
 from stic_fast.studies.evolution import Evolution
+from stic_fast.studies.extremes import Extremes
 from stic_fast.studies.finding import Finding, Study
 from stic_fast.studies.gram_layers import GramLayers
 from stic_fast.studies.interpolation import Interpolation
@@ -25,6 +26,7 @@ STUDIES: dict[str, type[Study]] = {
     "step-sizes": StepSizes,
     "boundaries": Boundaries,
     "gram-layers": GramLayers,
+    "extremes": Extremes,
     "classifiers": Classifiers,
 }
 """By the name that the command line knows them by."""

@@ -11,7 +11,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from stic_fast.errors import InputError
-from stic_fast.plots.classifiers import Curve, classifiers_figure
+from stic_fast.plots.classifiers import Curve, classifiers_figure, smoothed_by_pass
 from stic_fast.plots.curves import BLUE, RAW_ALPHA, VERMILION
 
 
@@ -49,13 +49,21 @@ def test_a_column_per_classifier_holds_both_trainings() -> None:
     assert legend == ["plain training", "STIC"]
 
 
-def test_curves_are_smoothed_over_a_thirtieth() -> None:
+def test_curves_are_smoothed_over_a_thirtieth_and_never_across_a_pass() -> None:
     long = curve(passes=30)
-    jagged = long._replace(losses=[1.0 + number % 2 for number in long.iterations])
-    axes = classifiers_figure({"a": {"plain": jagged, "stic": jagged}}, 10).axes[0]
-    smooth = next(line for line in axes.lines if line.get_label() == "STIC")
-    inner = np.asarray(smooth.get_ydata())[10:-10]
-    assert inner.min() > 1.4 and inner.max() < 1.6
+    jagged = [1.0 + number % 2 + 10 * (number > 150) for number in long.iterations]
+    smooth = smoothed_by_pass(long._replace(losses=jagged), 150)
+    assert all(1.4 < value < 1.6 for value in smooth[10:140]) and all(11.4 < value < 11.6 for value in smooth[160:290])
+    assert max(smooth[:150]) < 2 and min(smooth[150:]) > 11
+    figure = classifiers_figure({"a": {"stic": long._replace(losses=jagged)}}, 150)
+    (line,) = [line for line in figure.axes[0].lines if line.get_label() == "STIC"]
+    np.testing.assert_array_equal(line.get_ydata(), smooth)
+
+
+def test_single_batches_do_not_stretch_the_axis() -> None:
+    one = curve(passes=30)._replace(losses=[1e-6 if number % 100 == 50 else 1.0 for number in range(300)])
+    low, high = classifiers_figure({"a": {"plain": one, "stic": one}}, 10).axes[0].get_ylim()
+    assert 0.3 < low < 1 < high < 3
 
 
 def test_names_and_notes_stay_within_the_picture() -> None:

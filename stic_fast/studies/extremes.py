@@ -1,0 +1,92 @@
+# SPDX-FileCopyrightText: 2026 The stic_fast authors
+# SPDX-License-Identifier: MIT
+"""The drawn images that a run itself finds likeliest and least likely of their class (GMMC, figures 9 to 18)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import tyro
+from torch import Tensor
+
+from stic_fast.counts import check_count
+from stic_fast.evaluation.judge import predict_logits
+from stic_fast.plots.extremes import extremes_figure
+from stic_fast.studies.finding import Finding
+from stic_fast.studies.judged import Judged
+from stic_fast.training import Drawing, Progress, open_run
+
+
+@dataclass(frozen=True)
+class Extremes:
+    """Show the drawn images of each class that the run finds likeliest, and least likely."""
+
+    # Folder of a trained run.
+    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    # Images to draw in all, spread evenly over the classes.
+    n: int = 500
+    # Images to show of each end.
+    shown: int = 8
+    # Classes to show at most, from the first on.
+    classes: int = 10
+    # Who reads the images: cnn, trained on the run's real data; resnet20:PATH; torchscript:PATH?OPTIONS.
+    judge: str = "cnn"
+    # Of all noise.
+    seed: int = 0
+    # Steps of each chain; None for as many as the run is configured for.
+    steps: int | None = None
+    # Images at a time; no number depends on it beyond its last digits.
+    batch_size: int = 250
+    # Iterations of the cnn judge's training.
+    judge_iterations: int = 600
+
+    def carry_out(self, progress: Progress) -> Finding:
+        """Draws, ranks by log p(x, y), and has both ends judged.
+
+        log p(x, y) is the logit of the class asked for, for a GMMC −‖φ(x) − μ_y‖²/2γ²: likeliest is closest to the
+        class's centre.
+
+        Raises:
+            InputError: a run or an option that cannot be used.
+        """
+        check_count("--shown", self.shown)
+        check_count("--classes", self.classes)
+        run = open_run(self.run)
+        count = run.model.num_classes
+        check_count("--n", self.n, least=2 * self.shown * count)
+        judged = Judged.of(
+            run,
+            judge=self.judge,
+            n=self.n,
+            seed=self.seed,
+            judge_iterations=self.judge_iterations,
+            batch_size=self.batch_size,
+            progress=progress,
+        )
+        labels = torch.arange(self.n) % count
+        images = Drawing(run, self.seed, self.steps, self.batch_size).of_numbers(torch.arange(self.n), progress)
+        logits = predict_logits(run.model, images, batch_size=self.batch_size)
+        likelihood = logits.double().gather(1, labels[:, None])[:, 0]
+        hits = judged.probabilities(images).argmax(dim=1) == labels
+        ends: dict[str, list[Tensor]] = {"likeliest": [], "least likely": []}
+        for label in range(count):
+            rows = torch.nonzero(labels == label)[:, 0]
+            order = rows[torch.argsort(likelihood[rows], descending=True, stable=True)]
+            ends["likeliest"].append(order[: self.shown])
+            ends["least likely"].append(order[-self.shown :])
+        shares = {name: float(hits[torch.cat(rows)].double().mean()) for name, rows in ends.items()}
+        means = {name: [float(likelihood[each].mean()) for each in rows] for name, rows in ends.items()}
+        record = {
+            "n": self.n,
+            "judge": judged.judge.name,
+            "ends": {name: {"Cls_R": shares[name], "log_joint": means[name]} for name in ends},
+            "Cls_R": float(hits.double().mean()),
+        }
+        panels = {
+            f"{name}: the judge reads {shares[name]:.1%} as asked": [images[each] for each in rows[: self.classes]]
+            for name, rows in ends.items()
+        }
+        return Finding(extremes_figure(panels, run.splits.train.class_names[: self.classes]), record)
