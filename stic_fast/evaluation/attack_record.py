@@ -28,10 +28,15 @@ def attack_record(
 ) -> dict[str, Any]:
     """Accuracy under L∞ PGD-40 at the papers' radii, whether gradient masking makes it, and how far C&W must go.
 
+    Images whose logits are not finite count as lost, and a note says so; where all are, there is nothing to attack.
+
     Args:
         cw: how many of the images the L2 attack of Carlini & Wagner is tried on, at most; 0 leaves it out.
     """
-    note = divergence_note(predict_logits(model, images, batch_size=batch_size)[:, :num_classes], "attacked images")
+    logits = predict_logits(model, images, batch_size=batch_size)[:, :num_classes]
+    note = divergence_note(logits, "images to attack")
+    if not logits.isfinite().all(dim=1).any():
+        return {"n": len(images), "note": note}
     settings: dict[str, Any] = {"seed": seed, "batch_size": batch_size}
     results = {
         epsilon: pgd(model, images, labels, num_classes, epsilon=epsilon, **settings) for epsilon in PAPER_EPSILONS

@@ -127,8 +127,8 @@ def outlier_record(
             area = auroc(values[inside], values[name]) if finite else None
             rows.append({"score": score, "outliers": name, "auroc": area})
     broken = {name: int(torch.stack([~each.isfinite() for each in found[name].values()]).any(0).sum()) for name in sets}
-    told = " and ".join(f"{count} of {len(sets[name])} images of {name}" for name, count in broken.items() if count)
-    note = {"note": f"{told} have scores that are not finite: the run diverged"} if told else {}
+    told = ", ".join(f"{count} of {len(sets[name])} of {name}" for name, count in broken.items() if count)
+    note = {"note": f"images whose scores are not finite: {told}; the run diverged"} if told else {}
     return {"inside": inside, "n": len(images), **note, "rows": rows}, by_score
 
 

@@ -247,6 +247,7 @@ def _notes(base: SticConfig, classes: int) -> str:
         f"of {base.augmentation.noise_std:g} (seed {base.seed}); STIC reads {beside} besides, the fakes blank in the "
         f"first pass and drawn by the classifier itself from the second on. STIC's loss is the cross-entropy over "
         f"{classes + 1} logits, the fake class among them, the plain one's over {classes}: one more logit can only "
-        f"raise a network's loss. Final loss: the mean over the last {100 * LAST:g} % of the iterations. "
+        f"raise a network's loss. Pale: single batches; bold: their running mean. Final loss: the mean over the last "
+        f"{100 * LAST:g} % of the iterations. "
         "± and bars: two standard errors of one training; another seed may differ by more."
     )
