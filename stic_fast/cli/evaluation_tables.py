@@ -15,7 +15,7 @@ from stic_fast.evaluation.out_of_distribution import SCORE_NAMES
 
 def tell(record: Mapping[str, Any]) -> None:
     """Prints the parts that the record has."""
-    console = Console()
+    console = Console(markup=False)  # names and notes have brackets of their own
     for part, tables in (
         ("images", _images),
         ("classifier", _classifier),

@@ -183,17 +183,16 @@ def _outliers(page: Page, folder: Path, part: Mapping[str, Any]) -> None:
         "receiver operating characteristic, 1 for always, 0.5 for guessing, below for the wrong way round."
     )
     page.table(["score", *sets], [[SCORE_NAMES[score], *found.values()] for score, found in aurocs.items()])
+    known = {SCORE_LABELS[key]: found for key, found in aurocs.items() if set(found.values()) != {None}}
     file = folder / "evaluation" / OUTLIER_SCORES
-    if file.exists():
+    if known and file.exists():
         values: dict[str, dict[str, Tensor]] = {}
         for key, tensor in load_file(file).items():
             score, _, name = key.partition("/")
-            values.setdefault(score, {})[name] = tensor
-        ordered = {SCORE_LABELS[key]: {name: values[key][name] for name in [part["inside"], *sets]} for key in aurocs}
+            values.setdefault(SCORE_LABELS[score], {})[name] = tensor
+        ordered = {label: {name: values[label][name] for name in [part["inside"], *sets]} for label in known}
         page.picture(
-            score_histograms(
-                ordered, inside=part["inside"], aurocs={SCORE_LABELS[key]: found for key, found in aurocs.items()}
-            ),
+            score_histograms(ordered, inside=part["inside"], aurocs=known),
             caption="Each panel holds the real test images against one kind of outlier; higher scores are more like "
             "the training images.",
             alt="Histograms of the scores of real images and of outliers",

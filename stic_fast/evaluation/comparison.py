@@ -130,12 +130,12 @@ def notes_of(record: Record) -> list[str]:
 def settings_of(record: Record) -> dict[str, Any]:
     """What two evaluations must share to be compared, as the options that set it.
 
-    >>> settings_of({"seed": 0, "data": {"test": ["digits test", 359]}})
-    {'--seed': 0, 'test images': 'digits test (359)'}
+    >>> settings_of({"seed": 0, "data": {"train": ["digits train", 1438], "test": ["digits test", 359]}})
+    {'--seed': 0, 'images': 'digits train (1438), digits test (359)'}
     """
     images, attacks, outliers = (record.get(part, {}) for part in ("images", "attacks", "outliers"))
-    name, count = record["data"]["test"]
-    settings: dict[str, Any] = {"--seed": record["seed"], "test images": f"{name} ({count})"}
+    data = ", ".join(f"{name} ({count})" for name, count in record["data"].values())
+    settings: dict[str, Any] = {"--seed": record["seed"], "images": data}
     if "rows" in images:
         judge = images["judge"]
         settings |= {"--judge": judge["name"], "--n": images["n"]}

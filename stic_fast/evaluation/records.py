@@ -115,18 +115,22 @@ def outlier_record(
 ) -> tuple[dict[str, Any], dict[str, dict[str, Tensor]]]:
     """AUROC of every score against every set of outliers, and the scores: by score, then by set.
 
-    Scores that are not finite have no order, so there is no AUROC of a score and a set with such, and a note says so.
+    Images with a score that is not finite, which a diverged model gives, cannot be put into an order with the others:
+    there is no AUROC of their sets, and a note says so.
     """
     sets = {inside: images, **outliers}
     found = {name: ood_scores(model, each, num_classes, batch_size=batch_size) for name, each in sets.items()}
     by_score = {score: {name: found[name][score] for name in sets} for score in found[inside]}
-    rows = []
-    for score, values in by_score.items():
-        for name in outliers:
-            finite = bool(values[inside].isfinite().all() and values[name].isfinite().all())
-            area = auroc(values[inside], values[name]) if finite else None
-            rows.append({"score": score, "outliers": name, "auroc": area})
-    broken = {name: int(torch.stack([~each.isfinite() for each in found[name].values()]).any(0).sum()) for name in sets}
+    broken = {name: int((~torch.stack(list(each.values())).isfinite()).any(0).sum()) for name, each in found.items()}
+    rows = [
+        {
+            "score": score,
+            "outliers": name,
+            "auroc": None if broken[inside] or broken[name] else auroc(values[inside], values[name]),
+        }
+        for score, values in by_score.items()
+        for name in outliers
+    ]
     told = ", ".join(f"{count} of {len(sets[name])} of {name}" for name, count in broken.items() if count)
     note = {"note": f"images whose scores are not finite: {told}; the run diverged"} if told else {}
     return {"inside": inside, "n": len(images), **note, "rows": rows}, by_score

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from stic_fast.errors import InputError
-from stic_fast.plots.curves import BLACK, BLUE, GREEN, ORANGE, SKY, VERMILION
+from stic_fast.plots.curves import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,8 +24,8 @@ AXES = {
     "density": "density\n(real neighbourhoods around an image of the set, over k)",
     "coverage": "coverage\n(share of real neighbourhoods that the set reaches)",
 }
-COLOURS = (VERMILION, BLUE, GREEN, ORANGE, SKY)
-MARKERS = "osD^vPX"  # not as many as colours, so that a line has a look of its own up to the 35th
+COLOURS = (VERMILION, BLUE, GREEN, ORANGE, SKY, PURPLE)
+MARKERS = "osD^vPX"  # not as many as colours, so that a line has a look of its own up to the 42nd
 
 
 def sweep_figure(sweeps: Mapping[str, Sweep], *, note: str = "") -> Figure:

@@ -22,7 +22,7 @@ def open_beside(run: TrainedRun, others: Sequence[Path]) -> dict[str, TrainedRun
     for number, path in enumerate(resolved):
         if path in resolved[:number]:
             raise InputError(f"{folders[number]} stands twice; name each run once")
-    names = [path.name for path in resolved]
+    names = [folder.absolute().name for folder in folders]
     if len(set(names)) < len(names):
         names = [str(folder) for folder in folders]
     opened = [run]

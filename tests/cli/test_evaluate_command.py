@@ -4,21 +4,29 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from stic_fast.cli.main import main
+from stic_fast.evaluation import class_scores, judges
+from stic_fast.models import wrap
+from stic_fast.training import RunFolder, open_run
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-QUICK = ["--n=40", "--judge-iterations=10", "--attacked=3"]
+QUICK = ["--n=40", "--judge-iterations=10", "--attacked=3", "--cw=2"]
 
 
 @pytest.fixture(autouse=True)
@@ -33,6 +41,27 @@ def evaluated(run: Path, *options: str) -> dict[str, Any]:
 
 def rows_of(part: dict[str, Any], key: str = "name") -> dict[str, dict[str, Any]]:
     return {row[key]: row for row in part["rows"]}
+
+
+def spoil(run: Path, value: float) -> None:
+    """Puts a value into the last layer of the run's newest checkpoint."""
+    file = RunFolder(run).newest_checkpoint().path / "model.safetensors"
+    weights = load_file(file)
+    weights["head.weight"][0, 0] = value
+    save_file(weights, file)
+
+
+class NegativeDistances(torch.nn.Module):
+    """Logits −‖φ − μ‖²/2γ² of ten classes, without a fake one, down to −1e3 and below, as GMMC's are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = torch.nn.Conv2d(1, 16, 3, padding=1)
+        self.register_buffer("centres", 10 * torch.eye(10, 16))
+
+    def forward(self, x: Tensor) -> Tensor:
+        embedding = self.features(x).mean((2, 3))
+        return -10 * ((embedding[:, None] - self.centres) ** 2).sum(2)
 
 
 @pytest.fixture(scope="module")
@@ -56,9 +85,13 @@ def test_all_parts_are_there_and_make_sense(evaluated_run: Path) -> None:
     assert sum(record["classifier"]["reliability"]["counts"]) == record["classifier"]["n"]
     assert {row["score"] for row in record["outliers"]["rows"]} >= {"log_density", "real_log_odds"}
     assert all(0 <= row["auroc"] <= 1 for row in record["outliers"]["rows"])
-    accuracies = [row["accuracy"] for row in record["attacks"]["rows"]]
-    assert len(accuracies) == 4 and accuracies == sorted(accuracies, reverse=True)
-    assert record["command"].endswith("--n 40 --attacked 3 --judge-iterations 10")
+    attacks = rows_of(record["attacks"], "key")
+    accuracies = [attacks[f"PGD-{radius}"]["value"] for radius in (4, 8, 16, 32)]
+    assert accuracies == sorted(accuracies, reverse=True) and attacks["all-8"]["value"] <= attacks["PGD-8"]["value"]
+    assert ("CW-median" in attacks) == ("note" not in record["attacks"]["cw"])
+    assert record["command"].endswith("--n 40 --attacked 3 --cw 2 --judge-iterations 10")
+    assert (record["method"], record["data"]["test"]) == ("stic", ["digits test", 359])
+    assert not any("note" in record[part] for part in ("images", "classifier", "outliers", "attacks"))
 
 
 def test_numbers_depend_neither_on_the_batch_nor_on_a_kill(
@@ -97,6 +130,7 @@ def test_bad_input_is_one_sentence(own_run: Path, capsys: pytest.CaptureFixture[
     for options, words in (
         (["--metrics=beauty"], "--metrics must name some of images, classifier, outliers, attacks"),
         (["--n=0"], "--n must be from 1"),
+        (["--cw=-1"], "--cw must be from 0"),
         (["--judge=oracle"], "there is no judge 'oracle'"),
         (["--judge=resnet20:nowhere.th"], "nowhere.th"),
     ):
@@ -105,6 +139,89 @@ def test_bad_input_is_one_sentence(own_run: Path, capsys: pytest.CaptureFixture[
         assert words in said and said.count("\n") == 1 and "Traceback" not in said
     assert main(["report", str(own_run.parent / "nothing")]) == 2
     assert "does not exist" in capsys.readouterr().err
+
+
+def test_a_model_without_a_fake_class_is_evaluated_in_all_parts(
+    own_run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    run = open_run(own_run)
+    torch.manual_seed(0)
+    model = wrap(NegativeDistances(), gram_layers=["features"], num_classes=10)
+    with torch.no_grad():
+        assert model(torch.zeros(1, 1, 8, 8)).min() < -1e3
+    other = dataclasses.replace(run, model=model)
+    monkeypatch.setattr("stic_fast.cli.evaluate.open_run", lambda path: other)
+    record = evaluated(own_run)
+    assert not any("note" in record[part] for part in ("images", "classifier", "outliers", "attacks"))
+    assert {row["score"] for row in record["outliers"]["rows"]} == {"log_density", "class_confidence", "gradient"}
+    assert rows_of(record["classifier"])["NLL"]["value"] > 1
+    monkeypatch.setattr("stic_fast.cli.report.open_run", lambda path: other)
+    assert main(["report", str(own_run), "--out", str(tmp_path / "page.html")]) == 0
+    assert "p(fake|x)" not in (tmp_path / "page.html").read_text()
+
+
+def test_a_diverged_run_is_told_and_the_rest_is_kept(
+    own_run: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    spoil(own_run, float("nan"))
+    record = evaluated(own_run)
+    json.dumps(record, allow_nan=False)
+    said = " ".join(capsys.readouterr().out.split())
+    for part, note in (
+        ("images", "no images could be drawn: 40 of 40 chains diverged"),
+        ("classifier", "359 of 359 test images have logits that are not finite: the run diverged"),
+        ("outliers", "images whose scores are not finite: 40 of 40 of digits test, 40 of 40 of uniform noise"),
+        ("attacks", "3 of 3 images to attack have logits that are not finite: the run diverged"),
+    ):
+        assert note in record[part]["note"] and f"{part}: {note}" in said
+    values = {row["key"]: row["value"] for row in record["classifier"]["rows"]}
+    assert values == {"accuracy": 0.0, "NLL": None, "ECE": None}
+    assert {row["auroc"] for row in record["outliers"]["rows"]} == {None}
+    assert list(record["images"]) == ["note"] and "rows" not in record["attacks"]
+    assert main(["report", str(own_run), "--out", str(tmp_path / "page.html")]) == 0
+    page = (tmp_path / "page.html").read_text()
+    assert page.count("<p class=warning>") == 4 and page.count("<img") == 1, "of the pictures only the curves are left"
+
+
+def test_fewer_real_images_get_a_column_of_as_many_drawn_ones(
+    own_run: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    record = evaluated(own_run, "--n=400", "--metrics=images")
+    assert record["images"]["n_real"] == 359
+    row = rows_of(record["images"], "key")["coverage"]
+    assert row["drawn_at_n_real"] is not None and row["real"] is not None
+    assert "drawn@359" in capsys.readouterr().out
+    assert main(["report", str(own_run), "--out", str(tmp_path / "page.html")]) == 0
+    assert "drawn@359" in (tmp_path / "page.html").read_text()
+
+
+def test_a_second_run_on_the_same_data_trains_one_judge_of_three(
+    own_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "fresh"))
+    trained = []
+    for module in (class_scores, judges):
+        train = module.train_judge
+
+        def counted(*given: Any, train: Any = train, **named: Any) -> Any:
+            trained.append(len(given[0]))
+            return train(*given, **named)
+
+        monkeypatch.setattr(module, "train_judge", counted)
+    first = evaluated(own_run, "--metrics=images")
+    assert trained == [1438, 40, 40]
+    assert evaluated(own_run, "--metrics=images")["images"] == first["images"]
+    assert trained == [1438, 40, 40, 40], "that of the drawn images"
+
+
+def test_without_foolbox_the_record_says_so(
+    own_run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "foolbox", None)
+    record = evaluated(own_run, "--metrics=attacks")
+    assert record["attacks"]["cw"] == {"note": "L2 C&W left out: pip install stic_fast[attacks]"}
+    assert "L2 C&W left out: pip install stic_fast[attacks]" in capsys.readouterr().out
+    assert "cw" not in evaluated(own_run, "--metrics=attacks", "--cw=0")["attacks"]
 
 
 def test_report_of_an_evaluated_run(evaluated_run: Path, tmp_path: Path) -> None:
@@ -139,3 +256,6 @@ def test_a_damaged_record_is_said(own_run: Path, capsys: pytest.CaptureFixture[s
     (own_run / "evaluation.json").write_text("{")
     assert main(["report", str(own_run)]) == 2
     assert "evaluation.json is damaged" in capsys.readouterr().err
+    (own_run / "evaluation.json").write_text('{"seed": 0}')
+    assert main(["report", str(own_run)]) == 2
+    assert "evaluation.json is of another version" in capsys.readouterr().err

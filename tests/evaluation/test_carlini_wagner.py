@@ -69,6 +69,30 @@ def test_distance_is_that_to_the_boundary_of_a_linear_classifier(model: nn.Modul
 
 
 @needs_foolbox
+@pytest.mark.parametrize(("side", "distance"), [(8, 0.8), (8, 0.05), (32, 0.05), (32, 1.5)])
+@pytest.mark.parametrize("scale", [1.0, 100.0])
+def test_defaults_find_the_boundary_near_and_far_and_from_black_images(
+    side: int, distance: float, scale: float
+) -> None:
+    """tanh reaches 0 only at infinity, so a search in the pixels' own box would leave black pixels black."""
+    generator = torch.Generator().manual_seed(0)
+    images = 200 * torch.randint(0, 2, (6, 3, side, side), dtype=torch.uint8, generator=generator)  # half are black
+    weight = torch.rand(3, side, side, generator=generator)
+    weight /= weight.norm()  # brighter pixels cross the boundary, and the way is free
+    middle = ((to_unit(images) + 1) / 2 * weight).flatten(1).sum(1)
+
+    def model(x: Tensor) -> Tensor:
+        own = middle[:1] if len(x) == 1 else middle
+        height = ((x + 1) / 2 * weight).flatten(1).sum(1) - own - distance
+        return scale * torch.stack([-height, height], dim=1)
+
+    found = carlini_wagner(model, images, torch.zeros(6, dtype=torch.int64), 2)
+    assert (found.distances > distance - 1e-4).all()
+    torch.testing.assert_close(found.distances, torch.full((6,), distance, dtype=torch.float64), rtol=0.03, atol=0)
+    assert found.accuracy_at(distance * 1.05) == 0 and found.accuracy_at(distance * 0.95) == 1
+
+
+@needs_foolbox
 def test_an_image_s_result_is_its_own(model: nn.Module, images: Tensor) -> None:
     model.train()
     labels = class_logits(model, to_unit(images)).argmax(1)

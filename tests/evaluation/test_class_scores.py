@@ -103,6 +103,18 @@ def test_accuracy_of_a_diverged_model_is_zero() -> None:
     assert accuracy(lambda x: torch.full((len(x), 4), float("nan")), REAL, LABELS, 3) == 0.0
 
 
+def test_logits_that_are_not_finite_are_wrong_though_the_largest_is_the_label_s() -> None:
+    model = ByShade().eval()
+
+    def infinite(x: Tensor) -> Tensor:
+        logits = model(x)
+        logits[LABELS == 1, 1] = float("inf")
+        logits[LABELS == 2, 0] = -float("inf")
+        return logits
+
+    assert accuracy(infinite, REAL, LABELS, 3) == pytest.approx(1 / 3)
+
+
 def test_accuracy_ignores_a_nan_in_the_fake_logit() -> None:
     model = ByShade().eval()
 

@@ -10,6 +10,8 @@ from scipy.stats import binomtest
 from torch import Tensor, nn
 
 from stic_fast.errors import InputError
+from stic_fast.evaluation import gradient_masking
+from stic_fast.evaluation.attacks import pgd
 from stic_fast.evaluation.gradient_masking import chance_of_fewer, check_gradient_masking
 from stic_fast.pixels import to_unit
 
@@ -48,6 +50,21 @@ def test_an_honest_classifier_shows_no_sign(honest: nn.Module, images: Tensor, l
     assert check.unbounded.accuracy == 0.0
     for name in ("PGD-40 at 8/255", "PGD-100x5 on the margin at 8/255", "Square-500 at 8/255", "PGD-40 at 255/255"):
         assert name in check.verdict
+
+
+def test_a_base_attack_that_has_been_run_is_not_run_again(
+    honest: nn.Module, images: Tensor, labels: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = pgd(honest, images, labels, 3, epsilon=EPSILON, seed=0)
+    whole = check_gradient_masking(honest, images, labels, 3, epsilon=EPSILON, seed=0)
+    attack, run = gradient_masking.pgd, []
+    monkeypatch.setattr(gradient_masking, "pgd", lambda *given, **named: run.append(1) or attack(*given, **named))
+    again = check_gradient_masking(honest, images, labels, 3, epsilon=EPSILON, seed=0, base=base)
+    assert len(run) == 2 and again.verdict == whole.verdict and again.accuracy == whole.accuracy
+    with pytest.raises(
+        InputError, match="base is PGD-40 at 8/255 on 100 images, but the check is of 100 images at 4/255"
+    ):
+        check_gradient_masking(honest, images, labels, 3, epsilon=4 / 255, seed=0, base=base)
 
 
 def test_a_cross_entropy_that_rounds_to_nothing_is_found_out(honest: nn.Module, images: Tensor, labels: Tensor) -> None:

@@ -12,7 +12,9 @@ from torch.nn import functional
 
 from stic_fast.errors import InputError
 from stic_fast.evaluation import Judge, train_judge
-from stic_fast.evaluation.judge import _shifted, predict_logits, top_k_accuracy
+from stic_fast.evaluation.judge import _shifted, predict_logits, top_k_accuracy, uses_bf16
+
+PRECISIONS = ("fp32", "bf16", "auto")
 
 
 def digits() -> tuple[Tensor, Tensor]:
@@ -59,6 +61,19 @@ def test_one_seed_gives_bitwise_one_judge_and_another_seed_another() -> None:
     assert first.state_dict().keys() == again.state_dict().keys()
     assert all(torch.equal(mine, again.state_dict()[name]) for name, mine in first.state_dict().items())
     assert not torch.equal(first.head.weight, other.head.weight)
+
+
+def test_half_precision_trains_another_judge_that_reads_as_well_in_full_precision() -> None:
+    images, labels = digits()
+    settings = {"iterations": 100, "seed": 0}
+    judges = {name: train_judge(images[:1400], labels[:1400], 10, precision=name, **settings) for name in PRECISIONS}
+    full, half, auto = (judges[name].head.weight for name in PRECISIONS)
+    assert not torch.equal(full, half) and torch.equal(auto, half if uses_bf16("auto", "cpu") else full)
+    assert uses_bf16("bf16", "cpu") and not uses_bf16("fp32", "cpu")
+    for judge in judges.values():
+        assert judge.accuracy(images[1400:], labels[1400:]) >= 0.96
+        assert {value.dtype for value in judge.state_dict().values()} == {torch.float32, torch.int64}
+        assert judge(images[:3]).dtype == judge.features(images[:3]).dtype == torch.float32
 
 
 def test_global_generator_and_arguments_stay_untouched() -> None:

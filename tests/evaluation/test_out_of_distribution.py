@@ -47,7 +47,8 @@ def logits() -> Tensor:
 def test_scores_of_logits_are_what_the_formulas_say(logits: Tensor) -> None:
     real = logits[:, :3].exp()
     torch.testing.assert_close(log_density(logits, 3), real.sum(1).log())
-    torch.testing.assert_close(class_confidence(logits, 3), (real / real.sum(1, keepdim=True)).amax(1))
+    likeliest = (real / real.sum(1, keepdim=True)).amax(1)
+    torch.testing.assert_close(class_confidence(logits, 3), (likeliest / (1 - likeliest)).log())
     fake = logits.softmax(1)[:, 3]
     torch.testing.assert_close(real_log_odds(logits, 3), ((1 - fake) / fake).log())
 
@@ -67,6 +68,15 @@ def test_log_odds_rank_as_the_fake_class_s_probability_does_and_go_on_where_it_r
     sure = torch.tensor([[0.0, 0.0, 0.0, 300.0], [0.0, 0.0, 0.0, 400.0]])
     assert sure.softmax(1)[0, 3] == sure.softmax(1)[1, 3] == 1
     assert real_log_odds(sure, 3)[0] > real_log_odds(sure, 3)[1]
+
+
+def test_confidence_goes_on_where_the_probability_rounds_to_one() -> None:
+    """GMMC's logits, −‖φ − μ‖²/2γ², lie hundreds of nats apart."""
+    inside = torch.tensor([[-3.0, -900.0, -905.0], [-2.0, -1000.0, -950.0]])
+    outside = torch.tensor([[-400.0, -700.0, -1000.0], [-390.0, -450.0, -800.0]])
+    assert (inside.double().softmax(1).amax(1) == outside.double().softmax(1).amax(1)).all(), "p itself cannot tell"
+    assert auroc(class_confidence(inside, 3), class_confidence(outside, 3)) == 1.0
+    assert torch.equal(class_confidence(torch.randn(4, 1), 1), torch.zeros(4, dtype=torch.float64))
 
 
 def test_gradient_score_of_a_linear_classifier_is_known(images: Tensor) -> None:

@@ -18,6 +18,7 @@ from stic_fast.errors import InputError
 from stic_fast.evaluation.out_of_distribution import SCORE_LABELS
 from stic_fast.plots.histograms import BINS, save_score_histograms, score_histograms
 
+CONFIDENCE = SCORE_LABELS["class_confidence"]
 SETS = ("digits test", "uniform noise", "shuffled pixels", "interpolated")
 
 
@@ -38,7 +39,7 @@ def shares(panel: Any) -> list[Any]:
 def test_panels_hold_the_shares_of_both_sets(scores: Any) -> None:
     axes = score_histograms(scores, inside="digits test").axes
     assert len(axes) == 4 * 3
-    values = scores["max p(y|x)"]
+    values = scores[CONFIDENCE]
     inside, outside = shares(axes[3 + 1])  # second row, second set
     for found, name in ((inside, "digits test"), (outside, "shuffled pixels")):
         wanted = np.histogram(values[name].numpy().astype(np.float64), found.edges)[0] / len(values[name])
@@ -74,8 +75,8 @@ def test_scores_that_are_equal_or_not_finite_are_drawn_too() -> None:
 
 
 def test_rows_of_different_lengths_leave_blanks(scores: Any) -> None:
-    short = {name: scores["max p(y|x)"][name] for name in SETS[:2]}
-    figure = score_histograms({**scores, "max p(y|x)": short}, inside="digits test")
+    short = {name: scores[CONFIDENCE][name] for name in SETS[:2]}
+    figure = score_histograms({**scores, CONFIDENCE: short}, inside="digits test")
     assert [axes.axison for axes in figure.axes[3:6]] == [True, False, False]
 
 

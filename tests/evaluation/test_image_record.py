@@ -1,0 +1,121 @@
+# SPDX-FileCopyrightText: 2026 The stic_fast authors
+# SPDX-License-Identifier: MIT
+"""Drawn and real images are compared at one count, and what a judge read of the training images is read once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from stic_fast.evaluation.drawn_images import DrawnImages
+from stic_fast.evaluation.image_record import image_record
+from stic_fast.evaluation.image_scores import COUNT_DEPENDENT, ReferenceImages, image_scores
+from stic_fast.evaluation.judge import Judge
+from stic_fast.evaluation.nearest import nearest_distances
+from stic_fast.evaluation.network_judge import NetworkJudge
+from stic_fast.evaluation.records import chosen
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def grey(count: int, seed: int) -> Tensor:
+    return torch.randint(0, 256, (count, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
+
+
+TRAIN, TEST, DRAWN = grey(90, 0), grey(20, 1), grey(48, 2)
+TEST_LABELS = torch.arange(20) % 4
+
+
+@pytest.fixture(scope="module")
+def judge() -> Judge:
+    """It has learnt nothing, which the arithmetic does not mind."""
+    return Judge((1, 8, 8), 4, generator=torch.Generator().manual_seed(3)).eval()
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def record_of(judge: Any, folder: Path, count: int) -> dict[str, Any]:
+    drawn = DrawnImages(folder, count, num_classes=4, about={})
+    drawn.complete(lambda rows: DRAWN[rows])
+    learnt = {"drawn": 0.5, "real": 0.9}
+    return image_record(judge, drawn, TRAIN, TEST, TEST_LABELS, seed=0, batch_size=16, learnt=learnt)
+
+
+def rows_of(record: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {row["key"]: row for row in record["rows"]}
+
+
+def test_few_real_images_are_held_against_as_few_drawn_ones(judge: Judge, tmp_path: Path) -> None:
+    record = record_of(judge, tmp_path / "drawn", 48)
+    assert (record["n"], record["n_real"]) == (48, 20)
+    labels = torch.arange(48) % 4
+    rows, few_labels = chosen(torch.arange(48), labels, 20, 0)
+    reference = ReferenceImages.of(judge, TRAIN, most=48, seed=0)
+    settings: dict[str, Any] = {"num_classes": 4, "seed": 0}
+    whole, _ = image_scores(judge, reference, DRAWN, labels, **settings)
+    few, few_sweep = image_scores(judge, reference, DRAWN[rows], few_labels, **settings)
+    real, _ = image_scores(judge, reference, TEST, TEST_LABELS, **settings)
+    for key, row in rows_of(record).items():
+        if key == "Cls_G":
+            assert (row["drawn"], row["real"], row["drawn_at_n_real"]) == (0.5, 0.9, None)
+            continue
+        assert row["drawn"] == pytest.approx(whole[key].value, rel=1e-4, abs=1e-6)
+        assert row["real"] == pytest.approx(real[key].value, rel=1e-4, abs=1e-6)
+        if key in COUNT_DEPENDENT:
+            assert row["drawn_at_n_real"] == pytest.approx(few[key].value, rel=1e-4, abs=1e-6)
+        else:
+            assert row["drawn_at_n_real"] is None
+    assert rows_of(record)["coverage"]["drawn_at_n_real"] != rows_of(record)["coverage"]["drawn"]
+    assert record["sweep"]["drawn_at_n_real"][2]["recall"] == pytest.approx(few_sweep[2].recall)
+    distances = nearest_distances(DRAWN, TRAIN)
+    assert record["nearest"]["drawn"] == pytest.approx(float(distances.mean()), rel=1e-5)
+
+
+def test_as_many_real_images_need_no_second_column(judge: Judge, tmp_path: Path) -> None:
+    record = record_of(judge, tmp_path / "drawn", 12)
+    assert (record["n"], record["n_real"]) == (12, 12)
+    assert {row["drawn_at_n_real"] for row in record["rows"]} == {None}
+    assert list(record["sweep"]) == ["drawn", "real"]
+
+
+def test_the_training_images_are_read_once(judge: Judge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, of = [], ReferenceImages.of
+    monkeypatch.setattr(
+        ReferenceImages, "of", lambda *given, **named: read.append(named["most"]) or of(*given, **named)
+    )
+    first = record_of(judge, tmp_path / "drawn", 48)
+    assert record_of(judge, tmp_path / "drawn", 48) == first and read == [48]
+    record_of(judge, tmp_path / "drawn", 30)
+    other = Judge((1, 8, 8), 4, generator=torch.Generator().manual_seed(4)).eval()
+    assert record_of(other, tmp_path / "drawn", 48)["rows"] != first["rows"]
+    assert read == [48, 30, 48]
+
+
+def test_a_kept_reference_is_what_was_read(judge: Judge, tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"most": 30, "seed": 0, "batch_size": 16}
+    whole = ReferenceImages.of(judge, TRAIN, **settings)
+    for _ in range(2):
+        kept = ReferenceImages.kept(judge, TRAIN, cache=tmp_path, **settings)
+        assert torch.equal(kept.some, whole.some) and torch.equal(kept.everything.logits, whole.everything.logits)
+        assert kept.everything.statistics.count == 90
+        assert torch.equal(kept.everything.statistics.scatter, whole.everything.statistics.scatter)
+        assert torch.equal(kept.everything.statistics.mean, whole.everything.statistics.mean)
+    assert len(list(tmp_path.glob("reference-*.safetensors"))) == 1
+
+
+def test_a_judge_whose_weights_are_out_of_reach_reads_anew(judge: Judge, tmp_path: Path) -> None:
+    class Pair(torch.nn.Module):
+        def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+            features = x.flatten(1)
+            return features, features[:, :4]
+
+    network = NetworkJudge(Pair(), name="pair", num_classes=4)
+    reference = ReferenceImages.kept(network, TRAIN, most=5, seed=0, cache=tmp_path)
+    assert reference.some.shape == (5, 64) and not list(tmp_path.glob("reference-*"))
