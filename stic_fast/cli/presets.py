@@ -87,7 +87,7 @@ SOFTMAX = {
     ),
 }
 
-GUARDED_ADAM = replace(SMALL_ADAM, largest_loss=100.0)  # JEM's loss lies within ±10 while it trains well
+GUARDED_ADAM = replace(SMALL_ADAM, largest_loss=20.0)  # JEM's loss lies within ±5 while it trains well
 
 JEM = {
     "digits": JemConfig(

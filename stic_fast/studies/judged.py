@@ -74,7 +74,9 @@ class Judged:
                 progress=lambda *_: advance(),
                 say=progress.say,
             )
-        reference = ReferenceImages.of(network, train.images, most=n, seed=seed, batch_size=batch_size)
+        reference = ReferenceImages.kept(
+            network, train.images, most=n, seed=seed, batch_size=batch_size, say=progress.say
+        )
         return cls(network, reference, run.splits, classes, n, seed, batch_size)
 
     def scores(self, images: Tensor, labels: Tensor) -> dict[str, Score]:

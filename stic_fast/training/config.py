@@ -22,7 +22,7 @@ class NetworkConfig:
 
     # A WideResNet, or a plain convolutional network of two 3×3 convolutions in each of three groups.
     architecture: Literal["wide_resnet", "convnet"] = "wide_resnet"
-    # Layers of a WideResNet, which alone reads this; 6n + 4 for n blocks in each of three groups.
+    # Layers of a WideResNet; 6n + 4 for n blocks in each group.
     depth: int = 28
     # Multiplier of the groups' 16, 32 and 64 channels.
     width: int = 10

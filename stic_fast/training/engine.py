@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import time
 from contextlib import nullcontext
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -51,7 +50,6 @@ class Engine:
         self.optimiser = torch.optim.Adam(model.parameters(), lr=config.optimiser.lr)
         self.iteration = 0
         self.rollbacks = 0
-        self.retried: Path | None = None
         self.records: list[dict[str, Any]] = []
 
     def train(self) -> None:
@@ -140,18 +138,18 @@ class Engine:
                 f"state is in {self.run.newest_checkpoint().path}"
             )
         unsaved = [record for record in self.records if record["kind"] == "divergence"]
-        self._leave_bad_state()
+        self._drop_unproven_state()
         checkpoint = self._restore()
-        self.rollbacks, self.records, self.retried = rollbacks, unsaved, checkpoint.path
+        self.rollbacks, self.records = rollbacks, unsaved
         record = {"kind": "divergence", "at": at, "rollbacks": rollbacks, "why": str(divergence)}
         self._log([record], checkpoint.pass_number)
         where = f"back to iteration {self.iteration} with half the learning rate"
         self.progress.say(f"diverged at iteration {at}, {divergence}: {where}")
 
-    def _leave_bad_state(self) -> None:
-        """A state that leads to divergence again though the step was halved was not good: on to the one before it."""
+    def _drop_unproven_state(self) -> None:
+        """The newest checkpoint led to the divergence within one interval; the one before it has outlived one."""
         *older, newest = self.run.checkpoints()
-        if newest.path == self.retried and older and older[-1].is_whole:
+        if older and older[-1].is_whole:
             self.run.drop(newest)
 
     def _log(self, records: list[dict[str, Any]], pass_number: int) -> None:
