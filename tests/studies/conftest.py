@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from stic_fast.sampling import GRMALA
 from stic_fast.training import NetworkConfig, PoolConfig, SticConfig, train
@@ -39,7 +40,10 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         sampler=GRMALA(steps=2),
         log_every=1,
     )
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as in the tests themselves: threads change the last bits
     train(config, path)
+    torch.set_num_threads(threads)
     return path
 
 
