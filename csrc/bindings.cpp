@@ -121,6 +121,7 @@ py::dict streams() {
   names["augmentation"] = static_cast<uint32_t>(stic::kAugmentation);
   names["metropolis"] = static_cast<uint32_t>(stic::kMetropolis);
   names["batch_order"] = static_cast<uint32_t>(stic::kBatchOrder);
+  names["latent"] = static_cast<uint32_t>(stic::kLatent);
   return names;
 }
 

@@ -18,6 +18,7 @@ enum Stream : uint32_t {
   kAugmentation = 5,
   kMetropolis = 6,
   kBatchOrder = 7,
+  kLatent = 8,
 };
 
 }  // namespace stic
