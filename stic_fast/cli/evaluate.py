@@ -14,19 +14,19 @@ import tyro
 from safetensors.torch import save
 
 from stic_fast import __version__
+from stic_fast.cli.command_line import command_line
 from stic_fast.cli.evaluation_tables import tell
 from stic_fast.cli.progress import RichProgress
 from stic_fast.counts import check_count
 from stic_fast.data import load
 from stic_fast.errors import Diverged, InputError
 from stic_fast.evaluation.attack_record import attack_record
-from stic_fast.evaluation.class_scores import cls_g, cls_r
 from stic_fast.evaluation.drawn_images import DrawnImages
 from stic_fast.evaluation.image_record import image_record
-from stic_fast.evaluation.judges import JudgeNetwork, cached_judge, load_judge
 from stic_fast.evaluation.outliers import outlier_sets
 from stic_fast.evaluation.records import FORMAT, chosen, classifier_record, outlier_record
 from stic_fast.models import Layout, Precision
+from stic_fast.studies import Judged
 from stic_fast.training import Drawing, TrainedRun, open_run
 from stic_fast.whole_file import whole_file
 
@@ -79,7 +79,7 @@ class Evaluate:
         record: dict[str, Any] = {
             "format": FORMAT,
             "version": __version__,
-            "command": self._command(),
+            "command": command_line(["evaluate"], self),
             "method": run.folder.read_config()[0],
             "data": {"train": [train.name, len(train.images)], "test": [test.name, len(test.images)]},
             "seed": self.seed,
@@ -110,16 +110,17 @@ class Evaluate:
             )
         return [part for part in PARTS if part in asked]
 
-    def _command(self) -> str:
-        changed = [
-            f"--{name.replace('_', '-')} {shlex.quote(str(value))}"
-            for name, value in vars(self).items()
-            if name != "run" and value != type(self).__dataclass_fields__[name].default
-        ]
-        return " ".join(["stic-fast evaluate", shlex.quote(str(self.run)), *changed])
-
     def _images(self, run: TrainedRun, drawing: Drawing, progress: RichProgress) -> dict[str, Any]:
-        judge = self._judge(run, progress)
+        judged = Judged.of(
+            run,
+            judge=self.judge,
+            n=self.n,
+            seed=self.seed,
+            judge_iterations=self.judge_iterations,
+            batch_size=self.batch_size,
+            progress=progress,
+        )
+        judge = judged.judge
         try:
             drawn = self._drawn(run, drawing, progress)
         except Diverged as divergence:
@@ -133,32 +134,15 @@ class Evaluate:
             test.labels,
             seed=self.seed,
             batch_size=self.batch_size,
-            learnt=self._learnt_from(run, drawn, progress),
+            learnt={"drawn": judged.cls_g(*drawn.all(), progress), "real": judged.cls_g_of_real(progress)},
             say=progress.say,
         )
         sure = [row["real"] for row in record["rows"] if row["key"] == "Cls_R"]  # where it knows the run's classes
         about = {"name": judge.name, "iterations": self.judge_iterations, "accuracy": sure[0] if sure else None}
-        return {"judge": about, "steps": self._steps(run), **record}
-
-    def _judge(self, run: TrainedRun, progress: RichProgress) -> JudgeNetwork:
-        train = run.splits.train
-        with progress.task("training a judge on real images", self.judge_iterations) as advance:
-            return load_judge(
-                self.judge,
-                train.images,
-                train.labels,
-                run.model.num_classes,
-                seed=self.seed,
-                iterations=self.judge_iterations,
-                progress=lambda *_: advance(),
-                say=progress.say,
-            )
-
-    def _steps(self, run: TrainedRun) -> int:
-        return run.recipe.sampler.steps if self.steps is None else self.steps
+        return {"judge": about, "steps": drawing.settled.sampler.steps, **record}
 
     def _drawn(self, run: TrainedRun, drawing: Drawing, progress: RichProgress) -> DrawnImages:
-        steps, checkpoint = self._steps(run), run.folder.newest_checkpoint().path.name
+        steps, checkpoint = drawing.settled.sampler.steps, run.folder.newest_checkpoint().path.name
         about = {
             "checkpoint": checkpoint,
             "seed": self.seed,
@@ -170,32 +154,6 @@ class Evaluate:
         drawn = DrawnImages(folder, self.n, num_classes=run.model.num_classes, about=about)
         drawn.complete(lambda rows: drawing.of_numbers(rows, progress))
         return drawn
-
-    def _learnt_from(self, run: TrainedRun, drawn: DrawnImages, progress: RichProgress) -> dict[str, float]:
-        """Cls_G of the drawn images, and of as many real training images; the network of these is kept for the next."""
-        test, train, classes = run.splits.test, run.splits.train, run.model.num_classes
-        with progress.task("training a judge on drawn images", self.judge_iterations) as advance:
-            value = cls_g(
-                *drawn.all(),
-                test.images,
-                test.labels,
-                num_classes=classes,
-                seed=self.seed,
-                iterations=self.judge_iterations,
-                progress=lambda *_: advance(),
-            )
-        images, labels = chosen(train.images, train.labels, self.n, self.seed)
-        with progress.task("training a judge on as many real images", self.judge_iterations) as advance:
-            judge = cached_judge(
-                images,
-                labels,
-                classes,
-                seed=self.seed,
-                iterations=self.judge_iterations,
-                progress=lambda *_: advance(),
-                say=progress.say,
-            )
-        return {"drawn": value, "real": cls_r(judge, test.images, test.labels)}
 
     def _classifier(self, run: TrainedRun) -> dict[str, Any]:
         test = run.splits.test

@@ -8,16 +8,16 @@ import functools
 import json
 import math
 import operator
-import shlex
 import textwrap
 import time
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 
 import tyro
 
 from stic_fast import __version__
+from stic_fast.cli.command_line import command_line
 from stic_fast.cli.image_files import prepare_target
 from stic_fast.cli.progress import RichProgress
 from stic_fast.errors import InputError
@@ -51,7 +51,7 @@ class StudyCommand(Generic[Chosen]):
         if target.suffix.lower() != ".png":
             raise InputError(f"a study is pictured as PNG, got the path {target}; let --out end in .png")
         prepare_target(target)
-        command, begun = command_line(study), time.perf_counter()
+        command, begun = command_line(["study", name], study), time.perf_counter()
         finding = study.carry_out(progress)
         seconds = round(time.perf_counter() - begun, 1)
         record = {"command": command, "version": __version__, "seed": study.seed, "seconds": seconds, **finding.record}
@@ -73,23 +73,6 @@ def study_commands() -> Any:
         for name, kind in STUDIES.items()
     ]
     return functools.reduce(operator.or_, commands, Annotated[None, tyro.conf.Suppress])
-
-
-def command_line(study: Study) -> str:
-    """The command that carries this study out, options that differ from their defaults in it."""
-    hints = get_type_hints(type(study), include_extras=True)
-    words = ["stic-fast", "study", _name(study), str(study.run)]
-    for field in fields(study):  # type: ignore[arg-type]
-        value = getattr(study, field.name)
-        if field.name == "run" or value == field.default:
-            continue
-        own = [named.name for named in getattr(hints[field.name], "__metadata__", ()) if getattr(named, "name", None)]
-        option = (own or [field.name.replace("_", "-")])[0]
-        if isinstance(value, bool):
-            words.append(f"--{option}" if value else f"--no-{option}")
-        else:
-            words += [f"--{option}", *map(str, value if isinstance(value, tuple) else [value])]
-    return shlex.join(words)
 
 
 def save_figure(figure: Figure, target: Path, *, footer: str) -> None:

@@ -10,6 +10,7 @@ flat, or a search without gradients finds what PGD did not, or where PGD fails a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
@@ -30,16 +31,35 @@ class MaskingCheck:
         stronger: the same ball, more steps, several starts, the margin for a loss.
         gradient_free: the same ball, searched without gradients.
         unbounded: the base attack with a ball as large as the pixel range, where every image can become any other.
-        masked: whether the base attack's accuracy must not be read as robustness.
-        verdict: all of it in one paragraph for a report.
+        signs: what gives masking away, in words; empty where nothing does.
     """
 
     base: AttackResult
     stronger: AttackResult
     gradient_free: AttackResult
     unbounded: AttackResult
-    masked: bool
-    verdict: str
+    signs: tuple[str, ...]
+
+    @property
+    def masked(self) -> bool:
+        """Whether the base attack's accuracy must not be read as robustness."""
+        return bool(self.signs)
+
+    @property
+    def verdict(self) -> str:
+        """All of it in one paragraph for a report."""
+        others = ", ".join(
+            f"{result.accuracy:.1%} under {result.name}"
+            for result in (self.stronger, self.gradient_free, self.unbounded)
+        )
+        stays = f"{self.base.accuracy:.1%} stay right under {self.base.name}"
+        numbers = f"Of {len(self.base.survived)} images, {stays}; {others}."
+        if not self.signs:
+            return f"No sign of gradient masking. {numbers}"
+        return (
+            f"Gradient masking: the accuracy under {self.base.name} is no robustness: {'; '.join(self.signs)}. "
+            f"{numbers} The accuracy to quote is at most {self.accuracy:.1%}."
+        )
 
     @property
     def accuracy(self) -> float:
@@ -100,24 +120,22 @@ def check_gradient_masking(
     if not epsilon > 0:
         raise InputError(f"epsilon must be above 0, got {epsilon}; 8 of 255 is 8 / 255")
     attacked = (model, images, labels, num_classes)
-    shared = {"seed": seed, "image_ids": image_ids, "batch_size": batch_size}
+    shared: dict[str, Any] = {"seed": seed, "image_ids": image_ids, "batch_size": batch_size}
     if base is None:
-        base = pgd(*attacked, epsilon=epsilon, steps=steps, **shared)  # type: ignore[arg-type]
+        base = pgd(*attacked, epsilon=epsilon, steps=steps, **shared)
     elif (base.epsilon, len(base.survived)) != (epsilon, len(images)):
         raise InputError(
             f"base is {base.name} on {len(base.survived)} images, but the check is of {len(images)} images at "
             f"{in_pixels(epsilon)}; pass the attack that is to be checked"
         )
-    stronger = pgd(*attacked, epsilon=epsilon, steps=stronger_steps, restarts=restarts, loss="margin", **shared)  # type: ignore[arg-type]
-    gradient_free = square_attack(*attacked, epsilon=epsilon, queries=queries, **shared)  # type: ignore[arg-type]
-    unbounded = pgd(*attacked, epsilon=1.0, steps=steps, **shared)  # type: ignore[arg-type]
+    stronger = pgd(*attacked, epsilon=epsilon, steps=stronger_steps, restarts=restarts, loss="margin", **shared)
+    gradient_free = square_attack(*attacked, epsilon=epsilon, queries=queries, **shared)
+    unbounded = pgd(*attacked, epsilon=1.0, steps=steps, **shared)
     signs = [_sign_of(base, other, tolerance) for other in (stronger, gradient_free)]
     if unbounded.accuracy > tolerance:
         left = f"{unbounded.accuracy:.1%} of all images"
         signs.append(f"{unbounded.name}, free to change every pixel, still leaves {left}")
-    found = [sign for sign in signs if sign]
-    check = MaskingCheck(base, stronger, gradient_free, unbounded, bool(found), "")
-    return MaskingCheck(base, stronger, gradient_free, unbounded, bool(found), _verdict(check, found))
+    return MaskingCheck(base, stronger, gradient_free, unbounded, tuple(sign for sign in signs if sign))
 
 
 def chance_of_fewer(base: Tensor, other: Tensor) -> float:
@@ -143,19 +161,3 @@ def _sign_of(base: AttackResult, other: AttackResult, tolerance: float) -> str:
     if gain < tolerance or chance > SIGNIFICANCE:
         return ""
     return f"{other.name} breaks {gain:.1%} more (chance of that, were it no better: {chance:.1g})"
-
-
-def _verdict(check: MaskingCheck, signs: list[str]) -> str:
-    others = ", ".join(
-        f"{result.accuracy:.1%} under {result.name}"
-        for result in (check.stronger, check.gradient_free, check.unbounded)
-    )
-    numbers = (
-        f"Of {len(check.base.survived)} images, {check.base.accuracy:.1%} stay right under {check.base.name}; {others}."
-    )
-    if not signs:
-        return f"No sign of gradient masking. {numbers}"
-    return (
-        f"Gradient masking: the accuracy under {check.base.name} is no robustness: {'; '.join(signs)}. "
-        f"{numbers} The accuracy to quote is at most {check.accuracy:.1%}."
-    )

@@ -8,6 +8,7 @@ Andriushchenko et al., ECCV 2020, algorithms 1 and 2. What gradient masking hide
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -88,12 +89,12 @@ def _search(
         rows = stands.nonzero()[:, 0]
         if not len(rows):
             break
-        at = {"seed": key, "step": query, "chain_ids": ids[rows], "stream": noise.Stream.CHAIN_INIT}
+        at: dict[str, Any] = {"seed": key, "step": query, "chain_ids": ids[rows], "stream": noise.Stream.CHAIN_INIT}
         if query == 0:
-            stripes = noise.uniform((len(rows), channels, 1, columns_wide), dtype=centre.dtype, **at)  # type: ignore[arg-type]
+            stripes = noise.uniform((len(rows), channels, 1, columns_wide), dtype=centre.dtype, **at)
             tried = centre[rows] + radius * _signs(stripes)
         else:
-            u = noise.uniform((len(rows), 2 + channels), dtype=centre.dtype, **at)  # type: ignore[arg-type]
+            u = noise.uniform((len(rows), 2 + channels), dtype=centre.dtype, **at)
             side = square_side(query, queries, rows_high, columns_wide)
             inside = _square(u[:, :2], side, rows_high, columns_wide)
             tried = torch.where(inside, centre[rows] + radius * _signs(u[:, 2:, None, None]), best[rows])

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-import tyro
 from torch import Tensor
 
 from stic_fast.counts import check_count
@@ -24,8 +23,9 @@ from stic_fast.models.frozen import frozen
 from stic_fast.pixels import to_unit
 from stic_fast.plots.boundaries import MOST_CLASSES, Cloud, boundary_figure
 from stic_fast.studies.finding import Finding
+from stic_fast.studies.options import DrawingOptions
 from stic_fast.studies.other_runs import open_beside
-from stic_fast.training import Drawing, Progress, TrainedRun, open_run
+from stic_fast.training import Progress, TrainedRun, open_run
 
 NEIGHBOURS = 5
 PERPLEXITY = 30.0
@@ -33,11 +33,9 @@ PERPLEXITY = 30.0
 
 
 @dataclass(frozen=True)
-class Boundaries:
+class Boundaries(DrawingOptions):
     """Map real and drawn images by the classifier's last features."""
 
-    # Folder of a trained run.
-    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     # Another run on the same images, for a second panel.
     baseline: Path | None = None
     # Drawn images, spread evenly over the classes.
@@ -46,12 +44,6 @@ class Boundaries:
     real: int = 1000
     # Classes shown, the first ones; the rest are left out of picture and numbers.
     classes: int = MOST_CLASSES
-    # Of the noise of the chains, of what is chosen of the real images, and of t-SNE.
-    seed: int = 0
-    # Steps of each chain; None for as many as each run is configured for.
-    steps: int | None = None
-    # Images at a time; no number depends on it beyond its last digits.
-    batch_size: int = 250
 
     def carry_out(self, progress: Progress) -> Finding:
         """Draws, reads features, and maps them."""
@@ -86,7 +78,7 @@ class Boundaries:
         self, name: str, run: TrainedRun, images: Tensor, labels: Tensor, classes: int, progress: Progress
     ) -> tuple[Cloud, dict[str, Any]]:
         asked = torch.arange(self.n) % classes
-        drawn = Drawing(run, self.seed, self.steps, self.batch_size).of_classes(asked, progress)
+        drawn = self.drawing(run).of_classes(asked, progress)
         real_features, drawn_features = (
             last_features(run.model, each, batch_size=self.batch_size) for each in (images, drawn)
         )

@@ -6,12 +6,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import Any
 
 import torch
-import tyro
 from torch import Tensor
 
 from stic_fast.counts import check_count
@@ -24,6 +22,7 @@ from stic_fast.plots.diversity import Anchor, Curve, diversity_figure
 from stic_fast.sampling import Recipe, canvas, continue_chains, draw_hard
 from stic_fast.studies.finding import Finding
 from stic_fast.studies.judged import Judged
+from stic_fast.studies.options import JudgingOptions
 from stic_fast.studies.sampling_error import error_of_mean, error_of_share
 from stic_fast.training import FRESH_CHAINS, Drawing, Progress, TrainedRun, open_run
 from stic_fast.training.drawing import SAMPLE_CHAINS
@@ -41,11 +40,9 @@ REAL_IMAGES = 200  # of a class at most, of which all pairs are measured
 
 
 @dataclass(frozen=True)
-class Diversity:
+class Diversity(JudgingOptions):
     """Start chains around drawn images, nearer and farther, and see what becomes of them."""
 
-    # Folder of a trained run.
-    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     # Drawn images to start around.
     anchors: int = 5
     # Their class, by number or name; None for one class after the other.
@@ -54,16 +51,6 @@ class Diversity:
     radii: tuple[float, ...] = (0.0, 0.1, 0.2, 0.4, 0.8, 1.6)
     # Chains around each anchor at each radius; the picture shows the first two.
     neighbours: int = 16
-    # Who reads the images: cnn, trained on the run's real data; resnet20:PATH; torchscript:PATH?OPTIONS.
-    judge: str = "cnn"
-    # Of the noise of the chains, and of everything else that is drawn.
-    seed: int = 0
-    # Steps of each chain; None for as many as the run is configured for.
-    steps: int | None = None
-    # Images at a time; no number depends on it beyond its last digits.
-    batch_size: int = 250
-    # Iterations of the cnn judge's training.
-    judge_iterations: int = 600
 
     def carry_out(self, progress: Progress) -> Finding:
         """Draws anchors and neighbours, and measures.
@@ -80,16 +67,8 @@ class Diversity:
         place = torch.arange(self.anchors)
         numbers = place if one is None else place * total + one
         classes = numbers % total
-        judged = Judged.of(
-            run,
-            judge=self.judge,
-            n=self.anchors * self.neighbours,
-            seed=self.seed,
-            judge_iterations=self.judge_iterations,
-            batch_size=self.batch_size,
-            progress=progress,
-        )
-        drawing = Drawing(run, self.seed, self.steps, self.batch_size)
+        judged = self.judged(run, self.anchors * self.neighbours, progress)
+        drawing = self.drawing(run)
         anchors = drawing.of_numbers(numbers, progress)
         starts, ends = self._around(run, anchors, numbers, radii, progress)
         *near, fresh = self._measure(judged, anchors, classes, starts, ends)
@@ -101,7 +80,7 @@ class Diversity:
         ]
         record = {
             "judge": judged.judge.name,
-            "steps": drawing.steps if drawing.steps is not None else run.recipe.sampler.steps,
+            "steps": drawing.settled.sampler.steps,
             "anchors": [names[label] for label in classes.tolist()],
             "neighbours": self.neighbours,
             "radii": [{"radius": radius, **found} for radius, found in zip(radii, near, strict=True)],
@@ -119,9 +98,7 @@ class Diversity:
         images apart.
         """
         device = next(run.model.parameters()).device
-        splits, recipe = run.splits.train.to(device), run.recipe
-        if self.steps is not None:
-            recipe = replace(recipe, sampler=replace(recipe.sampler, steps=self.steps))
+        splits, recipe = run.splits.train.to(device), self.drawing(run).settled
         numbers = numbers.to(device)
         condition = draw_hard(
             splits.labels,

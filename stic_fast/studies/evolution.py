@@ -5,35 +5,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated
 
 import torch
-import tyro
 
 from stic_fast.counts import check_count
 from stic_fast.plots.evolution import Moment, evolution_figure
 from stic_fast.studies.finding import Finding
+from stic_fast.studies.options import DrawingOptions
 from stic_fast.studies.pass_ends import logged_accuracies, pass_ends
-from stic_fast.training import Drawing, Progress, open_run
+from stic_fast.training import Progress, open_run
 
 
 @dataclass(frozen=True)
-class Evolution:
+class Evolution(DrawingOptions):
     """Draw one chain per class after every pass, under the curve of the training loss."""
 
-    # Folder of a trained run.
-    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
-    # Of the canvas and the noise of the chains, the same after every pass.
-    seed: int = 0
     # Passes to show at most, spread evenly over the training.
     passes: int = 11
     # Classes to show at most, from the first on.
     classes: int = 10
-    # Steps of each chain; None for as many as the run is configured for.
-    steps: int | None = None
-    # Images drawn at a time; the images do not depend on it.
-    batch_size: int = 250
 
     def carry_out(self, progress: Progress) -> Finding:
         """Draws with the weights of each pass.
@@ -48,11 +38,11 @@ class Evolution:
         metrics, moments = newest.folder.read_metrics(), []
         for number in ends:
             run = open_run(self.run, pass_number=number)
-            drawing = Drawing(run, self.seed, self.steps, self.batch_size)
+            drawing = self.drawing(run)
             images = drawing.of_classes(torch.arange(len(names)), progress)
             moments.append(Moment(number * run.config.iterations, _label(number, accuracies.get(number)), images))
         record = {
-            "steps": newest.recipe.sampler.steps if self.steps is None else self.steps,
+            "steps": self.drawing(newest).settled.sampler.steps,
             "classes": names,
             "passes": [
                 {"pass": number, "iteration": moment.iteration, "test_accuracy": accuracies.get(number)}

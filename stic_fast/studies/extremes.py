@@ -5,43 +5,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated
 
 import torch
-import tyro
 from torch import Tensor
 
 from stic_fast.counts import check_count
 from stic_fast.evaluation.judge import predict_logits
 from stic_fast.plots.extremes import extremes_figure
 from stic_fast.studies.finding import Finding
-from stic_fast.studies.judged import Judged
-from stic_fast.training import Drawing, Progress, open_run
+from stic_fast.studies.options import JudgingOptions
+from stic_fast.training import Progress, open_run
 
 
 @dataclass(frozen=True)
-class Extremes:
+class Extremes(JudgingOptions):
     """Show the drawn images of each class that the run finds likeliest, and least likely."""
 
-    # Folder of a trained run.
-    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     # Images to draw in all, spread evenly over the classes.
     n: int = 500
     # Images to show of each end.
     shown: int = 8
     # Classes to show at most, from the first on.
     classes: int = 10
-    # Who reads the images: cnn, trained on the run's real data; resnet20:PATH; torchscript:PATH?OPTIONS.
-    judge: str = "cnn"
-    # Of all noise.
-    seed: int = 0
-    # Steps of each chain; None for as many as the run is configured for.
-    steps: int | None = None
-    # Images at a time; no number depends on it beyond its last digits.
-    batch_size: int = 250
-    # Iterations of the cnn judge's training.
-    judge_iterations: int = 600
 
     def carry_out(self, progress: Progress) -> Finding:
         """Draws, ranks by log p(x, y), and has both ends judged.
@@ -57,17 +42,9 @@ class Extremes:
         run = open_run(self.run)
         count = run.model.num_classes
         check_count("--n", self.n, least=2 * self.shown * count)
-        judged = Judged.of(
-            run,
-            judge=self.judge,
-            n=self.n,
-            seed=self.seed,
-            judge_iterations=self.judge_iterations,
-            batch_size=self.batch_size,
-            progress=progress,
-        )
+        judged = self.judged(run, self.n, progress)
         labels = torch.arange(self.n) % count
-        images = Drawing(run, self.seed, self.steps, self.batch_size).of_numbers(torch.arange(self.n), progress)
+        images = self.drawing(run).of_numbers(torch.arange(self.n), progress)
         logits = predict_logits(run.model, images, batch_size=self.batch_size)
         likelihood = logits.double().gather(1, labels[:, None])[:, 0]
         hits = judged.probabilities(images).argmax(dim=1) == labels

@@ -7,11 +7,9 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-import tyro
 from torch import Tensor
 
 from stic_fast.counts import check_count
@@ -23,29 +21,18 @@ from stic_fast.pixels import to_unit
 from stic_fast.plots.gram_layers import Quantity, Row, sample_rows_figure
 from stic_fast.studies.finding import Finding
 from stic_fast.studies.judged import Judged
-from stic_fast.training import Drawing, Progress, TrainedRun, open_run
+from stic_fast.studies.options import JudgingOptions
+from stic_fast.training import Progress, TrainedRun, open_run
 
 COLUMNS, LINES = 10, 2  # samples shown of each set of layers
 
 
 @dataclass(frozen=True)
-class GramLayers:
+class GramLayers(JudgingOptions):
     """Draw with none, the shallow, the deep and all layers in the Gram term."""
 
-    # Folder of a trained run.
-    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     # Images for each set of layers, of the same classes and from the same canvases.
     n: int = 300
-    # Who reads the images: cnn, trained on the run's real data; resnet20:PATH; torchscript:PATH?OPTIONS.
-    judge: str = "cnn"
-    # Of the noise of the chains, and of everything else that is drawn.
-    seed: int = 0
-    # Steps of each chain; None for as many as the run is configured for.
-    steps: int | None = None
-    # Images at a time; no number depends on it beyond its last digits.
-    batch_size: int = 250
-    # Iterations of the cnn judge's training.
-    judge_iterations: int = 600
 
     def carry_out(self, progress: Progress) -> Finding:
         """Draws with each set, and judges."""
@@ -55,15 +42,7 @@ class GramLayers:
             raise InputError(f"{self.run} draws without a Gram term, eps2 being 0; study a run that has one")
         own = run.model.gram_layers if run.recipe.gram_layers is None else run.recipe.gram_layers
         sets = layer_sets(layers_with_positions(run), own)
-        judged = Judged.of(
-            run,
-            judge=self.judge,
-            n=self.n,
-            seed=self.seed,
-            judge_iterations=self.judge_iterations,
-            batch_size=self.batch_size,
-            progress=progress,
-        )
+        judged = self.judged(run, self.n, progress)
         test, training = run.splits.test, run.splits.train.images.cpu()
         held_out, _ = chosen(test.images, test.labels, self.n, self.seed)
         real = {name: score.value for name, score in judged.real().items()}
@@ -81,7 +60,7 @@ class GramLayers:
         recipe = replace(run.recipe, sampler=sampler, gram_layers=layers)
         numbers, begun = torch.arange(self.n), time.perf_counter()
         try:
-            drawing = Drawing(run, self.seed, self.steps, self.batch_size, recipe=recipe)
+            drawing = self.drawing(run, recipe)
             images = drawing.of_numbers(numbers, progress)
         except Diverged:
             return None, {}

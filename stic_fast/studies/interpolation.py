@@ -20,9 +20,10 @@ from stic_fast.plots.interpolation import Strips, interpolation_figure
 from stic_fast.sampling import interpolate
 from stic_fast.studies.finding import Finding
 from stic_fast.studies.judged import Judged
+from stic_fast.studies.options import JudgingOptions
 from stic_fast.studies.other_runs import open_beside
 from stic_fast.studies.sampling_error import error_of_mean
-from stic_fast.training import Drawing, Progress, TrainedRun, open_run
+from stic_fast.training import Progress, TrainedRun, open_run
 from stic_fast.training.drawing import PATH_CHAINS
 
 MOST_FRAMES = 100
@@ -31,11 +32,9 @@ QUANTITIES = ("either", "second", "step")
 
 
 @dataclass(frozen=True)
-class Interpolation:
+class Interpolation(JudgingOptions):
     """Draw paths from one class to another, and judge whether what lies between is of either class."""
 
-    # Folder of a trained run.
-    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     # Class, by number or name, that paths start from.
     start: Annotated[str, tyro.conf.arg(name="from", metavar="CLASS")]
     # Class that they lead to.
@@ -46,16 +45,6 @@ class Interpolation:
     n: int = 16
     # Images along a path, both ends included.
     frames: int = 9
-    # Who reads the images: cnn, trained on the run's real data; resnet20:PATH; torchscript:PATH?OPTIONS.
-    judge: str = "cnn"
-    # Of the noise of the chains, and of everything else that is drawn.
-    seed: int = 0
-    # Steps of each chain; None for as many as each run is configured for.
-    steps: int | None = None
-    # Images at a time; no number depends on it beyond its last digits.
-    batch_size: int = 250
-    # Iterations of the cnn judge's training.
-    judge_iterations: int = 600
 
     def carry_out(self, progress: Progress) -> Finding:
         """Draws both sets of paths, and judges them.
@@ -72,20 +61,9 @@ class Interpolation:
             raise InputError(f"--from and --to both name class {names[ends[0]]!r}; a path needs two classes")
         others = [] if self.baseline is None else [self.baseline]
         runs = open_beside(run, others)
-        judged = Judged.of(
-            run,
-            judge=self.judge,
-            n=self.n * self.frames,
-            seed=self.seed,
-            judge_iterations=self.judge_iterations,
-            batch_size=self.batch_size,
-            progress=progress,
-        )
+        judged = self.judged(run, self.n * self.frames, progress)
         shares = [frame / (self.frames - 1) for frame in range(self.frames)]
-        drawn = {
-            name: Drawing(each, self.seed, self.steps, self.batch_size).of_paths(*ends, self.n, shares, progress)
-            for name, each in runs.items()
-        }
+        drawn = {name: self.drawing(each).of_paths(*ends, self.n, shares, progress) for name, each in runs.items()}
         if not others:
             drawn["real images, pixels mixed"] = self._mixed(run, ends, shares)
         measured = {name: self._measure(judged, images, ends) for name, images in drawn.items()}

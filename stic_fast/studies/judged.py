@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -12,8 +14,10 @@ from torch import Tensor
 from stic_fast.counts import check_count
 from stic_fast.data import Splits
 from stic_fast.errors import InputError
-from stic_fast.evaluation import JudgeNetwork, load_judge, metric_name, read_images
-from stic_fast.evaluation.image_scores import ReferenceImages, Score, image_scores
+from stic_fast.evaluation import JudgeNetwork, cls_g, cls_r, load_judge, metric_name, read_images
+from stic_fast.evaluation.features import Reading
+from stic_fast.evaluation.image_scores import ReferenceImages, Score, scores_of_reading
+from stic_fast.evaluation.judges import cached_judge
 from stic_fast.evaluation.outliers import uniform_noise
 from stic_fast.evaluation.records import chosen
 from stic_fast.training import Progress, TrainedRun
@@ -27,14 +31,15 @@ class Judged:
     """
 
     judge: JudgeNetwork
-    reference: ReferenceImages
-    """What it reads of the real training images."""
     splits: Splits
     num_classes: int
     n: int
     """Images of a set; distances are compared between sets of like size only."""
     seed: int
+    judge_iterations: int
     batch_size: int
+    say: Callable[[str], None]
+    """Told what happens to the cache."""
 
     @classmethod
     def of(
@@ -48,7 +53,7 @@ class Judged:
         batch_size: int = 250,
         progress: Progress,
     ) -> Judged:
-        """Trains or loads the judge, and has it read the real training images.
+        """Trains or loads the judge.
 
         Args:
             judge: cnn, trained on the run's real data; resnet20:PATH; torchscript:PATH?OPTIONS.
@@ -74,15 +79,62 @@ class Judged:
                 progress=lambda *_: advance(),
                 say=progress.say,
             )
-        reference = ReferenceImages.kept(
-            network, train.images, most=n, seed=seed, batch_size=batch_size, say=progress.say
-        )
-        return cls(network, reference, run.splits, classes, n, seed, batch_size)
+        return cls(network, run.splits, classes, n, seed, judge_iterations, batch_size, progress.say)
 
-    def scores(self, images: Tensor, labels: Tensor) -> dict[str, Score]:
-        """All scores of uint8 images (N, C, H, W) and the classes asked for, int64 (N,), by the names in `MEANINGS`."""
-        settings = {"num_classes": self.num_classes, "seed": self.seed, "batch_size": self.batch_size}
-        return image_scores(self.judge, self.reference, images, labels, **settings)[0]
+    @cached_property
+    def reference(self) -> ReferenceImages:
+        """What it reads of the real training images, once a score is asked for."""
+        return ReferenceImages.kept(
+            self.judge,
+            self.splits.train.images,
+            most=self.n,
+            seed=self.seed,
+            batch_size=self.batch_size,
+            say=self.say,
+        )
+
+    def read(self, images: Tensor) -> Reading:
+        """What it sees in uint8 images (N, C, H, W), features and all."""
+        return read_images(self.judge, images, batch_size=self.batch_size, keep_features=True)
+
+    def scores(self, images: Tensor | Reading, labels: Tensor) -> dict[str, Score]:
+        """All scores of uint8 images (N, C, H, W), or of what was read of them, by the names in `MEANINGS`.
+
+        Args:
+            labels: the classes asked for, int64 (N,).
+        """
+        reading = images if isinstance(images, Reading) else self.read(images)
+        settings = {"num_classes": self.num_classes, "seed": self.seed}
+        return scores_of_reading(reading, self.reference, labels, **settings)[0]
+
+    def cls_g(self, images: Tensor, labels: Tensor, progress: Progress) -> float:
+        """Cls_G of drawn images, uint8 (N, C, H, W): a network that learns from them alone reads the real test set."""
+        with progress.task("training a judge on drawn images", self.judge_iterations) as advance:
+            return cls_g(
+                images,
+                labels,
+                self.splits.test.images,
+                self.splits.test.labels,
+                num_classes=self.num_classes,
+                seed=self.seed,
+                iterations=self.judge_iterations,
+                progress=lambda *_: advance(),
+            )
+
+    def cls_g_of_real(self, progress: Progress) -> float:
+        """Cls_G of n real training images; the network that learns from them is kept for the next run on them."""
+        images, labels = chosen(self.splits.train.images, self.splits.train.labels, self.n, self.seed)
+        with progress.task("training a judge on as many real images", self.judge_iterations) as advance:
+            learnt = cached_judge(
+                images,
+                labels,
+                self.num_classes,
+                seed=self.seed,
+                iterations=self.judge_iterations,
+                progress=lambda *_: advance(),
+                say=self.say,
+            )
+        return cls_r(learnt, self.splits.test.images, self.splits.test.labels)
 
     def real(self) -> dict[str, Score]:
         """The same of n real test images, or of all where there are fewer: what a perfect sampler would reach."""

@@ -5,46 +5,33 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Any, get_args
 
 import torch
-import tyro
 from torch import Tensor
 
 from stic_fast.counts import check_count
-from stic_fast.evaluation import manifold_scores, read_images
+from stic_fast.evaluation import manifold_scores
 from stic_fast.evaluation.records import chosen, sweep_rows
 from stic_fast.plots.manifold import sweep_figure
 from stic_fast.sampling import Canvas
 from stic_fast.studies.finding import Finding
 from stic_fast.studies.judged import Judged
+from stic_fast.studies.options import JudgingOptions
 from stic_fast.studies.other_runs import open_beside, paths_in
-from stic_fast.training import Drawing, Progress, TrainedRun, open_run
+from stic_fast.training import Progress, TrainedRun, open_run
 
 MOST_NEIGHBOURS = 10
 
 
 @dataclass(frozen=True)
-class Manifold:
+class Manifold(JudgingOptions):
     """Compare drawn images with real ones by precision, recall, density and coverage, from each canvas."""
 
-    # Folder of a trained run.
-    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     # Further runs on the same images, with commas between; each starts from its own canvas.
     others: str | None = None
     # Images in each set, but no more than there are real test images: the scores compare sets of one size.
     n: int = 500
-    # Who reads the images: cnn, trained on the run's real data; resnet20:PATH; torchscript:PATH?OPTIONS.
-    judge: str = "cnn"
-    # Of the noise of the chains, and of everything else that is drawn.
-    seed: int = 0
-    # Steps of each chain; None for as many as each run is configured for.
-    steps: int | None = None
-    # Images at a time; no number depends on it beyond its last digits.
-    batch_size: int = 250
-    # Iterations of the cnn judge's training.
-    judge_iterations: int = 600
 
     def carry_out(self, progress: Progress) -> Finding:
         """Draws every set, and counts neighbours."""
@@ -53,15 +40,7 @@ class Manifold:
         test = run.splits.test
         count = min(self.n, len(test))
         runs = open_beside(run, paths_in(self.others))
-        judged = Judged.of(
-            run,
-            judge=self.judge,
-            n=count,
-            seed=self.seed,
-            judge_iterations=self.judge_iterations,
-            batch_size=self.batch_size,
-            progress=progress,
-        )
+        judged = self.judged(run, count, progress)
         sweeps = {}
         for name, canvas, each in self._sets(runs):
             sweeps[name] = self._sweep(judged, self._drawn(each, canvas, count, progress))
@@ -80,11 +59,11 @@ class Manifold:
 
     def _drawn(self, run: TrainedRun, canvas: Canvas, count: int, progress: Progress) -> Tensor:
         recipe = replace(run.recipe, start=canvas)
-        drawing = Drawing(run, self.seed, self.steps, self.batch_size, recipe=recipe)
+        drawing = self.drawing(run, recipe)
         return drawing.of_numbers(torch.arange(count), progress)
 
     def _sweep(self, judged: Judged, images: Tensor) -> list[dict[str, Any]]:
-        features = read_images(judged.judge, images, batch_size=self.batch_size, keep_features=True).features
+        features = judged.read(images).features
         assert features is not None
         most = min(MOST_NEIGHBOURS, len(features) - 1, len(judged.reference.some) - 1)
         return sweep_rows(manifold_scores(judged.reference.some, features, range(1, most + 1)))

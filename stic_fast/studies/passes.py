@@ -5,50 +5,37 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-import tyro
 from torch import Tensor
 
 from stic_fast.counts import check_count
-from stic_fast.evaluation import accuracy, cls_g, nearest_distances, read_images
+from stic_fast.evaluation import accuracy, nearest_distances
 from stic_fast.evaluation.image_scores import MEANINGS
 from stic_fast.evaluation.records import chosen
 from stic_fast.plots.passes import Panel, passes_figure
 from stic_fast.studies.finding import Finding
 from stic_fast.studies.judged import Judged
+from stic_fast.studies.options import JudgingOptions
 from stic_fast.studies.pass_ends import pass_ends
 from stic_fast.studies.sampling_error import error_of_distance, error_of_mean, error_of_share
-from stic_fast.training import Drawing, Progress, TrainedRun, open_run
+from stic_fast.training import Progress, TrainedRun, open_run
 
 Measured = dict[str, tuple[float, float]]
 """Score and its standard error by name."""
 
 
 @dataclass(frozen=True)
-class Passes:
+class Passes(JudgingOptions):
     """Judge images drawn with the weights of every pass, and the classifier of that pass."""
 
-    # Folder of a trained run.
-    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     # Images drawn after each pass, the same chains every time.
     n: int = 300
     # Passes to look at at most, spread evenly over the training.
     passes: int = 11
-    # Who reads the images: cnn, trained on the run's real data; resnet20:PATH; torchscript:PATH?OPTIONS.
-    judge: str = "cnn"
     # Also train a judge on each set of drawn images and test it on real ones.
     cls_g: bool = False
-    # Of the noise of the chains, and of everything else that is drawn.
-    seed: int = 0
-    # Steps of each chain; None for as many as the run is configured for.
-    steps: int | None = None
-    # Images at a time; no number depends on it beyond its last digits.
-    batch_size: int = 250
-    # Iterations of the cnn judge's training.
-    judge_iterations: int = 600
 
     def carry_out(self, progress: Progress) -> Finding:
         """Draws and judges pass by pass.
@@ -59,67 +46,41 @@ class Passes:
         check_count("--n", self.n, least=2)
         newest = open_run(self.run)
         ends = pass_ends(newest.folder, self.passes, first=1)
-        judged = Judged.of(
-            newest,
-            judge=self.judge,
-            n=self.n,
-            seed=self.seed,
-            judge_iterations=self.judge_iterations,
-            batch_size=self.batch_size,
-            progress=progress,
-        )
+        judged = self.judged(newest, self.n, progress)
         numbers = torch.arange(self.n)
         classes = numbers % newest.model.num_classes
         found: dict[int, Measured] = {}
         for end in ends:
             run = open_run(self.run, pass_number=end)
-            images = Drawing(run, self.seed, self.steps, self.batch_size).of_numbers(numbers, progress)
-            found[end] = self._measure(run, judged, images, classes, progress)
+            images = self.drawing(run).of_numbers(numbers, progress)
+            found[end] = self._measure(judged, images, classes)
             test = run.splits.test
+            if self.cls_g:
+                value = judged.cls_g(images, classes, progress)
+                found[end]["Cls_G"] = value, error_of_share(value, len(test))
             right = accuracy(run.model, test.images, test.labels, run.model.num_classes, batch_size=self.batch_size)
             found[end]["test accuracy"] = right, error_of_share(right, len(test))
             told = ", ".join(f"{name} {value:.3g}" for name, (value, _) in found[end].items())
             progress.say(f"pass {end}: {told}")
-        test, train = newest.splits.test, newest.splits.train
-        floor = self._measure(newest, judged, *chosen(test.images, test.labels, self.n, self.seed), progress)
+        test = newest.splits.test
+        floor = self._measure(judged, *chosen(test.images, test.labels, self.n, self.seed))
         if self.cls_g:
-            learnt_from = chosen(train.images, train.labels, self.n, self.seed)
-            floor["Cls_G"] = self._learnt(newest, *learnt_from, progress)
+            value = judged.cls_g_of_real(progress)
+            floor["Cls_G"] = value, error_of_share(value, len(test))
         return Finding(
             passes_figure(ends, self._panels(judged, found, floor)), self._record(newest, judged, found, floor)
         )
 
-    def _measure(
-        self, run: TrainedRun, judged: Judged, images: Tensor, classes: Tensor, progress: Progress
-    ) -> Measured:
-        features = read_images(judged.judge, images, batch_size=self.batch_size, keep_features=True).features
-        assert features is not None
-        real = judged.reference.everything.statistics
-        scores = judged.scores(images, classes)
-        found = {"FD": (scores["FD"].value, error_of_distance(real, features))}
+    def _measure(self, judged: Judged, images: Tensor, classes: Tensor) -> Measured:
+        reading, real = judged.read(images), judged.reference.everything.statistics
+        assert reading.features is not None
+        scores = judged.scores(reading, classes)
+        found = {"FD": (scores["FD"].value, error_of_distance(real, reading.features))}
         if "Cls_R" in scores:
             found["Cls_R"] = scores["Cls_R"].value, error_of_share(scores["Cls_R"].value, len(images))
-        distances = nearest_distances(images, run.splits.train.images)
+        distances = nearest_distances(images, judged.splits.train.images)
         found["nearest"] = float(distances.mean()), error_of_mean(distances)
-        if self.cls_g:
-            found["Cls_G"] = self._learnt(run, images, classes, progress)
         return found
-
-    def _learnt(self, run: TrainedRun, images: Tensor, classes: Tensor, progress: Progress) -> tuple[float, float]:
-        """Cls_G of the images, and its error by the number of test images."""
-        test = run.splits.test
-        with progress.task("training a judge on drawn images", self.judge_iterations) as advance:
-            value = cls_g(
-                images,
-                classes,
-                test.images,
-                test.labels,
-                num_classes=run.model.num_classes,
-                seed=self.seed,
-                iterations=self.judge_iterations,
-                progress=lambda *_: advance(),
-            )
-        return value, error_of_share(value, len(test))
 
     def _panels(self, judged: Judged, found: dict[int, Measured], floor: Measured) -> list[Panel]:
         return [
@@ -150,7 +111,7 @@ class Passes:
         return {
             "n": self.n,
             "judge": judged.judge.name,
-            "steps": run.recipe.sampler.steps if self.steps is None else self.steps,
+            "steps": self.drawing(run).settled.sampler.steps,
             "passes": [{"pass": end, **_written(measured, names)} for end, measured in found.items()],
             "real": {"n": min(self.n, len(run.splits.test)), **_written(floor, names)},
         }

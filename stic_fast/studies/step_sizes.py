@@ -7,11 +7,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-import tyro
 
 from stic_fast.counts import check_count
 from stic_fast.errors import Diverged, InputError
@@ -19,33 +17,22 @@ from stic_fast.evaluation.image_scores import MEANINGS, Score
 from stic_fast.plots.step_sizes import Surface, step_size_figure
 from stic_fast.studies.finding import Finding
 from stic_fast.studies.judged import Judged
-from stic_fast.training import Drawing, Progress, TrainedRun, open_run
+from stic_fast.studies.options import JudgingOptions
+from stic_fast.training import Progress, TrainedRun, open_run
 
 SHOWN = ("FD", "Cls_R")
 
 
 @dataclass(frozen=True)
-class StepSizes:
+class StepSizes(JudgingOptions):
     """Score the images over a grid of the step sizes ε1 and ε2."""
 
-    # Folder of a trained run.
-    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     # Step sizes along ∇log p(y|x), as multiples of the run's own.
     eps1: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0, 4.0)
     # Step sizes against the gradient of the Gram loss, as multiples of the run's own.
     eps2: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0, 4.0)
     # Images for each pair, of the same classes and from the same canvases.
     n: int = 150
-    # Who reads the images: cnn, trained on the run's real data; resnet20:PATH; torchscript:PATH?OPTIONS.
-    judge: str = "cnn"
-    # Of the noise of the chains, and of everything else that is drawn.
-    seed: int = 0
-    # Steps of each chain; None for as many as the run is configured for.
-    steps: int | None = None
-    # Images at a time; no number depends on it beyond its last digits.
-    batch_size: int = 250
-    # Iterations of the cnn judge's training.
-    judge_iterations: int = 600
 
     def carry_out(self, progress: Progress) -> Finding:
         """Draws with each pair, and judges."""
@@ -53,15 +40,7 @@ class StepSizes:
         run = open_run(self.run)
         own = run.recipe.sampler
         eps1, eps2 = _sizes("eps1", own.eps1, self.eps1), _sizes("eps2", own.eps2, self.eps2)
-        judged = Judged.of(
-            run,
-            judge=self.judge,
-            n=self.n,
-            seed=self.seed,
-            judge_iterations=self.judge_iterations,
-            batch_size=self.batch_size,
-            progress=progress,
-        )
+        judged = self.judged(run, self.n, progress)
         pairs = [(down, up) for down in eps2 for up in eps1]
         found: dict[tuple[float, float], dict[str, Score] | None] = {}
         for number, (down, up) in enumerate(pairs, 1):
@@ -102,7 +81,7 @@ class StepSizes:
         recipe = replace(run.recipe, sampler=replace(run.recipe.sampler, eps1=eps1, eps2=eps2))
         numbers = torch.arange(self.n)
         try:
-            drawing = Drawing(run, self.seed, self.steps, self.batch_size, recipe=recipe)
+            drawing = self.drawing(run, recipe)
             images = drawing.of_numbers(numbers, progress)
         except Diverged:
             return None

@@ -58,7 +58,7 @@ class Drawing:
         """Images by their numbers, int64 (images,): number i is the (i // C)-th of class i mod C of C classes."""
         numbers = numbers.to(self._labels.device)
         classes, ids = numbers % self.run.model.num_classes, SAMPLE_CHAINS + numbers
-        references = self._recipe().references
+        references = self.settled.references
         condition = draw_hard(self._labels, classes, ids, references=references, seed=self.seed)
         return self._draw(condition, ids, progress)
 
@@ -70,7 +70,7 @@ class Drawing:
         Args:
             shares: of class `end` along the path, 0 .. 1.
         """
-        references = self._recipe().references
+        references = self.settled.references
         condition = interpolate(
             self._labels, start, end, paths, shares, references=references, seed=self.seed, first_id=PATH_CHAINS
         )
@@ -82,7 +82,9 @@ class Drawing:
         device = next(self.run.model.parameters()).device
         return self.run.splits.train.labels.to(device)
 
-    def _recipe(self) -> Recipe:
+    @property
+    def settled(self) -> Recipe:
+        """The recipe that images are drawn by: the run's own or the one in its place, with what else was asked for."""
         own = self.recipe or self.run.recipe
         sampler = replace(
             own.sampler,
@@ -93,7 +95,7 @@ class Drawing:
         return replace(own, sampler=sampler)
 
     def _draw(self, condition: Condition, ids: Tensor, progress: Progress) -> Tensor:
-        recipe = self._recipe()
+        recipe = self.settled
         images = self.run.splits.train.images.to(ids.device)
         batches = torch.split(torch.arange(len(ids), device=ids.device), self.batch_size)
         drawn = []

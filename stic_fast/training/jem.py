@@ -86,11 +86,11 @@ class Jem(ReplayMethod[JemConfig]):
             terms["loss_class"] = weights.class_given_image * cross_entropy(real, y)
         if asked is not None:
             marginal, joint = LogMarginal(), LogJoint()
+            energies = {"energy_real": -marginal(real, y).mean(), "energy_fake": -marginal(fake, asked).mean()}
             if weights.image:
-                terms["loss_image"] = weights.image * (marginal(fake, asked).mean() - marginal(real, y).mean())
+                terms["loss_image"] = weights.image * (energies["energy_real"] - energies["energy_fake"])
             if weights.joint:
                 terms["loss_joint"] = weights.joint * (joint(fake, asked).mean() - joint(real, y).mean())
-            energies = {"energy_real": -marginal(real, y).mean(), "energy_fake": -marginal(fake, asked).mean()}
         total = torch.stack(list(terms.values())).sum()
         hits = (real.argmax(1) == y.argmax(1)).float().mean()
         logged = {"loss": total, **terms, **energies, "accuracy": hits}

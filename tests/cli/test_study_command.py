@@ -15,8 +15,9 @@ import pytest
 from PIL import Image
 
 from stic_fast import __version__
+from stic_fast.cli.command_line import command_line
 from stic_fast.cli.main import main, parse
-from stic_fast.cli.study import StudyCommand, command_line, save_figure
+from stic_fast.cli.study import StudyCommand, save_figure
 from stic_fast.studies import STUDIES
 from stic_fast.studies.diversity import Diversity
 from stic_fast.studies.evolution import Evolution
@@ -120,17 +121,17 @@ def test_every_study_is_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     ("study", "options"),
     [
         (Evolution(Path("my run")), ""),
-        (Passes(Path("my run"), n=9, cls_g=True, steps=0), " --n 9 --cls-g --steps 0"),
+        (Passes(Path("my run"), n=9, cls_g=True, steps=0), " --steps 0 --n 9 --cls-g"),
         (Diversity(Path("my run"), label="a b", radii=(0.0, 2.5)), " --label 'a b' --radii 0.0 2.5"),
         (
             Interpolation(Path("my run"), start="3", to="8", baseline=Path("other"), seed=2),
-            " --from 3 --to 8 --baseline other --seed 2",
+            " --seed 2 --from 3 --to 8 --baseline other",
         ),
     ],
 )
 def test_the_command_that_is_noted_does_the_same_again(study: Any, options: str) -> None:
     name = next(name for name, kind in STUDIES.items() if kind is type(study))
-    line = command_line(study)
+    line = command_line(["study", name], study)
     assert line == f"stic-fast study {name} 'my run'{options}"
     command = parse(shlex.split(line)[1:])
     assert isinstance(command, StudyCommand) and command.study == study and command.out is None

@@ -1,0 +1,32 @@
+# SPDX-FileCopyrightText: 2026 The stic_fast authors
+# SPDX-License-Identifier: MIT
+"""The command that asks for what has been asked for, to stand beside its results."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any, get_type_hints
+
+
+def command_line(command: Sequence[str], options: Any) -> str:
+    """The words of a command, the run, and all options that differ from their defaults.
+
+    Args:
+        command: such as ["study", "passes"].
+        options: a dataclass with a field `run`.
+    """
+    hints = get_type_hints(type(options), include_extras=True)
+    words = ["stic-fast", *command, str(options.run)]
+    for field in fields(options):
+        value = getattr(options, field.name)
+        if field.name == "run" or value == field.default:
+            continue
+        own = [named.name for named in getattr(hints[field.name], "__metadata__", ()) if getattr(named, "name", None)]
+        option = (own or [field.name.replace("_", "-")])[0]
+        if isinstance(value, bool):
+            words.append(f"--{option}" if value else f"--no-{option}")
+        else:
+            words += [f"--{option}", *map(str, value if isinstance(value, tuple) else [value])]
+    return shlex.join(words)
