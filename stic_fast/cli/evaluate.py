@@ -157,7 +157,9 @@ class Evaluate:
 
     def _classifier(self, run: TrainedRun) -> dict[str, Any]:
         test = run.splits.test
-        return classifier_record(run.model, test.images, test.labels, run.model.num_classes, self.batch_size)
+        return classifier_record(
+            run.model, test.images, test.labels, run.model.num_classes, self.batch_size, seed=self.seed
+        )
 
     def _outliers(self, run: TrainedRun) -> dict[str, Any]:
         images, _ = chosen(run.splits.test.images, run.splits.test.labels, self.n, self.seed)

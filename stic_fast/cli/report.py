@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,12 @@ from stic_fast.training import TrainedRun, open_run
 
 SHOWN = 8  # images of each class
 MOST_CLASSES = 20  # rows of a grid
+RELIABILITY_CAPTIONS = {
+    "reliability": "Where the bars meet the diagonal, the classifier is as often right as it is sure. Below: how many "
+    "images each bar rests on.",
+    "reliability_after": "The same with logits divided by the temperature, which changes no answer, only how sure the "
+    "classifier is of it.",
+}
 HEADINGS = {
     "images": "Drawn images",
     "classifier": "The classifier",
@@ -159,19 +166,16 @@ def _classifier(page: Page, part: Mapping[str, Any]) -> None:
         ["score", "value", "better", "what it is"],
         [[r["name"], r["value"], r["better"], r["what"]] for r in part["rows"]],
     )
-    if part["reliability"] is None:
-        return
-    ece = next(row["value"] for row in part["rows"] if row["key"] == "ECE")
-    bins = {
-        name: torch.tensor([float("nan") if value is None else value for value in values])
-        for name, values in part["reliability"].items()
-    }
-    page.picture(
-        reliability_figure(SimpleNamespace(**bins, ece=ece)),
-        caption="Where the bars meet the diagonal, the classifier is as often right as it is sure. Below: how many "
-        "images each bar rests on.",
-        alt="Reliability diagram",
-    )
+    values = {row["key"]: row["value"] for row in part["rows"]}
+    for key, ece, title in (("reliability", "ECE", "As it is"), ("reliability_after", "ECE-T", "After scaling")):
+        if part.get(key) is None:
+            continue
+        bins = {name: torch.tensor([math.nan if at is None else at for at in each]) for name, each in part[key].items()}
+        page.picture(
+            reliability_figure(SimpleNamespace(**bins, ece=values[ece]), title=title),
+            caption=RELIABILITY_CAPTIONS[key],
+            alt=f"Reliability diagram: {title.lower()}",
+        )
 
 
 def _outliers(page: Page, folder: Path, part: Mapping[str, Any]) -> None:

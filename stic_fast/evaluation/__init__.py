@@ -24,6 +24,7 @@ from stic_fast.evaluation.out_of_distribution import auroc, ood_scores
 from stic_fast.evaluation.outliers import fit_images, outlier_sets
 from stic_fast.evaluation.resnet20 import load_resnet20_judge
 from stic_fast.evaluation.square_attack import square_attack
+from stic_fast.evaluation.temperature import temperature, tempered
 
 __all__ = [
     "PAPER_EPSILONS",
@@ -59,5 +60,7 @@ __all__ = [
     "read_images",
     "reliability",
     "square_attack",
+    "temperature",
+    "tempered",
     "train_judge",
 ]

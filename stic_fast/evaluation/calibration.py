@@ -64,12 +64,12 @@ def reliability(logits: Tensor, labels: Tensor, num_classes: int, *, bins: int =
     >>> bins.counts, bins.accuracy
     (tensor([0, 4]), tensor([ nan, 0.7500], dtype=torch.float64))
     """
-    log_p = _log_probabilities(logits, labels, num_classes)
+    logits, labels = check_labelled(logits, labels, num_classes)
     if bins < 1:
         raise InputError(f"bins must be at least 1, got {bins}; the papers take {PAPER_BINS}")
-    log_confidence, predicted = log_p.max(dim=1)
+    log_confidence, predicted = F.log_softmax(logits, dim=1).max(dim=1)
     confidence = log_confidence.exp()
-    hits = (predicted == labels.to(log_p.device)).double()
+    hits = (predicted == labels).double()
     edges = torch.linspace(0, 1, bins + 1, dtype=torch.float64)
     index = torch.bucketize(confidence, edges[1:-1], right=False)  # right=False: edges[i-1] < value <= edges[i]
     counts = torch.bincount(index, minlength=bins)
@@ -96,12 +96,15 @@ def negative_log_likelihood(logits: Tensor, labels: Tensor, num_classes: int) ->
     >>> round(negative_log_likelihood(torch.tensor([[0.0, 0.0, 7.0]]), torch.tensor([1]), 2), 4)  # log 2
     0.6931
     """
-    log_p = _log_probabilities(logits, labels, num_classes)
-    return float(F.nll_loss(log_p, labels.to(log_p.device, torch.int64)))
+    return float(F.cross_entropy(*check_labelled(logits, labels, num_classes)))
 
 
-def _log_probabilities(logits: Tensor, labels: Tensor, num_classes: int) -> Tensor:
-    """log p(y|x), float64 (N, C) on the CPU, after all checks."""
+def check_labelled(logits: Tensor, labels: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
+    """Logits float64 (N, C) of the real classes and labels int64 (N,), both on the CPU.
+
+    Raises:
+        InputError: logits that are empty, of another shape or not finite, or labels out of range or of another count.
+    """
     check_logits(logits, num_classes)
     if labels.is_floating_point() or labels.shape != logits.shape[:1] or not len(labels):
         raise InputError(
@@ -119,4 +122,4 @@ def _log_probabilities(logits: Tensor, labels: Tensor, num_classes: int) -> Tens
         raise InputError(
             f"{broken} of {len(logits)} rows of logits are not finite; the model diverged, take an older one"
         )
-    return F.log_softmax(logits, dim=1)
+    return logits, labels.to("cpu", torch.int64)

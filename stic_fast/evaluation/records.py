@@ -12,6 +12,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import torch
@@ -25,10 +26,12 @@ from stic_fast.evaluation.image_scores import COUNT_DEPENDENT, MEANINGS, Score
 from stic_fast.evaluation.judge import predict_logits, top_k_accuracy
 from stic_fast.evaluation.manifold import ManifoldScores
 from stic_fast.evaluation.out_of_distribution import auroc, ood_scores
+from stic_fast.evaluation.temperature import FOLDS, tempered
 
 FORMAT = 2
 """Raised when the record changes, so that no program misreads an older one."""
-CLASSIFIER_SCORES = {
+BINS = ("edges", "counts", "accuracy", "confidence")
+CLASSIFIER_SCORES: dict[str, dict[str, str | None]] = {
     "accuracy": {
         "name": "accuracy",
         "better": "higher",
@@ -43,6 +46,21 @@ CLASSIFIER_SCORES = {
         "name": f"ECE@{PAPER_BINS}",
         "better": "lower",
         "what": f"expected calibration error over {PAPER_BINS} bins of confidence",
+    },
+    "temperature": {
+        "name": "temperature",
+        "better": None,
+        "what": "what logits must be divided by to be calibrated; above 1, the classifier is surer than it should be",
+    },
+    "NLL-T": {
+        "name": "NLL after temperature scaling",
+        "better": "lower",
+        "what": f"of logits over a temperature; each of {FOLDS} parts of the test images takes that of the others",
+    },
+    "ECE-T": {
+        "name": f"ECE@{PAPER_BINS} after temperature scaling",
+        "better": "lower",
+        "what": "of the same",
     },
 }
 
@@ -84,30 +102,38 @@ def sweep_rows(sweep: Sequence[ManifoldScores]) -> list[dict[str, float]]:
 
 
 def classifier_record(
-    model: Model, images: Tensor, labels: Tensor, num_classes: int, batch_size: int
+    model: Model, images: Tensor, labels: Tensor, num_classes: int, batch_size: int, *, seed: int = 0
 ) -> dict[str, Any]:
-    """Accuracy, NLL, ECE and the bins behind it, on real test images.
+    """Accuracy, NLL, ECE and the bins behind it, on real test images, as they are and after temperature scaling.
 
-    Logits that are not finite count as a wrong answer. Nothing else can be said of a model that gives such: NLL, ECE
-    and bins are then None, and a note says so.
+    Logits that are not finite count as a wrong answer. Nothing else can be said of a model that gives such: all but
+    the accuracy is then None, and a note says so. Nor can a temperature be fitted for a single image.
+
+    Args:
+        seed: of the folds that temperatures are fitted on.
     """
     logits = predict_logits(model, images, batch_size=batch_size)[:, :num_classes]
+    values: dict[str, float | None] = dict.fromkeys(CLASSIFIER_SCORES)
+    values["accuracy"] = top_k_accuracy(logits, labels, k=1)
+    diagrams: dict[str, Any] = {"reliability": None, "reliability_after": None}
     note = divergence_note(logits)
-    bins = None if note else reliability(logits, labels, num_classes)
-    values = {
-        "accuracy": top_k_accuracy(logits, labels, k=1),
-        "NLL": None if note else negative_log_likelihood(logits, labels, num_classes),
-        "ECE": None if bins is None else bins.ece,
-    }
-    record: dict[str, Any] = {"n": len(images), **({"note": note} if note else {})}
-    record["rows"] = [{"key": key, "value": value, **CLASSIFIER_SCORES[key]} for key, value in values.items()]
-    record["reliability"] = None
-    if bins is not None:
-        record["reliability"] = {
-            name: [number(value) for value in getattr(bins, name).tolist()]
-            for name in ("edges", "counts", "accuracy", "confidence")
-        }
-    return record
+    if not note:
+        diagrams["reliability"], values["NLL"], values["ECE"] = _calibration(logits, labels, num_classes)
+    if not note and len(images) > 1:
+        after = tempered(logits, labels, num_classes, seed=seed, folds=min(FOLDS, len(images)))
+        values["temperature"] = number(median(after.temperatures))
+        diagrams["reliability_after"], values["NLL-T"], values["ECE-T"] = _calibration(
+            after.logits, labels, num_classes
+        )
+    rows = [{"key": key, "value": value, **CLASSIFIER_SCORES[key]} for key, value in values.items()]
+    return {"n": len(images), **({"note": note} if note else {}), "rows": rows, **diagrams}
+
+
+def _calibration(logits: Tensor, labels: Tensor, num_classes: int) -> tuple[dict[str, Any], float, float]:
+    """The bins of a reliability diagram, NLL and ECE."""
+    bins = reliability(logits, labels, num_classes)
+    plain = {name: [number(value) for value in getattr(bins, name).tolist()] for name in BINS}
+    return plain, negative_log_likelihood(logits, labels, num_classes), bins.ece
 
 
 def outlier_record(

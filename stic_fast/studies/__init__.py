@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from stic_fast.studies.boundaries import Boundaries
+from stic_fast.studies.calibration import Calibration
 from stic_fast.studies.classifiers import Classifiers
 from stic_fast.studies.diversity import Diversity
 from stic_fast.studies.evolution import Evolution
@@ -27,6 +28,7 @@ STUDIES: dict[str, type[Study]] = {
     "boundaries": Boundaries,
     "gram-layers": GramLayers,
     "extremes": Extremes,
+    "calibration": Calibration,
     "classifiers": Classifiers,
 }
 """By the name that the command line knows them by."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 
 import pytest
 import torch
@@ -25,6 +26,7 @@ from stic_fast.evaluation.records import (
     outlier_record,
     read_record,
 )
+from stic_fast.evaluation.temperature import tempered
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 CENTRES = torch.tensor([0.3, 0.5, 0.7])
@@ -81,6 +83,11 @@ def test_a_sound_classifier_has_all_scores_and_no_note(images: Tensor) -> None:
     assert values["NLL"] == pytest.approx(negative_log_likelihood(logits, LABELS, 3))
     assert values["ECE"] == pytest.approx(expected_calibration_error(logits, LABELS, 3))
     assert "note" not in record and sum(record["reliability"]["counts"]) == 30
+    after = tempered(logits, LABELS, 3)
+    assert values["NLL-T"] == pytest.approx(negative_log_likelihood(after.logits, LABELS, 3))
+    assert values["ECE-T"] == pytest.approx(expected_calibration_error(after.logits, LABELS, 3))
+    assert values["temperature"] == pytest.approx(median(after.temperatures))
+    assert sum(record["reliability_after"]["counts"]) == 30
     json.dumps(record, allow_nan=False)
     assert classifier_record(with_fake_class, images, LABELS, 3, batch_size=7) == record
 
@@ -89,10 +96,10 @@ def test_a_sound_classifier_has_all_scores_and_no_note(images: Tensor) -> None:
 def test_a_diverged_classifier_keeps_its_accuracy_and_says_so(images: Tensor, value: float) -> None:
     sound = classifier_record(distances, images, LABELS, 3, batch_size=30)["rows"][0]["value"]
     record = classifier_record(broken_on([0, 1, 4], value), images, LABELS, 3, batch_size=30)
-    accuracy, nll, ece = (row["value"] for row in record["rows"])
-    assert accuracy == pytest.approx(sound - 3 / 30) and nll is None and ece is None
+    accuracy, *others = (row["value"] for row in record["rows"])
+    assert accuracy == pytest.approx(sound - 3 / 30) and others == [None] * 5
     assert record["note"] == "3 of 30 test images have logits that are not finite: the run diverged"
-    assert record["reliability"] is None
+    assert record["reliability"] is None and record["reliability_after"] is None
 
 
 def test_outliers_of_a_classifier_without_a_fake_class(images: Tensor) -> None:
@@ -142,3 +149,10 @@ def test_records_are_read_back_or_refused(tmp_path: Path) -> None:
         file.write_text(text)
         with pytest.raises(InputError, match=f"{words}.*write it anew with stic-fast evaluate"):
             read_record(tmp_path)
+
+
+def test_a_single_image_has_a_calibration_but_no_temperature(images: Tensor) -> None:
+    record = classifier_record(distances, images[:1], LABELS[:1], 3, batch_size=30)
+    values = {row["key"]: row["value"] for row in record["rows"]}
+    assert values["NLL"] is not None and values["temperature"] is None and values["NLL-T"] is None
+    assert record["reliability_after"] is None and sum(record["reliability"]["counts"]) == 1
