@@ -97,15 +97,22 @@ GMMC_DIGITS = GmmcConfig(
 )
 
 
-def _on_fashion(digits: Settings, **changes: Any) -> Settings:
+def _on_fashion(digits: Settings, *, eps1: float, decay_every: int, **changes: Any) -> Settings:
     """A preset of the digits on larger images: longer training, and finished chains of twice the steps."""
-    longer = replace(digits.sampler, steps=300)
-    return replace(digits, data="idx:", passes=8, network=FASHION_NETWORK, sampler=longer, **changes)
+    return replace(
+        digits,
+        data="idx:",
+        passes=8,
+        network=FASHION_NETWORK,
+        optimiser=replace(digits.optimiser, decay_every=decay_every),
+        sampler=replace(digits.sampler, steps=300, eps1=eps1),
+        **changes,
+    )
 
 
 SOFTMAX = {
     "digits": SOFTMAX_DIGITS,
-    "fashion": _on_fashion(SOFTMAX_DIGITS, iterations=800),
+    "fashion": _on_fashion(SOFTMAX_DIGITS, eps1=1.0, decay_every=5_000, iterations=800),
     "cifar10-paper": SoftmaxConfig(
         data="cifar10:",
         **{**JEM_SCHEDULE, "augmentation": replace(JEM_SCHEDULE["augmentation"], noise_std=0.0)},
@@ -113,12 +120,12 @@ SOFTMAX = {
 }
 JEM = {
     "digits": JEM_DIGITS,
-    "fashion": _on_fashion(JEM_DIGITS),
+    "fashion": _on_fashion(JEM_DIGITS, eps1=1.0, decay_every=1_500, iterations=240),
     "cifar10-paper": JemConfig(data="cifar10:", **JEM_SCHEDULE),
 }
 GMMC = {
     "digits": GMMC_DIGITS,
-    "fashion": _on_fashion(GMMC_DIGITS),
+    "fashion": _on_fashion(GMMC_DIGITS, eps1=0.5, decay_every=1_500, iterations=220),
     "cifar10-paper": GmmcConfig(data="cifar10:", **JEM_SCHEDULE),
 }
 
