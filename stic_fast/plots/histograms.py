@@ -40,7 +40,7 @@ def save_score_histograms(
 
 
 def score_histograms(scores: Scores, *, inside: str, aurocs: Mapping[str, Mapping[str, float]] | None = None) -> Figure:
-    """Draw one row for each score, one panel in it for each set of outliers, beside the same in-distribution images.
+    r"""Draw one row for each score, one panel in it for each set of outliers, beside the same in-distribution images.
 
     A panel's bins span the finite values of its own two sets. Heights are shares of a set, so sets of different sizes
     can be compared.
@@ -57,7 +57,7 @@ def score_histograms(scores: Scores, *, inside: str, aurocs: Mapping[str, Mappin
     >>> values = {"digits": [0.9, 0.8, 1.0], "noise": [0.2, 0.3, 0.1]}
     >>> figure = score_histograms({"max p(y|x)": values}, inside="digits", aurocs={"max p(y|x)": {"noise": 1.0}})
     >>> [axes.get_title(loc="left") for axes in figure.axes]
-    ['noise: AUROC 1.000']
+    ['noise\nAUROC 1.000']
     """
     # Here and not above: matplotlib takes half a second to import, which only those who draw should wait for.
     from matplotlib.figure import Figure
@@ -81,7 +81,7 @@ def score_histograms(scores: Scores, *, inside: str, aurocs: Mapping[str, Mappin
         for axes, (name, values) in zip(panels, outliers, strict=False):
             _draw_panel(axes, known, values)
             area = (aurocs or {}).get(label, {}).get(name)
-            axes.set_title(name if area is None else f"{name}: AUROC {area:.3f}", loc="left", fontsize=10)
+            axes.set_title(name if area is None else f"{name}\nAUROC {area:.3f}", loc="left", fontsize=10)
         for axes in panels[len(outliers) :]:
             axes.set_axis_off()
         row.supxlabel(label, fontsize=11)

@@ -54,7 +54,7 @@ def test_scores_sets_and_aurocs_are_named(scores: Any) -> None:
     aurocs = {label: {"uniform noise": 0.75} for label in scores}
     figure = score_histograms(scores, inside="digits test", aurocs=aurocs)
     assert [axes.get_title(loc="left") for axes in figure.axes[:3]] == [
-        "uniform noise: AUROC 0.750",
+        "uniform noise\nAUROC 0.750",
         "shuffled pixels",
         "interpolated",
     ]
