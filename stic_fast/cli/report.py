@@ -167,7 +167,10 @@ def _classifier(page: Page, part: Mapping[str, Any]) -> None:
         [[r["name"], r["value"], r["better"], r["what"]] for r in part["rows"]],
     )
     values = {row["key"]: row["value"] for row in part["rows"]}
-    for key, ece, title in (("reliability", "ECE", "As it is"), ("reliability_after", "ECE-T", "After temperature scaling")):
+    for key, ece, title in (
+        ("reliability", "ECE", "As it is"),
+        ("reliability_after", "ECE-T", "After temperature scaling"),
+    ):
         if part.get(key) is None:
             continue
         bins = {name: torch.tensor([math.nan if at is None else at for at in each]) for name, each in part[key].items()}
