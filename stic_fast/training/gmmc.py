@@ -30,7 +30,7 @@ from stic_fast.training.run_folder import RunFolder
 Mode = Literal["discriminative", "generative", "joint"]
 VARIANCE_MEMORY = 0.99
 """Share that the running estimate of γ² keeps in an iteration."""
-VARIANCE_BATCH = 500
+VARIANCE_BATCH = 250
 """Images at a time where γ² is estimated from the whole training set."""
 
 
