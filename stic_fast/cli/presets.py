@@ -86,16 +86,13 @@ JEM_DIGITS = JemConfig(
     pool=ReplayConfig(chains=1_000, sampler=GRMALA(steps=10, eps1=1.0, eps2=0.0, eps3=0.01)),
     sampler=GRMALA(steps=150, eps1=1.0, eps2=0.0, eps3=0.01),
 )
-GMMC_POOL = ReplayConfig(
-    chains=1_000, restart_probability=0.025, sampler=GRMALA(steps=10, eps1=0.05, eps2=0.0, eps3=0.0)
-)
 GMMC_DIGITS = GmmcConfig(
     passes=6,
     iterations=100,
     ramp=50,
     network=DIGITS_NETWORK,
     optimiser=SMALL_ADAM,
-    pool=GMMC_POOL,
+    pool=ReplayConfig(chains=1_000, restart_probability=0.025, sampler=GRMALA(steps=10, eps1=0.05, eps2=0.0, eps3=0.0)),
     sampler=GRMALA(steps=150, eps1=0.05, eps2=0.0, eps3=0.0),
 )
 
@@ -128,13 +125,7 @@ JEM = {
 }
 GMMC = {
     "digits": GMMC_DIGITS,
-    "fashion": _on_fashion(
-        GMMC_DIGITS,
-        eps1=0.5,
-        decay_every=1_500,
-        iterations=220,
-        pool=replace(GMMC_POOL, sampler=replace(GMMC_POOL.sampler, eps1=0.2)),
-    ),
+    "fashion": _on_fashion(GMMC_DIGITS, eps1=0.1, decay_every=1_500, iterations=220),
     "cifar10-paper": GmmcConfig(data="cifar10:", **JEM_SCHEDULE),
 }
 
