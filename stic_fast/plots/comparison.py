@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -23,6 +24,7 @@ COLOURS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, GREY)
 """Of the labels in turn; each also has a line of its own, so colours may come again."""
 COLUMNS = 4  # at most
 SPREAD = 0.36  # of the dots of a label, in units of the distance between labels
+TITLE_WIDTH = 30  # letters that fit above a panel
 BETTER = {"higher": "better →", "lower": "← better", None: ""}
 
 
@@ -106,7 +108,7 @@ def _draw(axes: Axes, panel: Panel, labels: Sequence[str]) -> None:
     axes.set_ylim(len(labels) - 0.45, -0.55)  # the first label on top
     axes.tick_params(axis="y", length=0)
     axes.tick_params(axis="x", labelsize=8.5)
-    axes.set_title(panel.title, loc="left", fontsize=10)
+    axes.set_title(textwrap.fill(panel.title, TITLE_WIDTH), loc="left", fontsize=10)
     axes.set_xlabel(BETTER[panel.better], fontsize=8.5, color="0.35", labelpad=1)
     if _is_wide(panel):
         axes.set_xscale("log")

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,15 @@ def test_colours_and_directions_differ_and_nothing_is_invented() -> None:
     assert len(first.lines) == 4, "no line of real images"
     (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == ["a run", "their mean"]
+
+
+def test_long_titles_stay_above_their_own_panel() -> None:
+    names = ["distance to the nearest training image", "AUROC −‖∂ log p(x)/∂x‖, mean of 6 sets", "accuracy"]
+    figure = comparison_figure([Panel(name, VALUES) for name in names])
+    figure.draw_without_rendering()
+    boxes = [axes._left_title.get_window_extent() for axes in figure.axes]
+    assert all(left.x1 < right.x0 for left, right in itertools.pairwise(boxes))
+    assert [axes.get_title(loc="left").replace("\n", " ") for axes in figure.axes] == names
 
 
 def test_only_wide_positive_values_are_logarithmic() -> None:
