@@ -31,12 +31,22 @@ from stic_fast.training import TrainedRun, open_run
 
 SHOWN = 8  # images of each class
 MOST_CLASSES = 20  # rows of a grid
-RELIABILITY_CAPTIONS = {
-    "reliability": "Where the bars meet the diagonal, the classifier is as often right as it is sure. Below: how many "
-    "images each bar rests on.",
-    "reliability_after": "The same with logits divided by the temperature, which changes no answer, only how sure the "
-    "classifier is of it.",
-}
+RELIABILITIES = (
+    (
+        "reliability",
+        "ECE",
+        "As it is",
+        "Where the bars meet the diagonal, the classifier is as often right as it is sure. Below: how many images each "
+        "bar rests on.",
+    ),
+    (
+        "reliability_after",
+        "ECE-T",
+        "After temperature scaling",
+        "The same with logits divided by the temperature, which changes no answer, only how sure the classifier is of "
+        "it.",
+    ),
+)
 HEADINGS = {
     "images": "Drawn images",
     "classifier": "The classifier",
@@ -167,16 +177,13 @@ def _classifier(page: Page, part: Mapping[str, Any]) -> None:
         [[r["name"], r["value"], r["better"], r["what"]] for r in part["rows"]],
     )
     values = {row["key"]: row["value"] for row in part["rows"]}
-    for key, ece, title in (
-        ("reliability", "ECE", "As it is"),
-        ("reliability_after", "ECE-T", "After temperature scaling"),
-    ):
+    for key, ece, title, caption in RELIABILITIES:
         if part.get(key) is None:
             continue
         bins = {name: torch.tensor([math.nan if at is None else at for at in each]) for name, each in part[key].items()}
         page.picture(
             reliability_figure(SimpleNamespace(**bins, ece=values[ece]), title=title),
-            caption=RELIABILITY_CAPTIONS[key],
+            caption=caption,
             alt=f"Reliability diagram: {title.lower()}",
         )
 

@@ -121,7 +121,7 @@ def classifier_record(
         diagrams["reliability"], values["NLL"], values["ECE"] = _calibration(logits, labels, num_classes)
     if not note and len(images) > 1:
         after = tempered(logits, labels, num_classes, seed=seed, folds=min(FOLDS, len(images)))
-        values["temperature"] = number(median(after.temperatures))
+        values["temperature"] = median(after.temperatures)
         diagrams["reliability_after"], values["NLL-T"], values["ECE-T"] = _calibration(
             after.logits, labels, num_classes
         )

@@ -93,9 +93,10 @@ def tempered(logits: Tensor, labels: Tensor, num_classes: int, *, seed: int = 0,
     if len(z) < folds:
         raise InputError(f"{len(z)} images cannot be dealt into {folds} folds; give more images or fewer folds")
     order = torch.randperm(len(z), generator=torch.Generator().manual_seed(seed))
+    parts = order.tensor_split(folds)
     scaled, temperatures = torch.empty_like(z), []
-    for number, fold in enumerate(order.tensor_split(folds)):
-        others = torch.cat([each for at, each in enumerate(order.tensor_split(folds)) if at != number])
+    for number, fold in enumerate(parts):
+        others = torch.cat(parts[:number] + parts[number + 1 :])
         temperatures.append(temperature(z[others], labels[others], num_classes))
         scaled[fold] = z[fold] / temperatures[-1]
     return Tempered(scaled, tuple(temperatures))

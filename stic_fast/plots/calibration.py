@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from stic_fast.errors import InputError
-from stic_fast.plots.curves import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION
+from stic_fast.plots.curves import BLACK, COLOURS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 Pass = Mapping[str, Any]
 """A pass and its scores: pass, n, NLL, ECE, NLL-T, ECE-T, temperature, reliability, reliability_after."""
-COLOURS = (VERMILION, BLUE, GREEN, ORANGE, SKY, PURPLE)
 COLUMNS = 4
 LARGEST_DOT = 90.0
 """In square points, of a bin that holds all images."""
@@ -49,7 +49,7 @@ def calibration_figure(runs: Mapping[str, Sequence[Pass]]) -> Figure:
     halves = figure.subfigures(2, 1, squeeze=False, height_ratios=(3.7, 3.4 * rows))
     _draw_passes(halves[0, 0], runs)
     all_axes = halves[1, 0].subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
-    for axes, (name, passes), colour in zip(all_axes, runs.items(), COLOURS * rows, strict=False):
+    for axes, (name, passes), colour in zip(all_axes, runs.items(), itertools.cycle(COLOURS), strict=False):
         _draw_reliability(axes, name, passes[-1], colour)
     for axes in all_axes[len(runs) :]:
         axes.remove()
@@ -65,7 +65,7 @@ def _draw_passes(figure: Any, runs: Mapping[str, Sequence[Pass]]) -> None:
         ("negative log-likelihood, nats: lower is better", "calibration error: lower is better"),
         strict=True,
     ):
-        for (name, passes), colour in zip(runs.items(), COLOURS * len(runs), strict=False):
+        for (name, passes), colour in zip(runs.items(), itertools.cycle(COLOURS), strict=False):
             ends = [each["pass"] for each in passes]
             look: dict[str, Any] = {"color": colour, "marker": "o", "markersize": 4, "linewidth": 1.5}
             axes.plot(ends, [max(LEAST_SHOWN, each[key]) for each in passes], label=name, **look)

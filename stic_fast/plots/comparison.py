@@ -12,14 +12,14 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
 
 from stic_fast.errors import InputError
-from stic_fast.plots.curves import BLUE, GREEN, ORANGE, SKY, VERMILION, WIDE_RANGE
+from stic_fast.plots.curves import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION, WIDE_RANGE
 from stic_fast.plots.grid import write_png
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-PURPLE, GREY = "#CC79A7", "#666666"
+GREY = "#666666"
 COLOURS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, GREY)
 """Of the labels in turn; each also has a line of its own, so colours may come again."""
 COLUMNS = 4  # at most

@@ -24,6 +24,8 @@ Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
 # Okabe and Ito's colours, told apart with every common colour blindness (jfly.uni-koeln.de/color).
 BLACK, ORANGE, SKY, GREEN, BLUE, VERMILION = "#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00"
 PURPLE = "#CC79A7"
+COLOURS = (VERMILION, BLUE, GREEN, ORANGE, SKY, PURPLE)
+"""Of things that stand beside each other, in turn."""
 LOSSES = (
     ("loss", "total", BLACK),
     ("loss_real", "real", BLUE),

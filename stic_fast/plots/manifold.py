@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from stic_fast.errors import InputError
-from stic_fast.plots.curves import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION
+from stic_fast.plots.curves import BLACK, COLOURS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,7 +24,6 @@ AXES = {
     "density": "density\n(real neighbourhoods around an image of the set, over k)",
     "coverage": "coverage\n(share of real neighbourhoods that the set reaches)",
 }
-COLOURS = (VERMILION, BLUE, GREEN, ORANGE, SKY, PURPLE)
 MARKERS = "osD^vPX"  # not as many as colours, so that a line has a look of its own up to the 42nd
 
 

@@ -9,34 +9,26 @@ fitted temperature, which tells a classifier that ranks its answers badly from o
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any
-
-import tyro
+from typing import Any
 
 from stic_fast.errors import InputError
 from stic_fast.evaluation.records import classifier_record
 from stic_fast.plots.calibration import calibration_figure
 from stic_fast.studies.finding import Finding
+from stic_fast.studies.options import RunOptions
 from stic_fast.studies.other_runs import open_beside, paths_in
 from stic_fast.studies.pass_ends import pass_ends
-from stic_fast.training import Progress, open_run
+from stic_fast.training import Progress, TrainedRun, open_run
 
 
 @dataclass(frozen=True)
-class Calibration:
+class Calibration(RunOptions):
     """Follow a classifier's calibration over its passes, as it is and after temperature scaling."""
 
-    # Folder of a trained run.
-    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     # Further runs on the same images, with commas between.
     others: str | None = None
     # Passes to look at at most, spread evenly over the training.
     passes: int = 11
-    # Of the folds that temperatures are fitted on.
-    seed: int = 0
-    # Images at a time; no number depends on it beyond its last digits.
-    batch_size: int = 250
 
     def carry_out(self, progress: Progress) -> Finding:
         """Reads the test images with the weights of every pass.
@@ -50,20 +42,16 @@ class Calibration:
             with progress.task(f"reading with {name}", len(ends)) as advance:
                 found[name] = []
                 for end in ends:
-                    found[name].append({"pass": end, **self._read(run.folder.path, end)})
+                    found[name].append({"pass": end, **self._read(run, end)})
                     advance()
-        record = {"runs": found}
-        return Finding(calibration_figure(found), record)
+        return Finding(calibration_figure(found), {"runs": found})
 
-    def _read(self, folder: Path, end: int) -> dict[str, Any]:
-        run = open_run(folder, pass_number=end)
-        test = run.splits.test
+    def _read(self, run: TrainedRun, end: int) -> dict[str, Any]:
+        model, test = run.after_pass(end).model, run.splits.test
         if len(test) < 2:
             raise InputError(f"{test.name} has {len(test)} test images; no temperature can be fitted to fewer than two")
-        record = classifier_record(
-            run.model, test.images, test.labels, run.model.num_classes, self.batch_size, seed=self.seed
-        )
+        record = classifier_record(model, test.images, test.labels, model.num_classes, self.batch_size, seed=self.seed)
         if "note" in record:
-            raise InputError(f"{folder}, pass {end}: {record['note']}; take a run that did not")
+            raise InputError(f"{run.folder.path}, pass {end}: {record['note']}; take a run that did not")
         scores = {row["key"]: row["value"] for row in record["rows"]}
         return {"n": record["n"], **scores, **{key: record[key] for key in ("reliability", "reliability_after")}}

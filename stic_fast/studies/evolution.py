@@ -37,7 +37,7 @@ class Evolution(DrawingOptions):
         names = newest.splits.train.class_names[: self.classes]
         metrics, moments = newest.folder.read_metrics(), []
         for number in ends:
-            run = open_run(self.run, pass_number=number)
+            run = newest.after_pass(number)
             drawing = self.drawing(run)
             images = drawing.of_classes(torch.arange(len(names)), progress)
             moments.append(Moment(number * run.config.iterations, _label(number, accuracies.get(number)), images))

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The stic_fast authors
 # SPDX-License-Identifier: MIT
-"""The options that studies share: those of all that draw, and those of all that have a judge read what is drawn."""
+"""The options that studies share: of all, of those that draw, and of those that have drawn images judged."""
 
 from __future__ import annotations
 
@@ -16,17 +16,23 @@ from stic_fast.training import Drawing, Progress, TrainedRun
 
 
 @dataclass(frozen=True)
-class DrawingOptions:
-    """A study that draws."""
+class RunOptions:
+    """A study of a run."""
 
     # Folder of a trained run.
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     # Of the noise of the chains, and of everything else that is drawn.
     seed: int = field(default=0, kw_only=True)
-    # Steps of each chain; None for as many as a run is configured for.
-    steps: int | None = field(default=None, kw_only=True)
     # Images at a time; no number depends on it beyond its last digits.
     batch_size: int = field(default=250, kw_only=True)
+
+
+@dataclass(frozen=True)
+class DrawingOptions(RunOptions):
+    """A study that draws."""
+
+    # Steps of each chain; None for as many as a run is configured for.
+    steps: int | None = field(default=None, kw_only=True)
 
     def drawing(self, run: TrainedRun, recipe: Recipe | None = None) -> Drawing:
         """How this study draws from a run, by the run's own recipe or by another.

@@ -51,7 +51,7 @@ class Passes(JudgingOptions):
         classes = numbers % newest.model.num_classes
         found: dict[int, Measured] = {}
         for end in ends:
-            run = open_run(self.run, pass_number=end)
+            run = newest.after_pass(end)
             images = self.drawing(run).of_numbers(numbers, progress)
             found[end] = self._measure(judged, images, classes)
             test = run.splits.test

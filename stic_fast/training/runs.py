@@ -17,7 +17,7 @@ from stic_fast.training.config import RunConfig, check, from_plain, to_plain
 from stic_fast.training.engine import Engine, load_weights
 from stic_fast.training.methods import METHODS, method_of
 from stic_fast.training.progress import Progress
-from stic_fast.training.run_folder import RunFolder
+from stic_fast.training.run_folder import Checkpoint, RunFolder
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,14 @@ class TrainedRun:
     def recipe(self) -> Recipe:
         """How the method draws finished images."""
         return method_of(self.config).recipe_of(self.config, self.model)
+
+    def after_pass(self, number: int) -> TrainedRun:
+        """The run as it was after a pass, with the same data.
+
+        Raises:
+            InputError: no checkpoint of that pass, damaged files, weights of another model.
+        """
+        return _read(self.folder, self.config, self.splits, self.folder.end_of_pass(number))
 
 
 def train(config: RunConfig, path: str | os.PathLike[str], *, progress: Progress | None = None) -> TrainedRun:
@@ -73,10 +81,7 @@ def open_run(path: str | os.PathLike[str], *, pass_number: int | None = None) ->
     """
     folder, config = _open(path)
     checkpoint = folder.newest_checkpoint() if pass_number is None else folder.end_of_pass(pass_number)
-    splits = load(config.data)
-    model = build_network(config, splits)
-    load_weights(model, checkpoint.load_weights(), str(checkpoint.path))
-    return TrainedRun(folder, config, splits, model.to(device()))
+    return _read(folder, config, load(config.data), checkpoint)
 
 
 def build_network(config: RunConfig, splits: Splits) -> Classifier:
@@ -97,6 +102,12 @@ def _open(path: str | os.PathLike[str]) -> tuple[RunFolder, RunConfig]:
     config = from_plain(METHODS[method].settings, plain, str(folder.path / "config.json"))
     check(config)
     return folder, config
+
+
+def _read(folder: RunFolder, config: RunConfig, splits: Splits, checkpoint: Checkpoint) -> TrainedRun:
+    model = build_network(config, splits)
+    load_weights(model, checkpoint.load_weights(), str(checkpoint.path))
+    return TrainedRun(folder, config, splits, model.to(device()))
 
 
 def _continue(
