@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: 2026 The stic_fast authors
 // SPDX-License-Identifier: MIT
 
-// What Python passes to a kernel, addresses and numbers in one order, as what the kernel is told; the same for CPU and
-// CUDA.
+// What Python passes to a kernel (stic_fast/ops/library.py, run), the addresses of outputs and inputs before the
+// numbers, as what the kernel is told; the same for CPU and CUDA.
 #pragma once
 
 #include "core/arguments.h"
@@ -16,22 +16,25 @@ T* at(Address address) {
   return reinterpret_cast<T*>(address);
 }
 
-inline NoiseFill noise_fill_arguments(Address out, int dtype, int64_t chains, int64_t elements, Address chain_ids,
-                                      uint64_t seed, int64_t step, Address step_on_device, uint32_t stream,
-                                      bool normal) {
+inline NoiseSource addressed(Address chain_ids, Address step_on_device, int64_t seed, int64_t step) {
+  return {static_cast<uint64_t>(seed), step, at<const int64_t>(step_on_device), at<const int64_t>(chain_ids)};
+}
+
+inline NoiseFill noise_fill_arguments(Address out, Address chain_ids, Address step_on_device, int dtype, int64_t chains,
+                                      int64_t elements, int64_t seed, int64_t step, uint32_t stream, bool normal) {
   return {at<void>(out),
           static_cast<DType>(dtype),
           chains,
           elements,
-          {seed, step, at<const int64_t>(step_on_device), at<const int64_t>(chain_ids)},
+          addressed(chain_ids, step_on_device, seed, step),
           stream,
           normal};
 }
 
-inline GrmalaStep grmala_step_arguments(Address x, Address grad_logp, Address grad_gram, Address out, int dtype,
-                                        int64_t chains, int64_t elements, Address eps, double eps1, double eps2,
-                                        double eps3, double low, double high, Address chain_ids, uint64_t seed,
-                                        int64_t step, Address step_on_device) {
+inline GrmalaStep grmala_step_arguments(Address out, Address x, Address grad_logp, Address grad_gram, Address eps,
+                                        Address chain_ids, Address step_on_device, int dtype, int64_t chains,
+                                        int64_t elements, double eps1, double eps2, double eps3, double low,
+                                        double high, int64_t seed, int64_t step) {
   return {at<const void>(x),
           at<const void>(grad_logp),
           at<const void>(grad_gram),
@@ -45,15 +48,15 @@ inline GrmalaStep grmala_step_arguments(Address x, Address grad_logp, Address gr
           eps3,
           low,
           high,
-          {seed, step, at<const int64_t>(step_on_device), at<const int64_t>(chain_ids)}};
+          addressed(chain_ids, step_on_device, seed, step)};
 }
 
-inline MetropolisAccept metropolis_accept_arguments(Address x, Address proposal, Address grad_x, Address grad_proposal,
-                                                    Address logp_x, Address logp_proposal, Address out,
-                                                    Address accepted, Address log_alpha, int dtype, int64_t chains,
-                                                    int64_t elements, Address eps, double low, double high,
-                                                    Address chain_ids, uint64_t seed, int64_t step,
-                                                    Address step_on_device) {
+inline MetropolisAccept metropolis_accept_arguments(Address out, Address accepted, Address log_alpha, Address x,
+                                                    Address proposal, Address grad_x, Address grad_proposal,
+                                                    Address logp_x, Address logp_proposal, Address eps,
+                                                    Address chain_ids, Address step_on_device, int dtype,
+                                                    int64_t chains, int64_t elements, double low, double high,
+                                                    int64_t seed, int64_t step) {
   return {at<const void>(x),
           at<const void>(proposal),
           at<const void>(grad_x),
@@ -69,13 +72,13 @@ inline MetropolisAccept metropolis_accept_arguments(Address x, Address proposal,
           at<const double>(eps),
           low,
           high,
-          {seed, step, at<const int64_t>(step_on_device), at<const int64_t>(chain_ids)}};
+          addressed(chain_ids, step_on_device, seed, step)};
 }
 
-inline VrmBatch vrm_batch_arguments(Address images, Address partner, Address weight, Address out, int dtype,
-                                    int64_t rows, int64_t channels, int64_t height, int64_t width, double noise_std,
-                                    float flip_probability, int max_shift, Address chain_ids, uint64_t seed,
-                                    int64_t step, Address step_on_device) {
+inline VrmBatch vrm_batch_arguments(Address out, Address images, Address partner, Address weight, Address chain_ids,
+                                    Address step_on_device, int dtype, int64_t rows, int64_t channels, int64_t height,
+                                    int64_t width, double noise_std, float flip_probability, int max_shift,
+                                    int64_t seed, int64_t step) {
   return {at<const uint8_t>(images),
           at<const int64_t>(partner),
           at<const float>(weight),
@@ -88,7 +91,7 @@ inline VrmBatch vrm_batch_arguments(Address images, Address partner, Address wei
           noise_std,
           flip_probability,
           max_shift,
-          {seed, step, at<const int64_t>(step_on_device), at<const int64_t>(chain_ids)}};
+          addressed(chain_ids, step_on_device, seed, step)};
 }
 
 }  // namespace stic

@@ -68,7 +68,7 @@ def test_the_cuda_part_is_there_as_built_and_loads_without_a_driver() -> None:
         return
     assert not kernels.cuda.supports(0)
     with pytest.raises(RuntimeError, match=r"CUDA.* failed with CUDA's error \".+\"; .*CUDA_LAUNCH_BLOCKING=1"):
-        kernels.cuda.noise_fill(0, 0, 1, 1, 0, 0, 0, 0, 0, True, 0, 0)
+        kernels.cuda.noise_fill(0, 0, 0, 0, 1, 1, 0, 0, 0, True, 0, 0)
 
 
 def test_a_missing_native_module_is_one_clear_sentence(tmp_path: Path) -> None:

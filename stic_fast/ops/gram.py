@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import Tensor
 
-from stic_fast.ops.checks import check_float_tensor
+from stic_fast.ops.checks import check_float_tensor, check_tensor
 from stic_fast.ops.library import fresh, register, register_autograd
 
 
@@ -32,13 +32,16 @@ def gram(features: Tensor) -> Tensor:
     tensor([[[1., 1.],
              [1., 1.]]])
     """
-    return torch.ops.stic_fast.gram(check_features("features", features))
+    return torch.ops.stic_fast.gram.default(check_tensor("features", features))
 
 
 def check_features(name: str, value: object) -> Tensor:
     """`value` as a floating tensor (batch, channels, *S) with at least one position."""
     tensor = check_float_tensor(name, value)
-    if tensor.dim() < 3:
+    shape = tensor.shape
+    if len(shape) >= 3 and tensor.numel():
+        return tensor
+    if len(shape) < 3:
         raise ValueError(
             f"{name} must have shape (batch, channels, *S), got {tuple(tensor.shape)}; "
             f"add a spatial dimension with {name}[..., None]"
@@ -53,7 +56,8 @@ def check_features(name: str, value: object) -> Tensor:
 
 def positions(features: Tensor) -> Tensor:
     """F as (batch, channels, M) in the dtype the products accumulate in."""
-    return features.flatten(2).to(torch.float64 if features.dtype == torch.float64 else torch.float32)
+    flat = features.flatten(2)
+    return flat if flat.dtype in (torch.float32, torch.float64) else flat.float()
 
 
 def outside_autocast(features: Tensor) -> AbstractContextManager[object]:
@@ -73,7 +77,10 @@ def _blas(features: Tensor) -> Tensor:
         flat = positions(features)
         matrices = fresh(flat.new_empty(flat.shape[0], flat.shape[1], flat.shape[1]))
         torch.bmm(flat, flat.mT, out=matrices)
-        return matrices.div_(flat.shape[2]).to(features.dtype)
+        matrices.div_(2 * flat.shape[2])
+        # A BLAS may round an entry and its mirror image apart; where it does not, this changes no bit.
+        symmetric = matrices + matrices.mT
+        return symmetric if symmetric.dtype == features.dtype else symmetric.to(features.dtype)
 
 
 def _fake(features: Tensor) -> Tensor:
@@ -91,5 +98,9 @@ def _backward(ctx, grad):
     return (symmetric @ flat / flat.shape[2]).reshape(features.shape).to(features.dtype)
 
 
-register("gram", "Tensor features", "Tensor", cpu=_blas, reference=_blas, fake=_fake)
+def _check(features: Tensor) -> None:
+    check_features("features", features)
+
+
+register("gram", "Tensor features", "Tensor", check=_check, cpu=_blas, reference=_blas, fake=_fake)
 register_autograd("gram", _backward, _setup_context)

@@ -14,16 +14,16 @@ The dual form never builds the C×C matrices and costs C·M² instead of C²·M 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import get_args
 
 import torch
 from torch import Tensor
 
 from stic_fast.ops import gram_loss_op  # noqa: F401, registers the op
-from stic_fast.ops.checks import check_float_tensor
-from stic_fast.ops.gram import check_features, positions
+from stic_fast.ops.checks import check_tensor
+from stic_fast.ops.gram import positions
 from stic_fast.ops.gram_loss_blas import SMALLEST_NORM, round_up
 from stic_fast.ops.gram_loss_blas import Normalize as Normalize
+from stic_fast.ops.gram_loss_checks import NO_LAYERS, name_of
 from stic_fast.ops.gram_loss_cuda import MOST_DUAL_POSITIONS
 
 TILE_ROWS, TILE_COLUMNS = 8, 32
@@ -69,16 +69,11 @@ def gram_loss(
     >>> gram_loss(f, 2 * f, normalize="relative")
     tensor([0.5625, 0.5625])
     """
-    layers = _as_layers("features", features)
+    layers = _as_layers(features)
     targets, is_gram = _targets(layers, reference, gram, not isinstance(features, Tensor))
-    if normalize not in get_args(Normalize):
-        raise ValueError(f"normalize must be one of {', '.join(get_args(Normalize))}, got {normalize!r}; choose one")
     needs_gradient = torch.is_grad_enabled() and any(layer.requires_grad for layer in layers)
     is_dual = [
-        not given
-        and prefers_dual(
-            layer.shape[1], layer.shape[2:].numel(), target.shape[2:].numel(), device_type=layer.device.type
-        )
+        not given and _prefers_dual(layer, target)
         for layer, target, given in zip(layers, targets, is_gram, strict=True)
     ]
     loss, *_ = torch.ops.stic_fast.gram_loss.default(
@@ -121,32 +116,26 @@ def _half(side: int) -> int:
     return before * (before + TILE_COLUMNS) // 2 + TILE_COLUMNS * round_up(side, TILE_ROWS)
 
 
-def _as_layers(name: str, value: object) -> list[Tensor]:
+def _prefers_dual(layer: Tensor, target: Tensor) -> bool:
+    """`prefers_dual` of tensors that the op has not checked yet."""
+    if layer.dim() < 3 or target.dim() < 3:
+        return False
+    return prefers_dual(
+        layer.shape[1], layer.shape[2:].numel(), target.shape[2:].numel(), device_type=layer.device.type
+    )
+
+
+def _as_layers(value: object) -> list[Tensor]:
     layers = list(value) if isinstance(value, list | tuple) else [value]
     if not layers:
-        raise ValueError(f"{name} must hold at least one layer, got an empty sequence; pass a tensor or a list of them")
-    first: Tensor | None = None
-    for index, layer in enumerate(layers):
-        tensor = check_features(f"{name}[{index}]" if isinstance(value, list | tuple) else name, layer)
-        first = tensor if first is None else first
-        for what in ("dtype", "device"):
-            if getattr(tensor, what) != getattr(first, what):
-                raise TypeError(
-                    f"{name}[{index}] must have the {what} of {name}[0], {getattr(first, what)}, "
-                    f"got {getattr(tensor, what)}; bring all layers to one {what}"
-                )
-        if tensor.shape[0] != first.shape[0]:
-            raise ValueError(
-                f"{name}[{index}] must have the batch size of {name}[0], {first.shape[0]}, got {tensor.shape[0]}; "
-                "take all layers from one forward pass"
-            )
-    return layers  # type: ignore[return-value]
+        raise ValueError(NO_LAYERS)
+    return [check_tensor(name_of(index, len(layers)), layer) for index, layer in enumerate(layers)]
 
 
 def _targets(
     layers: list[Tensor], reference: object, gram: object, is_sequence: bool
 ) -> tuple[list[Tensor], list[bool]]:
-    """Per layer the checked reference features or Gram matrix, and which of the two it is."""
+    """Per layer the reference features or Gram matrix, and which of the two it is."""
     given: dict[str, list[object]] = {}
     for name, value in (("reference", reference), ("gram", gram)):
         absent: list[object] = [None] * len(layers)
@@ -159,42 +148,19 @@ def _targets(
         given[name] = entries
     targets: list[Tensor] = []
     is_gram: list[bool] = []
-    for index, layer in enumerate(layers):
-        features, matrix = given["reference"][index], given["gram"][index]
+    for index, (features, matrix) in enumerate(zip(given["reference"], given["gram"], strict=True)):
         if (features is None) == (matrix is None):
             raise ValueError(
                 f"layer {index} must have either reference features or a gram matrix, got "
                 f"{'both' if features is not None else 'neither'}; pass exactly one of the two"
             )
         is_gram.append(matrix is not None)
-        targets.append(_check_target(index, layer, features if matrix is None else matrix, matrix is not None))
+        name = f"{'reference' if matrix is None else 'gram'}[{index}]"
+        target = check_tensor(name, features if matrix is None else matrix)
+        if target.requires_grad and torch.is_grad_enabled():
+            raise ValueError(f"{name} is a constant of the loss and must not require grad; pass {name}.detach()")
+        targets.append(target)
     return targets, is_gram
-
-
-def _check_target(index: int, layer: Tensor, target: object, is_gram: bool) -> Tensor:
-    name = f"{'gram' if is_gram else 'reference'}[{index}]"
-    tensor = check_float_tensor(name, target) if is_gram else check_features(name, target)
-    batch, channels = layer.shape[:2]
-    if (
-        tensor.dim() < 3
-        or tensor.shape[1] != channels
-        or tensor.shape[0] not in (1, batch)
-        or (is_gram and tuple(tensor.shape[2:]) != (channels,))
-    ):
-        wanted = f"(1 or {batch}, {channels}, {channels if is_gram else '*S'})"
-        raise ValueError(
-            f"{name} must have shape {wanted} to match features[{index}] of shape {tuple(layer.shape)}, "
-            f"got {tuple(tensor.shape)}; take it from the same layer of the same network"
-        )
-    kinds = {layer.dtype, torch.promote_types(layer.dtype, torch.float32)} if is_gram else {layer.dtype}
-    if tensor.dtype not in kinds or tensor.device != layer.device:
-        raise TypeError(
-            f"{name} must be {' or '.join(sorted(map(str, kinds)))} on {layer.device} like the features, "
-            f"got {tensor.dtype} on {tensor.device}; convert it with .to(features)"
-        )
-    if torch.is_grad_enabled() and tensor.requires_grad:
-        raise ValueError(f"{name} is a constant of the loss and must not require grad; pass {name}.detach()")
-    return tensor
 
 
 def reference_loss(

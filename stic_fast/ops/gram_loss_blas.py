@@ -16,6 +16,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from stic_fast.ops.checks import KEPT, check_numbers
 from stic_fast.ops.gram import outside_autocast, positions
 
 Normalize = Literal["log", "relative", "gatys", "none"]
@@ -48,6 +49,13 @@ def product_offsets(layers: Sequence[Tensor], targets: Sequence[Tensor | None], 
             numbers = channels**2
         offsets.append(offsets[-1] + numbers)
     return offsets
+
+
+def check_products(products: Tensor, layers: Sequence[Tensor], offsets: Sequence[int]) -> None:
+    """That the kept products are those of these layers."""
+    sums = torch.float64 if layers[0].dtype == torch.float64 else torch.float32
+    kind = (torch.Size((layers[0].shape[0], offsets[-1])), sums, layers[0].device)
+    check_numbers("products", products, KEPT, kind)
 
 
 def empty_results(
@@ -140,6 +148,7 @@ def gradient_by_products(
 ) -> list[Tensor]:
     gradients = []
     offsets = product_offsets(layers, references, [reference is not None for reference in references])
+    check_products(products, layers, offsets)
     for layer, reference, slope, (begin, end) in zip(
         layers, references, slopes, itertools.pairwise(offsets), strict=True
     ):

@@ -16,8 +16,9 @@ from typing import get_args
 import torch
 from torch import Tensor
 
+from stic_fast.ops.checks import KEPT, check_numbers
 from stic_fast.ops.gram_loss_blas import Normalize, channels_last, gradient_like, laid_out, round_up
-from stic_fast.ops.library import DTYPE_CODES, address, has_cuda_kernels, run
+from stic_fast.ops.library import DTYPE_CODES, address, has_cuda_kernels, launch
 
 MOST_DUAL_POSITIONS = 64
 """Positions of features and of references that the dual form's tiles hold (csrc/cuda/gram_layer.h)."""
@@ -44,6 +45,12 @@ def empty_results(layers: Sequence[Tensor], with_gradient: bool) -> tuple[Tensor
     loss, slopes = (layers[0].new_empty(shape, dtype=torch.float32) for shape in ((chains,), (len(layers), chains)))
     numbers = _offsets(layers)[-1] if with_gradient else 0
     return loss, slopes, layers[0].new_empty(numbers, dtype=_kernel_dtype(layers[0]))
+
+
+def check_kept(kept: Tensor, layers: Sequence[Tensor]) -> None:
+    """That the kept gradients are those of these layers."""
+    kind = (torch.Size((_offsets(layers)[-1],)), _kernel_dtype(layers[0]), layers[0].device)
+    check_numbers("products", kept, KEPT, kind)
 
 
 def _kernel_dtype(layer: Tensor) -> torch.dtype:
@@ -82,13 +89,13 @@ def loss(
         alive += [features, other, difference]
         described.append(
             (
-                features.data_ptr(),
-                0 if given else other.data_ptr(),
-                other.data_ptr() if given else 0,
+                address(features),
+                0 if given else address(other),
+                address(other) if given else 0,
                 address(difference),
-                kept[offsets[index] :].data_ptr() if with_gradient else 0,
-                terms[index].data_ptr(),
-                slopes[index].data_ptr(),
+                address(kept[offsets[index] :]) if with_gradient else 0,
+                address(terms[index]),
+                address(slopes[index]),
                 channels,
                 size,
                 reference_size,
@@ -98,16 +105,17 @@ def loss(
                 get_args(Normalize).index(normalize),
             )
         )
-    run("gram_loss", total.device, described, chains, DTYPE_CODES[dtype], not allow_tf32)
+    launch("gram_loss", total.device, described, chains, DTYPE_CODES[dtype], not allow_tf32)
     return torch.sum(terms, 0, out=total), slopes, kept
 
 
 def gradient(grad_loss: Tensor, kept: Tensor, layers: Sequence[Tensor]) -> list[Tensor]:
+    check_kept(kept, layers)
     gradients = [gradient_like(layer, kept.dtype) for layer in layers]
-    chains, grad_loss = len(grad_loss), grad_loss.contiguous()
+    chains, grad_loss, kept = len(grad_loss), grad_loss.contiguous(), kept.contiguous()
     described = [
-        (kept[offset:].data_ptr(), gradient.data_ptr(), gradient.numel() // max(chains, 1))
+        (address(kept[offset:]), address(gradient), gradient.numel() // max(chains, 1))
         for offset, gradient in zip(_offsets(layers), gradients, strict=False)
     ]
-    run("gram_gradient", kept.device, described, chains, DTYPE_CODES[kept.dtype], grad_loss.data_ptr())
+    launch("gram_gradient", kept.device, described, chains, DTYPE_CODES[kept.dtype], address(grad_loss))
     return [gradient.to(layer.dtype) for gradient, layer in zip(gradients, layers, strict=True)]

@@ -19,6 +19,7 @@ from stic_fast.ops import gram_loss_cuda
 from stic_fast.ops.gram_loss_blas import (
     Normalize,
     channels_last,
+    check_products,
     empty_results,
     gradient_by_products,
     gradient_like,
@@ -27,7 +28,8 @@ from stic_fast.ops.gram_loss_blas import (
     loss_by_products,
     product_offsets,
 )
-from stic_fast.ops.library import DTYPE_CODES, LIBRARY, address, fresh, register, run
+from stic_fast.ops.gram_loss_checks import check_gradient, check_loss
+from stic_fast.ops.library import DTYPE_CODES, LIBRARY, address, fresh, launch, register
 
 
 def _native_layer(
@@ -47,15 +49,15 @@ def _native_layer(
     normalize: str = "log",
 ) -> tuple[int, ...]:
     """A layer as the kernels read it (csrc/cpu/kernels.h, GramLayer)."""
-    chains = len(features)
+    chains = features.shape[0]
     target = matrix if reference is None else reference
     return (
-        features.data_ptr(),
+        address(features),
         address(reference),
         address(matrix),
         address(products),
         address(terms),
-        slopes.data_ptr(),
+        address(slopes),
         address(grad_loss),
         address(gradient),
         DTYPE_CODES[features.dtype],
@@ -65,7 +67,7 @@ def _native_layer(
         0 if reference is None else reference[0].numel() // channels,
         stride,
         channels_last,
-        target is not None and len(target) < chains,
+        target is not None and target.shape[0] < chains,
         dual,
         get_args(Normalize).index(normalize),
     )
@@ -83,7 +85,7 @@ def _native(
     if not has_kernel(layers[0]):
         return loss_by_products(layers, targets, is_gram, is_dual, normalize, with_gradient, allow_tf32)
     loss, slopes, products = empty_results(layers, targets, is_gram, is_dual, normalize, with_gradient)
-    chains = len(loss)
+    chains = loss.shape[0]
     if chains == 0:
         return loss, slopes, products
     fresh(products)
@@ -91,7 +93,7 @@ def _native(
     described, alive = [], []
     offsets = product_offsets(layers, targets, is_dual)
     for index, (layer, target, given, dual) in enumerate(zip(layers, targets, is_gram, is_dual, strict=True)):
-        if len(target) < chains and not given and not dual:
+        if target.shape[0] < chains and not given and not dual:
             target, given = torch.ops.stic_fast.gram.default(target.float()), True
         last = channels_last(layer)
         features, target = laid_out(layer, last), target.float().contiguous() if given else laid_out(target, last)
@@ -111,7 +113,7 @@ def _native(
                 normalize=normalize,
             )
         )
-    run("gram_loss", loss.device, described)
+    launch("gram_loss", loss.device, described)
     return torch.sum(terms, 0, out=loss), slopes, products
 
 
@@ -124,13 +126,14 @@ def _native_gradient(
 ) -> list[Tensor]:
     if not has_kernel(layers[0]):
         return gradient_by_products(grad_loss, slopes, products, layers, references)
-    gradients = [fresh(gradient_like(layer)) for layer in layers]
-    if len(products) == 0:
-        return gradients
-    grad_loss = grad_loss.contiguous()
-    described, alive = [], []
     is_dual = [reference is not None for reference in references]
     offsets = product_offsets(layers, references, is_dual)
+    check_products(products, layers, offsets)
+    gradients = [fresh(gradient_like(layer)) for layer in layers]
+    if not products.shape[0]:
+        return gradients
+    grad_loss, slopes, products = grad_loss.contiguous(), slopes.contiguous(), products.contiguous()
+    described, alive = [], []
     for index, (layer, reference) in enumerate(zip(layers, references, strict=True)):
         last = channels_last(layer)
         features, other = laid_out(layer, last), None if reference is None else laid_out(reference, last)
@@ -150,7 +153,7 @@ def _native_gradient(
                 gradient=gradients[index],
             )
         )
-    run("gram_loss_gradient", grad_loss.device, described)
+    launch("gram_loss_gradient", grad_loss.device, described)
     return gradients
 
 
@@ -192,6 +195,11 @@ def _fake_gradient(
     layers: Sequence[Tensor],
     references: Sequence[Tensor | None],
 ) -> list[Tensor]:
+    if gram_loss_cuda.takes(layers):
+        gram_loss_cuda.check_kept(products, layers)
+    else:
+        offsets = product_offsets(layers, references, [reference is not None for reference in references])
+        check_products(products, layers, offsets)
     return [gradient_like(layer) for layer in layers]
 
 
@@ -268,6 +276,7 @@ register(
     "Tensor[] layers, Tensor[] targets, bool[] is_gram, bool[] is_dual, str normalize, bool with_gradient, "
     "bool allow_tf32",
     "(Tensor, Tensor, Tensor)",
+    check=check_loss,
     cpu=_native,
     cuda=_on_cuda,
     reference=loss_by_products,
@@ -278,6 +287,7 @@ register(
     "gram_loss_gradient",
     "Tensor grad_loss, Tensor slopes, Tensor products, Tensor[] layers, Tensor?[] references",
     "Tensor[]",
+    check=check_gradient,
     cpu=_native_gradient,
     cuda=_gradient_on_cuda,
     reference=gradient_by_products,

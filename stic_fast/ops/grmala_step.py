@@ -11,12 +11,17 @@ from stic_fast.ops.checks import (
     check_chain_ids,
     check_chains,
     check_like,
+    check_noise_address,
+    check_numbers,
+    check_overwritable,
+    check_pair,
     check_range,
     check_seed,
     check_step,
     check_step_sizes,
+    check_tensor,
 )
-from stic_fast.ops.library import DTYPE_CODES, address, fresh, register, register_autograd, run
+from stic_fast.ops.library import DTYPE_CODES, fresh, register, register_autograd, run
 from stic_fast.ops.noise import Stream, reference_normal
 
 _ARGUMENTS = (
@@ -85,6 +90,8 @@ def grmala_step_(
 ) -> Tensor:
     """`grmala_step` that overwrites x and returns it; not differentiable.
 
+    As in torch's own in-place operations, x may be one of the gradients, but must not overlap one in part.
+
     >>> from stic_fast import grmala_step_
     >>> x = torch.zeros(1, 3)
     >>> grmala_step_(x, torch.ones(1, 3), eps1=0.25, eps3=0.0, seed=0, step=0) is x
@@ -109,16 +116,41 @@ def _checked(
     chain_ids: object,
     clamp: object,
 ) -> tuple[object, ...]:
-    """The op's positional arguments, each of them checked."""
-    x = check_chains("x", x)
-    grad_logp = check_like("grad_logp", grad_logp, "x", x)
+    """The op's positional arguments, as far as its schema does not check them."""
+    x, grad_logp = check_tensor("x", x), check_tensor("grad_logp", grad_logp)
     if grad_gram is not None:
-        grad_gram = check_like("grad_gram", grad_gram, "x", x)
-    sizes, eps = check_step_sizes({"eps1": eps1, "eps2": eps2, "eps3": eps3}, x.shape[0], x.device)
-    ids = check_chain_ids(chain_ids, x.shape[0], x.device)
-    number, step_tensor = check_step(step, x.device)
-    bounds = check_range("clamp", clamp)
+        check_tensor("grad_gram", grad_gram)
+    sizes, eps = check_step_sizes({"eps1": eps1, "eps2": eps2, "eps3": eps3}, x)
+    ids = check_chain_ids(chain_ids)
+    number, step_tensor = check_step(step)
+    bounds = check_pair("clamp", clamp)
     return x, grad_logp, grad_gram, ids, step_tensor, eps, *sizes, *bounds, check_seed(seed), number
+
+
+def _check(
+    x: Tensor,
+    grad_logp: Tensor,
+    grad_gram: Tensor | None,
+    chain_ids: Tensor | None,
+    step_tensor: Tensor | None,
+    eps: Tensor | None,
+    eps1: float,
+    eps2: float,
+    eps3: float,
+    low: float,
+    high: float,
+    seed: int,
+    step: int,
+) -> None:
+    kind = shape, _, device = check_chains("x", x)
+    check_like("grad_logp", grad_logp, "x", kind)
+    if grad_gram is not None:
+        check_like("grad_gram", grad_gram, "x", kind)
+    if eps is not None:
+        each = "eps1, eps2 and eps3 of each chain"
+        check_numbers("eps", eps, each, (torch.Size((3, shape[0])), torch.float64, device))
+    check_noise_address(chain_ids, step_tensor, step, shape[0], device)
+    check_range("clamp", low, high)
 
 
 def reference(
@@ -166,30 +198,22 @@ def _native_into(
     seed: int,
     step: int,
 ) -> None:
-    x, grad_logp = x.contiguous(), grad_logp.contiguous()
-    if grad_gram is not None:
-        grad_gram = grad_gram.contiguous()
     chains = x.shape[0]
     run(
         "grmala_step",
         x.device,
-        x.data_ptr(),
-        grad_logp.data_ptr(),
-        address(grad_gram),
-        out.data_ptr(),
+        (out,),
+        (x, grad_logp, grad_gram, eps, chain_ids, step_tensor),
         DTYPE_CODES[x.dtype],
         chains,
         x.numel() // max(chains, 1),
-        address(eps),
         eps1,
         eps2,
         eps3,
         low,
         high,
-        address(chain_ids),
-        seed & 0xFFFFFFFFFFFFFFFF,
+        seed,
         step,
-        address(step_tensor),
     )
 
 
@@ -199,11 +223,16 @@ def _native(x: Tensor, *arguments: object) -> Tensor:
     return out
 
 
-def _native_(x: Tensor, *arguments: object) -> None:
+def _native_(
+    x: Tensor, grad_logp: Tensor, grad_gram: Tensor | None, chain_ids: Tensor | None, *arguments: Tensor | None
+) -> None:
+    torch.autograd.graph.increment_version(x)  # a backward pass that saved its old value then refuses to run
     if x.is_contiguous():
-        _native_into(x, x, *arguments)  # type: ignore[arg-type]
+        step_tensor, eps, *_ = arguments
+        check_overwritable("x", x, (grad_logp, grad_gram), (chain_ids, step_tensor, eps))
+        _native_into(x, x, grad_logp, grad_gram, chain_ids, *arguments)  # type: ignore[arg-type]
     else:
-        x.copy_(_native(x, *arguments))
+        x.copy_(_native(x, grad_logp, grad_gram, chain_ids, *arguments))
 
 
 def _reference_(x: Tensor, *arguments: object) -> None:
@@ -231,11 +260,21 @@ def _backward(ctx, grad):
     return grad, (size1 * grad).to(grad.dtype), grad_gram, *[None] * 10
 
 
-register("grmala_step", f"Tensor x, {_ARGUMENTS}", "Tensor", cpu=_native, cuda=_native, reference=reference, fake=_fake)
+register(
+    "grmala_step",
+    f"Tensor x, {_ARGUMENTS}",
+    "Tensor",
+    check=_check,
+    cpu=_native,
+    cuda=_native,
+    reference=reference,
+    fake=_fake,
+)
 register(
     "grmala_step_",
     f"Tensor(a!) x, {_ARGUMENTS}",
     "()",
+    check=_check,
     cpu=_native_,
     cuda=_native_,
     reference=_reference_,

@@ -2,14 +2,16 @@
 # SPDX-License-Identifier: MIT
 """The torch.library namespace `stic_fast`: how each op is registered.
 
-An op has a native kernel for the CPU, where built one for CUDA too, a reference in plain PyTorch that serves every
-other device, a fake for tracing, and where it is differentiable an autograd formula.
+An op has a check of its arguments, a native kernel for the CPU, where built one for CUDA too, a reference in plain
+PyTorch that serves every other device, a fake for tracing, and where it is differentiable an autograd formula. The
+check stands before each of them, below the dispatcher, so that no call of an op reaches a kernel without it; `run`
+takes the addresses.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -30,20 +32,29 @@ def register(
     arguments: str,
     returns: str,
     *,
+    check: Callable[..., None],
     cpu: Callable[..., Any],
     cuda: Callable[..., Any] | None = None,
     reference: Callable[..., Any],
     fake: Callable[..., Any],
 ) -> None:
-    """Defines `torch.ops.stic_fast.NAME` with its native kernels, its reference for other devices, and its fake."""
+    """Defines `torch.ops.stic_fast.NAME` with its native kernels, its reference for other devices, and its fake.
+
+    `check` raises for arguments that do not fit together: a kernel trusts every shape, dtype and device.
+    """
     LIBRARY.define(f"{name}({arguments}) -> {returns}", tags=(torch.Tag.pt2_compliant_tag,))
-    LIBRARY.impl(name, cpu, "CPU")
-    LIBRARY.impl(name, reference if cuda is None else native_where_possible(cuda, reference), "CUDA")
-    for backend in ("MPS", "XPU"):
-        LIBRARY.impl(name, reference, backend)
-    if "(a!)" in arguments:
-        LIBRARY.impl(name, _counting_mutation(name), "ADInplaceOrView", with_keyset=True)
-    torch.library.register_fake(f"stic_fast::{name}", fake, lib=LIBRARY)
+    on_cuda = reference if cuda is None else native_where_possible(cuda, reference)
+    for backend, implementation in (("CPU", cpu), ("CUDA", on_cuda), ("MPS", reference), ("XPU", reference)):
+        LIBRARY.impl(name, _after(check, implementation), backend)
+    torch.library.register_fake(f"stic_fast::{name}", _after(check, fake), lib=LIBRARY)
+
+
+def _after(check: Callable[..., None], implementation: Callable[..., Any]) -> Callable[..., Any]:
+    def checked(*arguments: Any) -> Any:
+        check(*arguments)
+        return implementation(*arguments)
+
+    return checked
 
 
 @functools.cache
@@ -62,11 +73,32 @@ def native_where_possible(native: Callable[..., Any], reference: Callable[..., A
     return choose
 
 
-def run(kernel: str, place: torch.device, *arguments: Any) -> None:
-    """Calls a kernel: on the CPU with torch's number of threads, on CUDA on torch's current stream of the device.
+def run(
+    kernel: str,
+    place: torch.device,
+    outputs: Sequence[torch.Tensor],
+    inputs: Sequence[torch.Tensor | None],
+    *numbers: Any,
+) -> None:
+    """Calls a kernel with the addresses of its outputs and inputs, then its numbers.
 
-    There it is only put on the stream; nothing waits for it, so that it can be captured in a CUDA graph.
+    It runs on the CPU with torch's number of threads, on CUDA on torch's current stream of the device. There it is only
+    put on the stream; nothing waits for it, so that it can be captured in a CUDA graph.
+
+    Args:
+        kernel: its name in the native module.
+        place: the device of all tensors.
+        outputs: contiguous, written.
+        inputs: read; those that are not contiguous are copied before, and kept until the kernel is on its way.
+        numbers: the arguments that are no tensors.
     """
+    dense = [None if tensor is None else tensor.contiguous() for tensor in inputs]
+    addresses = [0 if tensor is None else tensor.data_ptr() or _empty(tensor) for tensor in (*outputs, *dense)]
+    launch(kernel, place, *addresses, *numbers)
+
+
+def launch(kernel: str, place: torch.device, *arguments: Any) -> None:
+    """Calls a kernel with what the native module takes."""
     if place.type == "cuda":
         stream = torch._C._cuda_getCurrentRawStream(place.index)
         getattr(kernels.cuda, kernel)(*arguments, place.index, stream)
@@ -74,25 +106,21 @@ def run(kernel: str, place: torch.device, *arguments: Any) -> None:
         getattr(kernels, kernel)(*arguments, torch.get_num_threads())
 
 
-def _counting_mutation(name: str) -> Callable[..., Any]:
-    """Counts up the version of the first argument, so that a backward pass that saved its old value refuses to run."""
+def address(tensor: torch.Tensor | None) -> int:
+    """The data pointer a kernel reads or writes; 0 stands for an absent tensor and for one without elements."""
+    return 0 if tensor is None else tensor.data_ptr() or _empty(tensor)
 
-    def overwrite(keys: torch._C.DispatchKeySet, target: torch.Tensor, *arguments: Any) -> Any:
-        torch.autograd.graph.increment_version(target)
-        op = getattr(torch.ops.stic_fast, name).default
-        return op.redispatch(keys & torch._C._after_ADInplaceOrView_keyset, target, *arguments)
 
-    return overwrite
+def _empty(tensor: torch.Tensor) -> int:
+    """The address of a tensor without memory, which must be one without elements."""
+    if tensor.numel():
+        raise ValueError(f"a tensor of shape {tuple(tensor.shape)} has no memory, its storage was freed; fill it anew")
+    return 0
 
 
 def register_autograd(name: str, backward: Callable[..., Any], setup_context: Callable[..., None]) -> None:
     """Gives the op its derivative."""
     torch.library.register_autograd(f"stic_fast::{name}", backward, setup_context=setup_context, lib=LIBRARY)
-
-
-def address(tensor: torch.Tensor | None) -> int:
-    """The data pointer a kernel reads or writes; 0 stands for an absent tensor."""
-    return 0 if tensor is None else tensor.data_ptr()
 
 
 def fresh(tensor: torch.Tensor) -> torch.Tensor:

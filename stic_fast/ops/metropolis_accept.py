@@ -12,14 +12,18 @@ from torch import Tensor
 from stic_fast.ops.checks import (
     check_chain_ids,
     check_chains,
+    check_float_tensor,
     check_like,
-    check_per_chain,
+    check_noise_address,
+    check_numbers,
+    check_pair,
     check_range,
     check_seed,
     check_step,
     check_step_sizes,
+    check_tensor,
 )
-from stic_fast.ops.library import DTYPE_CODES, address, fresh, register, register_autograd, run
+from stic_fast.ops.library import DTYPE_CODES, fresh, register, register_autograd, run
 from stic_fast.ops.noise import Stream, words
 
 
@@ -78,27 +82,54 @@ def metropolis_accept(
     >>> metropolis_accept(x, x, logp, logp, uphill, uphill, eps1=0.5, eps3=1.0, seed=0, step=0).accepted
     tensor([True, True])
     """
-    x = check_chains("x", x)
-    for name, value in (("proposal", proposal), ("grad_x", grad_x), ("grad_proposal", grad_proposal)):
-        check_like(name, value, "x", x)
-    chains = x.shape[0]
+    for name, value in (("x", x), ("proposal", proposal), ("grad_x", grad_x), ("grad_proposal", grad_proposal)):
+        check_tensor(name, value)
+    (chains, *_), _, device = check_chains("x", x)
     logs = [
-        check_per_chain(name, value, chains, x.device).to(torch.float64)
+        check_float_tensor(name, value).to(torch.float64)
         for name, value in (("logp_x", logp_x), ("logp_proposal", logp_proposal))
     ]
-    sizes, eps = check_step_sizes({"eps1": eps1, "eps3": eps3}, chains, x.device)
+    sizes, eps = check_step_sizes({"eps1": eps1, "eps3": eps3}, x)
     if eps is None:
         if not sizes[1] > 0:
             raise ValueError(f"eps3 must be positive, a proposal without noise has no density, got {eps3}; raise it")
-        eps = torch.stack([torch.full((chains,), size, dtype=torch.float64, device=x.device) for size in sizes])
-    ids = check_chain_ids(chain_ids, chains, x.device)
-    number, step_tensor = check_step(step, x.device)
-    low, high = check_range("support", support)
+        eps = torch.stack([torch.full((chains,), size, dtype=torch.float64, device=device) for size in sizes])
+    ids = check_chain_ids(chain_ids)
+    number, step_tensor = check_step(step)
+    low, high = check_pair("support", support)
     return Acceptance(
         *torch.ops.stic_fast.metropolis_accept.default(
             x, proposal, *logs, grad_x, grad_proposal, eps, ids, step_tensor, low, high, check_seed(seed), number
         )
     )
+
+
+def _check(
+    x: Tensor,
+    proposal: Tensor,
+    logp_x: Tensor,
+    logp_proposal: Tensor,
+    grad_x: Tensor,
+    grad_proposal: Tensor,
+    eps: Tensor,
+    chain_ids: Tensor | None,
+    step_tensor: Tensor | None,
+    low: float,
+    high: float,
+    seed: int,
+    step: int,
+) -> None:
+    kind = shape, _, device = check_chains("x", x)
+    check_like("proposal", proposal, "x", kind)
+    check_like("grad_x", grad_x, "x", kind)
+    check_like("grad_proposal", grad_proposal, "x", kind)
+    chains = shape[0]
+    per_chain = torch.Size((chains,)), torch.float64, device
+    check_numbers("logp_x", logp_x, "one value per chain", per_chain)
+    check_numbers("logp_proposal", logp_proposal, "one value per chain", per_chain)
+    check_numbers("eps", eps, "eps1 and eps3 of each chain", (torch.Size((2, chains)), torch.float64, device))
+    check_noise_address(chain_ids, step_tensor, step, chains, device)
+    check_range("support", low, high)
 
 
 def reference(
@@ -151,25 +182,19 @@ def _native(
 ) -> tuple[Tensor, Tensor, Tensor]:
     out, accepted, log_alpha = _fake(x, proposal, logp_x)
     fresh(out)
-    inputs = [t.contiguous() for t in (x, proposal, grad_x, grad_proposal, logp_x, logp_proposal, eps)]
     chains = x.shape[0]
     run(
         "metropolis_accept",
         x.device,
-        *(t.data_ptr() for t in inputs[:6]),
-        out.data_ptr(),
-        accepted.data_ptr(),
-        log_alpha.data_ptr(),
+        (out, accepted, log_alpha),
+        (x, proposal, grad_x, grad_proposal, logp_x, logp_proposal, eps, chain_ids, step_tensor),
         DTYPE_CODES[x.dtype],
         chains,
         x.numel() // max(chains, 1),
-        inputs[6].data_ptr(),
         low,
         high,
-        address(chain_ids),
-        seed & 0xFFFFFFFFFFFFFFFF,
+        seed,
         step,
-        address(step_tensor),
     )
     return out, accepted, log_alpha
 
@@ -198,6 +223,7 @@ register(
     "Tensor x, Tensor proposal, Tensor logp_x, Tensor logp_proposal, Tensor grad_x, Tensor grad_proposal, Tensor eps, "
     "Tensor? chain_ids, Tensor? step_tensor, float low, float high, int seed, SymInt step",
     "(Tensor, Tensor, Tensor)",
+    check=_check,
     cpu=_native,
     cuda=_native,
     reference=reference,

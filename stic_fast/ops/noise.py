@@ -16,8 +16,15 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from stic_fast.ops.checks import MAX_ELEMENTS, check_chain_ids, check_seed, check_step
-from stic_fast.ops.library import DTYPE_CODES, address, fresh, register, run
+from stic_fast.ops.checks import (
+    MAX_ELEMENTS,
+    check_chain_ids,
+    check_float,
+    check_noise_address,
+    check_seed,
+    check_step,
+)
+from stic_fast.ops.library import DTYPE_CODES, fresh, register, run
 
 
 class Stream(enum.IntEnum):
@@ -104,21 +111,43 @@ def _draw(
     shape = [int(size) for size in shape]
     if not shape or min(shape) < 0:
         raise ValueError(f"shape must be (chains, *sample) of sizes >= 0, got {tuple(shape)}; name the chains first")
-    if math.prod(shape[1:]) > MAX_ELEMENTS:
-        raise ValueError(f"shape must have at most 2**34 elements a chain, got {tuple(shape)}; split the sample")
-    if dtype not in DTYPE_CODES:
-        raise TypeError(f"dtype must be float32, float64, bfloat16 or float16, got {dtype}; convert afterwards")
     if not isinstance(stream, int):
         raise TypeError(f"stream must be an int, got {type(stream).__name__}; see stic_fast.noise.Stream")
-    if not 0 <= stream < 2**32:
-        raise ValueError(f"stream must be in 0 .. 2**32 - 1, got {stream}; see stic_fast.noise.Stream")
+    ids = check_chain_ids(chain_ids)
     if device is None:
-        device = chain_ids.device if isinstance(chain_ids, Tensor) else "cpu"
-    place = torch.empty(0, device=device).device  # with its index, as tensors have it
-    ids = check_chain_ids(torch.arange(shape[0], device=place) if chain_ids is None else chain_ids, shape[0], place)
-    number, step_tensor = check_step(step, place)
+        device = "cpu" if ids is None else ids.device
+    if ids is None:
+        ids = torch.arange(shape[0], device=device)
+    else:
+        place = torch.empty(0, device=device).device  # with its index, as tensors have it
+        check_noise_address(ids, None, 0, shape[0], place)
+    number, step_tensor = check_step(step)
     op = torch.ops.stic_fast.normal.default if kind == "normal" else torch.ops.stic_fast.uniform.default
     return op(ids, step_tensor, shape[1:], check_seed(seed), number, int(stream), dtype)
+
+
+def _check(
+    chain_ids: Tensor,
+    step_tensor: Tensor | None,
+    sample: Sequence[int],
+    seed: int,
+    step: int,
+    stream: int,
+    dtype: torch.dtype,
+) -> None:
+    if chain_ids.dim() != 1:
+        raise ValueError(f"chain_ids must have shape (chains,), got {tuple(chain_ids.shape)}; flatten them")
+    check_noise_address(chain_ids, step_tensor, step, chain_ids.shape[0], chain_ids.device)
+    elements = 1
+    for size in sample:
+        if size < 0:
+            raise ValueError(f"the sample's shape must have sizes >= 0, got {tuple(sample)}; name them anew")
+        elements *= size
+    if elements > MAX_ELEMENTS:
+        raise ValueError(f"shape must have at most 2**34 elements a chain, got {tuple(sample)}; split the sample")
+    check_float("dtype", dtype, "convert afterwards")
+    if not 0 <= stream < 2**32:
+        raise ValueError(f"stream must be in 0 .. 2**32 - 1, got {stream}; see stic_fast.noise.Stream")
 
 
 def words(chain_ids: Tensor, elements: int, seed: int, step: int | Tensor, stream: int) -> Tensor:
@@ -205,18 +234,18 @@ def _native(is_normal: bool):
         stream: int,
         dtype: torch.dtype,
     ) -> Tensor:
-        out = fresh(torch.empty((len(chain_ids), *sample), dtype=dtype, device=chain_ids.device))
+        chains = chain_ids.shape[0]
+        out = fresh(chain_ids.new_empty((chains, *sample), dtype=dtype))
         run(
             "noise_fill",
-            out.device,
-            out.data_ptr(),
+            chain_ids.device,
+            (out,),
+            (chain_ids, step_tensor),
             DTYPE_CODES[dtype],
-            len(chain_ids),
+            chains,
             math.prod(sample),
-            address(chain_ids),
-            seed & 0xFFFFFFFFFFFFFFFF,
+            seed,
             step,
-            address(step_tensor),
             stream,
             is_normal,
         )
@@ -243,6 +272,7 @@ for _name, _reference in (("normal", reference_normal), ("uniform", reference_un
         _name,
         "Tensor chain_ids, Tensor? step_tensor, SymInt[] sample, int seed, SymInt step, int stream, ScalarType dtype",
         "Tensor",
+        check=_check,
         cpu=_draw_native,
         cuda=_draw_native,
         reference=_reference,

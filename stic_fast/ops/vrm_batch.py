@@ -11,8 +11,15 @@ import torch
 from scipy.special import betaincinv
 from torch import Tensor
 
-from stic_fast.ops.checks import check_chain_ids, check_seed, check_step
-from stic_fast.ops.library import DTYPE_CODES, address, fresh, register, run
+from stic_fast.ops.checks import (
+    check_chain_ids,
+    check_float,
+    check_noise_address,
+    check_seed,
+    check_step,
+    check_tensor,
+)
+from stic_fast.ops.library import DTYPE_CODES, fresh, register, run
 from stic_fast.ops.noise import Stream, reference_normal, reference_uniform, words
 
 
@@ -70,40 +77,15 @@ def vrm_batch(
     >>> bool((x == 1).all()), y.sum(1)
     (True, tensor([1., 1., 1., 1.]))
     """
-    if not isinstance(images, Tensor) or images.dtype != torch.uint8:
-        came = images.dtype if isinstance(images, Tensor) else type(images).__name__
-        raise TypeError(f"images must be a uint8 tensor, got {came}; keep images as 0 .. 255")
-    if images.dim() != 4:
-        raise ValueError(
-            f"images must have shape (batch, channels, height, width), got {tuple(images.shape)}; add the missing one"
-        )
-    if math.prod(images.shape[1:]) >= 2**31:
-        raise ValueError(f"images must have fewer than 2**31 numbers each, got shape {tuple(images.shape)}; split them")
-    if not isinstance(labels, Tensor) or labels.dtype != torch.int64:
-        came = labels.dtype if isinstance(labels, Tensor) else type(labels).__name__
-        raise TypeError(f"labels must be an int64 tensor, got {came}; convert it with labels.long()")
-    if tuple(labels.shape) != (images.shape[0],) or labels.device != images.device:
-        raise ValueError(
-            f"labels must have shape ({images.shape[0]},) on {images.device} like the images, "
-            f"got {tuple(labels.shape)} on {labels.device}; pass one label per image"
-        )
-    if dtype not in DTYPE_CODES:
-        raise TypeError(f"dtype must be float32, float64, bfloat16 or float16, got {dtype}; convert afterwards")
+    check_tensor("images", images)
+    check_tensor("labels", labels)
     for name, count in (("num_classes", num_classes), ("max_shift", max_shift)):
         if not isinstance(count, int):
             raise TypeError(f"{name} must be an int, got {type(count).__name__}; pass a whole number")
-    if num_classes < 1:
-        raise ValueError(f"num_classes must be at least 1, got {num_classes}; count the classes of the labels")
-    if mixup_alpha is not None and not 0 < mixup_alpha < math.inf:
+    if mixup_alpha is not None and not mixup_alpha > 0:
         raise ValueError(f"mixup_alpha must be positive or None, got {mixup_alpha}; use None for no mixing")
-    if not 0 <= noise_std < math.inf:
-        raise ValueError(f"noise_std must be >= 0 and finite, got {noise_std}; the paper uses 0.3")
-    if not 0 <= flip_probability <= 1:
-        raise ValueError(f"flip_probability must be in 0 .. 1, got {flip_probability}; use 0.5 for fair flips")
-    if not 0 <= max_shift <= 2**15:
-        raise ValueError(f"max_shift must be in 0 .. 32768 pixels, got {max_shift}; use 0 for no shift")
-    ids = check_chain_ids(chain_ids, images.shape[0], images.device)
-    number, step_tensor = check_step(step, images.device)
+    ids = check_chain_ids(chain_ids)
+    number, step_tensor = check_step(step)
     return VrmBatch(
         *torch.ops.stic_fast.vrm_batch.default(
             images,
@@ -122,6 +104,50 @@ def vrm_batch(
     )
 
 
+def _check(
+    images: Tensor,
+    labels: Tensor,
+    chain_ids: Tensor | None,
+    step_tensor: Tensor | None,
+    num_classes: int,
+    mixup_alpha: float,
+    noise_std: float,
+    flip_probability: float,
+    max_shift: int,
+    seed: int,
+    step: int,
+    dtype: torch.dtype,
+) -> None:
+    shape, device = images.shape, images.device
+    if images.dtype != torch.uint8:
+        raise TypeError(f"images must be a uint8 tensor, got {images.dtype}; keep images as 0 .. 255")
+    if len(shape) != 4:
+        raise ValueError(
+            f"images must have shape (batch, channels, height, width), got {tuple(shape)}; add the missing one"
+        )
+    if shape[1] * shape[2] * shape[3] >= 2**31:
+        raise ValueError(f"images must have fewer than 2**31 numbers each, got shape {tuple(shape)}; split them")
+    if labels.dtype != torch.int64:
+        raise TypeError(f"labels must be an int64 tensor, got {labels.dtype}; convert it with labels.long()")
+    if labels.shape != (shape[0],) or labels.device != device:
+        raise ValueError(
+            f"labels must have shape ({shape[0]},) on {device} like the images, "
+            f"got {tuple(labels.shape)} on {labels.device}; pass one label per image"
+        )
+    check_float("dtype", dtype, "convert afterwards")
+    if not 1 <= num_classes < 2**31:
+        raise ValueError(f"num_classes must be in 1 .. 2**31 - 1, got {num_classes}; count the classes of the labels")
+    if not 0 <= mixup_alpha < math.inf:
+        raise ValueError(f"mixup_alpha must be positive and finite or None, got {mixup_alpha}; use None for no mixing")
+    if not 0 <= noise_std < math.inf:
+        raise ValueError(f"noise_std must be >= 0 and finite, got {noise_std}; the paper uses 0.3")
+    if not 0 <= flip_probability <= 1:
+        raise ValueError(f"flip_probability must be in 0 .. 1, got {flip_probability}; use 0.5 for fair flips")
+    if not 0 <= max_shift <= 2**15:
+        raise ValueError(f"max_shift must be in 0 .. 32768 pixels, got {max_shift}; use 0 for no shift")
+    check_noise_address(chain_ids, step_tensor, step, shape[0], device)
+
+
 def beta_quantile(uniform: Tensor, alpha: float) -> Tensor:
     """Beta(α, α) variates from uniforms by the inverse of the distribution function, float32.
 
@@ -135,21 +161,24 @@ def beta_quantile(uniform: Tensor, alpha: float) -> Tensor:
 
 
 def _mixing(
-    ids: Tensor, step_tensor: Tensor | None, alpha: float, seed: int, step: int
+    images: Tensor, chain_ids: Tensor | None, step_tensor: Tensor | None, alpha: float, seed: int, step: int
 ) -> tuple[Tensor, Tensor] | tuple[None, None]:
     """Each row's partner (a permutation, from word 0 of its mixup block) and weight λ (from word 1)."""
     if not alpha:
         return None, None
+    ids = _rows(images, chain_ids)
     draws = torch.ops.stic_fast.uniform(ids, step_tensor, [2], seed, step, Stream.MIXUP, torch.float32)
     return torch.argsort(draws[:, 0], stable=True), beta_quantile(draws[:, 1].contiguous(), alpha)
 
 
 def _soft_labels(labels: Tensor, num_classes: int, partner: Tensor | None, weight: Tensor | None) -> Tensor:
-    if labels.numel() and not 0 <= int(labels.min()) <= int(labels.max()) < num_classes:
-        raise ValueError(
-            f"labels must be in 0 .. {num_classes - 1}, got {int(labels.min())} .. {int(labels.max())}; "
-            "map them to consecutive classes or raise num_classes"
-        )
+    if labels.numel():
+        least, most = (int(bound) for bound in torch.aminmax(labels))
+        if least < 0 or most >= num_classes:
+            raise ValueError(
+                f"labels must be in 0 .. {num_classes - 1}, got {least} .. {most}; "
+                "map them to consecutive classes or raise num_classes"
+            )
     y = torch.nn.functional.one_hot(labels, num_classes).float()
     return y if partner is None or weight is None else torch.lerp(y[partner], y, weight[:, None])
 
@@ -186,7 +215,7 @@ def reference(
     batch_index = torch.arange(batch, device=images.device)[:, None, None]
     placed = images.permute(0, 2, 3, 1)[batch_index, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
     x = placed.to(compute) / 127.5 - 1
-    partner, weight = _mixing(ids, step_tensor, mixup_alpha, seed, step)
+    partner, weight = _mixing(images, ids, step_tensor, mixup_alpha, seed, step)
     if partner is not None and weight is not None:
         x = torch.lerp(x[partner], x, weight.to(compute)[:, None, None, None])
     noise = reference_normal(ids, step_tensor, images.shape[1:], seed, step, Stream.INSTANCE_NOISE, compute)
@@ -207,25 +236,20 @@ def _native(
     step: int,
     dtype: torch.dtype,
 ) -> tuple[Tensor, Tensor]:
-    partner, weight = _mixing(_rows(images, chain_ids), step_tensor, mixup_alpha, seed, step)
-    images = images.contiguous()
-    x = fresh(torch.empty(images.shape, dtype=dtype, device=images.device))
+    partner, weight = _mixing(images, chain_ids, step_tensor, mixup_alpha, seed, step)
+    x = fresh(images.new_empty(images.shape, dtype=dtype))
     run(
         "vrm_batch",
         images.device,
-        images.data_ptr(),
-        address(partner),
-        address(weight),
-        x.data_ptr(),
+        (x,),
+        (images, partner, weight, chain_ids, step_tensor),
         DTYPE_CODES[dtype],
         *images.shape,
         noise_std,
         flip_probability,
         max_shift,
-        address(chain_ids),
-        seed & 0xFFFFFFFFFFFFFFFF,
+        seed,
         step,
-        address(step_tensor),
     )
     return x, _soft_labels(labels, num_classes, partner, weight)
 
@@ -255,6 +279,7 @@ register(
     "Tensor images, Tensor labels, Tensor? chain_ids, Tensor? step_tensor, int num_classes, float mixup_alpha, "
     "float noise_std, float flip_probability, int max_shift, int seed, SymInt step, ScalarType dtype",
     "(Tensor, Tensor)",
+    check=_check,
     cpu=_native,
     cuda=_native,
     reference=reference,

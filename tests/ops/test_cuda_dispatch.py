@@ -42,7 +42,7 @@ def test_a_kernel_gets_its_device_and_torchs_current_stream(monkeypatch: pytest.
     cuda = SimpleNamespace(grmala_step=lambda *arguments: calls.append(arguments))
     monkeypatch.setattr(library, "kernels", SimpleNamespace(cuda=cuda))
     monkeypatch.setattr(torch._C, "_cuda_getCurrentRawStream", lambda index: 1000 + index, raising=False)
-    library.run("grmala_step", torch.device("cuda", 3), 7, 0.5)
+    library.launch("grmala_step", torch.device("cuda", 3), 7, 0.5)
     assert calls == [(7, 0.5, 3, 1003)]
 
 
