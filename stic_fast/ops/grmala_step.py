@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -179,6 +181,9 @@ def reference(
     value = x.to(compute) + size1 * grad_logp.to(compute)
     if grad_gram is not None:
         value = value - size2 * grad_gram.to(compute)
+    low, high = (
+        bound if abs(bound) <= torch.finfo(compute).max else math.copysign(math.inf, bound) for bound in (low, high)
+    )
     return (value + size3 * noise).clamp(low, high).to(x.dtype)
 
 

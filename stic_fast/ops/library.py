@@ -45,16 +45,28 @@ def register(
     LIBRARY.define(f"{name}({arguments}) -> {returns}", tags=(torch.Tag.pt2_compliant_tag,))
     on_cuda = reference if cuda is None else native_where_possible(cuda, reference)
     for backend, implementation in (("CPU", cpu), ("CUDA", on_cuda), ("MPS", reference), ("XPU", reference)):
-        LIBRARY.impl(name, _after(check, implementation), backend)
-    torch.library.register_fake(f"stic_fast::{name}", _after(check, fake), lib=LIBRARY)
+        LIBRARY.impl(name, _after(name, check, implementation), backend)
+    torch.library.register_fake(f"stic_fast::{name}", _after(name, check, fake), lib=LIBRARY)
 
 
-def _after(check: Callable[..., None], implementation: Callable[..., Any]) -> Callable[..., Any]:
+def _after(name: str, check: Callable[..., None], implementation: Callable[..., Any]) -> Callable[..., Any]:
     def checked(*arguments: Any) -> Any:
-        check(*arguments)
+        try:
+            check(*arguments)
+        except AttributeError:  # the dispatcher lets None pass for any tensor
+            _refuse_none(name, arguments)
+            raise
         return implementation(*arguments)
 
     return checked
+
+
+def _refuse_none(name: str, arguments: Sequence[Any]) -> None:
+    schema = getattr(torch.ops.stic_fast, name).default._schema
+    for argument, value in zip(schema.arguments, arguments, strict=True):
+        entries = value if isinstance(value, list) else [value]
+        if any(entry is None for entry in entries) and "Optional" not in str(argument.type):
+            raise TypeError(f"{argument.name} must be a torch.Tensor, got None; pass one")
 
 
 @functools.cache
