@@ -64,6 +64,8 @@ def check_gradient(
     sums = torch.float64 if dtype == torch.float64 else torch.float32
     check_numbers("grad_loss", grad_loss, "one value per chain", (torch.Size((chains,)), sums, device))
     check_numbers("slopes", slopes, KEPT, (torch.Size((len(layers), chains)), sums, device))
+    if products.device != device:
+        raise ValueError(f"products must be on {device} like the layers, got {products.device}; move it")
 
 
 def check_layers(layers: Sequence[Tensor]) -> list[Kind]:
