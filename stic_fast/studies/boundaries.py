@@ -120,7 +120,7 @@ def compactness(features: Tensor, labels: Tensor) -> float:
     """
     from sklearn.metrics import silhouette_score
 
-    return float(silhouette_score(features.double().numpy(), labels.numpy()))
+    return float(silhouette_score(_distances(features, features).numpy(), labels.numpy(), metric="precomputed"))
 
 
 def share_among_own(
@@ -135,12 +135,17 @@ def share_among_own(
     >>> share_among_own(torch.tensor([[1.0], [8.0]]), torch.tensor([0, 0]), real, labels)
     0.5
     """
-    distances = torch.cdist(features.double(), real.double(), compute_mode="donot_use_mm_for_euclid_dist")
+    distances = _distances(features, real)
     if leave_out_self:
         distances.fill_diagonal_(torch.inf)
     nearest = real_labels[distances.topk(min(NEIGHBOURS, len(real) - leave_out_self), largest=False).indices]
     agree = (nearest == labels[:, None]).sum(1)
     return float((2 * agree > nearest.shape[1]).double().mean())
+
+
+def _distances(left: Tensor, right: Tensor) -> Tensor:
+    """Euclidean, float64 (N, M), of summed differences: ‖a‖² + ‖b‖² − 2a·b would lose those of features much alike."""
+    return torch.cdist(left.double(), right.double(), compute_mode="donot_use_mm_for_euclid_dist")
 
 
 def embedded(features: Tensor, *, seed: int) -> Tensor:

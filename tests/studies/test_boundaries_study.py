@@ -62,6 +62,13 @@ def test_classes_far_apart_are_compact() -> None:
     assert apart > 0.85 > 0.1 > compactness(noise, labels)
 
 
+def test_features_much_alike_are_still_told_apart() -> None:
+    labels = torch.arange(60) % 3
+    alike = (100 * torch.randn(64, generator=torch.Generator().manual_seed(0), dtype=torch.float64)).expand(60, -1)
+    assert compactness(alike, labels) == 0
+    assert compactness(alike + 1e-6 * nn.functional.one_hot(labels, 64), labels) == pytest.approx(1)
+
+
 def test_a_share_counts_most_of_the_five_nearest() -> None:
     real = torch.tensor([[0.0], [0.1], [0.2], [0.3], [0.4], [9.0]])
     labels = torch.tensor([0, 0, 1, 1, 1, 0])
