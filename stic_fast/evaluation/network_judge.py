@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from stic_fast.errors import InputError
+from stic_fast.models.recorded import recorded
 from stic_fast.pixels import to_unit
 
 _TORCHSCRIPT_ERRORS = (RuntimeError, ValueError, IndexError)  # as its reader and interpreter raise them
@@ -123,15 +124,9 @@ class NetworkJudge(nn.Module):
         return x
 
     def _with_layer(self, x: Tensor, layer: str) -> tuple[Any, Any]:
-        outputs: list[Any] = []
-        # A copy, because a following layer may overwrite the output in place.
-        handle = self.network.get_submodule(layer).register_forward_hook(
-            lambda module, arguments, output: outputs.append(output.clone() if isinstance(output, Tensor) else output)
-        )
-        try:
+        with recorded(self.network, [layer]) as listed:
             logits = self.network(x)
-        finally:
-            handle.remove()
+        outputs = listed[layer]
         if len(outputs) != 1:
             raise InputError(
                 f"layer {layer!r} of judge {self.name!r} was called {len(outputs)} times in one forward pass, so it "

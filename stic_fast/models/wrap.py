@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 
 from stic_fast.errors import InputError
 from stic_fast.models.classifier import Classifier
+from stic_fast.models.recorded import recorded
 
 
 def wrap(
@@ -27,7 +27,7 @@ def wrap(
 
     A layer is any submodule, by its name in `module.named_modules()`, that a forward pass calls exactly once and that
     returns one tensor (B, C, *S); its feature is that tensor, as it is before any in-place operation that follows.
-    The hooks exist during `logits_and_features` only.
+    The hooks exist during `logits_and_features` only; threads may share the classifier.
 
     BatchNorm and Dropout behave as the module's mode says: in training mode a chain depends on the batch it sits in.
     Sampling switches to eval mode; call `.eval()` yourself when you call the classifier directly.
@@ -89,15 +89,8 @@ class WrappedClassifier(Classifier):
 
     def forward_keeping(self, x: Tensor, names: frozenset[str]) -> tuple[Tensor, dict[str, Tensor]]:
         """The module's logits and the named submodules' outputs, for x in [-1, 1]."""
-        outputs: dict[str, list[Any]] = defaultdict(list)
-        handles = []
-        try:
-            for name in names:
-                handles.append(self.module.get_submodule(name).register_forward_hook(_recorder(outputs[name])))
+        with recorded(self.module, names) as outputs:
             logits = self.module(x if self.preprocess is None else self.preprocess(x))
-        finally:
-            for handle in handles:
-                handle.remove()
         self._check_logits(logits, batch=x.shape[0])
         return logits, {name: _the_feature(name, outputs[name], batch=x.shape[0]) for name in names}
 
@@ -153,16 +146,6 @@ class Normalize(nn.Module):
                 "x must be (B, C, H, W) with as many channels as mean and std"
             )
         return x * self.scale.to(x.dtype) + self.shift.to(x.dtype)
-
-
-def _recorder(outputs: list[Any]) -> Callable[[nn.Module, Any, Any], Tensor | None]:
-    """A forward hook that appends a module's output, and hands on a copy that later layers may overwrite in place."""
-
-    def record(module: nn.Module, arguments: Any, output: Any) -> Tensor | None:
-        outputs.append(output)
-        return output.clone() if isinstance(output, Tensor) else None
-
-    return record
 
 
 def _the_feature(name: str, outputs: list[Any], *, batch: int) -> Tensor:

@@ -1,0 +1,54 @@
+# SPDX-FileCopyrightText: 2026 The stic_fast authors
+# SPDX-License-Identifier: MIT
+"""What named submodules return in a forward pass, read by forward hooks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from threading import RLock, get_ident
+from typing import Any
+
+from torch import Tensor, nn
+
+_REGISTERING = RLock()
+"""PyTorch numbers hooks without a lock, so two threads at once may be given one number."""
+
+
+@contextmanager
+def recorded(module: nn.Module, names: Iterable[str]) -> Iterator[dict[str, list[Any]]]:
+    """Within it the outputs of the named submodules are listed by name, one for each call that this thread makes.
+
+    A tensor is listed as it is before any in-place operation that follows. Other threads may run the module, and
+    record it, at the same time.
+
+    >>> import torch
+    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
+    >>> with recorded(net, ["0"]) as outputs:
+    ...     logits = net(torch.ones(1, 2, 2))
+    >>> outputs
+    {'0': [tensor([[1., 1., 1., 1.]])]}
+    """
+    outputs: dict[str, list[Any]] = {name: [] for name in names}
+    handles = []
+    try:
+        with _REGISTERING:
+            for name, own in outputs.items():
+                handles.append(module.get_submodule(name).register_forward_hook(_recorder(own, get_ident())))
+        yield outputs
+    finally:
+        with _REGISTERING:
+            for handle in handles:
+                handle.remove()
+
+
+def _recorder(outputs: list[Any], thread: int) -> Callable[[nn.Module, Any, Any], Tensor | None]:
+    """A forward hook that lists a thread's outputs, and hands on a copy that later layers may overwrite in place."""
+
+    def record(module: nn.Module, arguments: Any, output: Any) -> Tensor | None:
+        if get_ident() != thread:
+            return None
+        outputs.append(output)
+        return output.clone() if isinstance(output, Tensor) else None
+
+    return record
