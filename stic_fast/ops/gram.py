@@ -22,7 +22,8 @@ def gram(features: Tensor) -> Tensor:
             or float16, accumulated in fp32 (fp64 for float64).
 
     Returns:
-        (batch, channels, channels), symmetric, of the dtype of `features`. Differentiable to any order.
+        (batch, channels, channels), symmetric, of the dtype of `features`, whose squares soon leave float16's range:
+        take `gram(features.float())` there. Differentiable to any order.
 
     Raises:
         TypeError, ValueError: not a floating tensor of at least three dimensions, or no positions.

@@ -23,7 +23,8 @@ class GramRegulariser:
     """Σ over layers of s·‖G(x) − A‖²_F, one value per chain (STIC, equation 3), with A from real images.
 
     For each layer it keeps what makes a step cheapest: the reference's Gram matrix, or its features where the dual
-    form of `gram_loss` needs fewer multiplications than the C×C matrices.
+    form of `gram_loss` needs fewer multiplications than the C×C matrices. What `from_images` keeps is float32 for a
+    network in 16 bits: a Gram matrix holds squares, which leave float16's range while the features lie well within it.
 
     Args:
         layers: names of the compared features, in the classifier's terms.
@@ -43,8 +44,7 @@ class GramRegulariser:
         self.features = list(features)
         self.grams = list(grams)
         self.normalize: Normalize = normalize
-        self._copies_key: tuple[Hashable, ...] = ()
-        self._copies: _Kept = ([], [])
+        self._copies: dict[Hashable, _Kept] = {}
 
     @classmethod
     def from_images(
@@ -79,7 +79,7 @@ class GramRegulariser:
         for output in outputs:
             size, device = output.shape[2:].numel(), output.device.type
             keep_features = prefers_dual(output.shape[1], size, per_chain * size, gram_known=True, device_type=device)
-            joined = _side_by_side(output, per_chain)
+            joined = _side_by_side(output.to(torch.promote_types(output.dtype, torch.float32)), per_chain)
             features.append(joined if keep_features else None)
             grams.append(None if keep_features else gram(joined))
         return cls(names, features, grams, normalize)
@@ -99,17 +99,22 @@ class GramRegulariser:
         return gram_loss(list(features), references, grams, normalize=self.normalize)
 
     def _copies_like(self, features: Sequence[Tensor]) -> _Kept:
-        """References and Gram matrices beside these features; made once for all features alike."""
-        key = tuple((feature.dtype, channels_last(feature)) for feature in features)
-        if key != self._copies_key:
-            self._copies_key = key
+        """References and Gram matrices beside these features; made once for all features alike.
+
+        They are kept from then on, for a captured step goes on reading them, and apart for each stream, for that of
+        another thread might read them before they are written.
+        """
+        stream = torch.cuda.current_stream(features[0].device).cuda_stream if features[0].is_cuda else None
+        key = (stream, *((feature.dtype, channels_last(feature)) for feature in features))
+        if key not in self._copies:
             pairs = list(zip(features, self.features, self.grams, strict=True))
             matrices = torch.promote_types(features[0].dtype, torch.float32)
-            self._copies = (
+            copies = (
                 [None if own is None else _laid_out_like(feature, own) for feature, own, _ in pairs],
                 [None if own is None else own.to(matrices) for _, _, own in pairs],
             )
-        return self._copies
+            self._copies.setdefault(key, copies)
+        return self._copies[key]
 
 
 def _are_read_as_they_are(features: Sequence[Tensor]) -> bool:

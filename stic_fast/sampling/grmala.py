@@ -25,6 +25,7 @@ from stic_fast.ops.checks import MAX_STEP
 from stic_fast.sampling.captured_step import CapturedStep, pays
 from stic_fast.sampling.gram_regulariser import GramRegulariser
 from stic_fast.sampling.objective import LogPosterior, Objective
+from stic_fast.sampling.outputs import Outputs
 
 Schedule = Literal["constant", "linear", "cosine"]
 
@@ -60,6 +61,17 @@ class _Pull(NamedTuple):
     eps1: float
     eps2: float | Tensor
 
+    def fitting(self, x: Tensor) -> _Pull:
+        """The same in the precision of x: where that is less than the gradients', one sum, cut off at its range."""
+        if self.uphill.dtype == x.dtype:
+            return self
+        whole = self.eps1 * self.uphill
+        if self.downhill is not None:
+            eps2 = self.eps2.view(-1, *[1] * (x.dim() - 1)) if isinstance(self.eps2, Tensor) else self.eps2
+            whole -= eps2 * self.downhill
+        largest = torch.finfo(x.dtype).max
+        return _Pull(whole.clamp(-largest, largest).to(x.dtype), None, 1.0, 0.0)
+
 
 @dataclass(frozen=True)
 class GRMALA:
@@ -94,7 +106,8 @@ class GRMALA:
     """The box that states are kept in."""
     precision: Precision | None = None
     """Of the network's passes: fp32, bf16, or auto, which is bf16 where the hardware multiplies it and else fp32. None
-    is auto on a CUDA device and fp32 on a CPU. The chain's state and log p stay fp32."""
+    is auto on a CUDA device and fp32 on a CPU. The chain's state and log p stay fp32. A network whose own weights are
+    float16 loses what `stic_fast.sampling.outputs` names, no more."""
     layout: Layout | None = None
     """Of the network's weights and features: plain, as the model has them; channels_last; or packed, which is
     channels_last with large weights in the CPU library's own form, there the fastest. None is channels_last on a CUDA
@@ -184,32 +197,36 @@ class GRMALA:
         objective: Objective,
         record: Record | None,
     ) -> _Pull:
-        """One forward and one backward pass, of ε1·log p − ε2·Gram; to record or to bound takes both gradients."""
+        """One forward and one backward pass, of ε1·log p − ε2·Gram; to record or to bound takes both gradients.
+
+        So does float16, in whose range the smaller of the two might be lost beside the larger.
+        """
         x = x.detach().requires_grad_(True)
         with torch.enable_grad():
             compared = gram.layers if gram else ()
             logits, kept = network(x, (*compared, *objective.layers))
+            outputs = Outputs(x, [logits, *kept])
+            logits, *kept = outputs.values
             features, read = kept[: len(compared)], kept[len(compared) :]
             logp = objective(logits, target, *read)
             if gram is None:
-                pull = _Pull(_gradient(logp, x), None, self.eps1, 0.0)
+                uphill = outputs.gradient(logp)
                 if record:
-                    record(logp, pull.uphill)
-                return pull
+                    record(logp, uphill)
+                return _Pull(uphill, None, self.eps1, 0.0).fitting(x)
             loss = gram(features)
-            if record is None and self.max_gram_ratio is None:
-                return self._combined(logp, loss, x)
-            uphill, downhill = _gradient(logp, x, keep_graph=True), _gradient(loss, x, keep_graph=True)
-            if record:
-                record(logp, uphill, loss, downhill)
-            if self.max_gram_ratio is None:
-                return self._combined(logp, loss, x)
+            apart = outputs.halved or self.max_gram_ratio is not None
+            if record or apart:
+                uphill = outputs.gradient(logp, keep_graph=True)
+                downhill = outputs.gradient(loss, keep_graph=not apart)
+                if record:
+                    record(logp, uphill, loss, downhill)
+            if not apart:
+                return _Pull(outputs.gradient(self.eps1 * logp - self.eps2 * loss), None, 1.0, 0.0)
+        if self.max_gram_ratio is None:
+            return _Pull(uphill, downhill, self.eps1, self.eps2).fitting(x)
         limit = self.max_gram_ratio * self.eps1 * _norms(uphill) / _norms(downhill)
-        return _Pull(uphill, downhill, self.eps1, limit.clamp_max(self.eps2))
-
-    def _combined(self, logp: Tensor, loss: Tensor, x: Tensor) -> _Pull:
-        """Both terms in one backward pass."""
-        return _Pull(_gradient(self.eps1 * logp - self.eps2 * loss, x), None, 1.0, 0.0)
+        return _Pull(uphill, downhill, self.eps1, limit.clamp_max(self.eps2)).fitting(x)
 
 
 class _Scales:
@@ -228,12 +245,6 @@ class _Scales:
         if isinstance(number, int):
             return self._factors[number - self._first]
         return 1.0 if self._on_device is None else self._on_device.index_select(0, number - self._first)[0]
-
-
-def _gradient(values: Tensor, x: Tensor, *, keep_graph: bool = False) -> Tensor:
-    """The gradient of each chain's value in that chain's state."""
-    (gradient,) = torch.autograd.grad(values.sum(), x, retain_graph=keep_graph)
-    return gradient
 
 
 def _norms(gradient: Tensor) -> Tensor:

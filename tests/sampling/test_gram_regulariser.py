@@ -167,8 +167,8 @@ def test_copies_for_a_gpu_are_made_once_for_features_alike(net: WideResNet, imag
     features = net.logits_and_features(to_unit(images[6:]).double(), regulariser.layers)[1]
     low = [feature.detach().bfloat16() for feature in features]
     last = [feature.contiguous(memory_format=torch.channels_last) for feature in low]
-    first, again, other = (regulariser._copies_like(each) for each in (low, low, last))
-    assert first is again and first is not other
+    first, other, again = (regulariser._copies_like(each) for each in (low, last, low))
+    assert first is again and first is not other, "a captured step may go on reading the first"
     for one, two, reference in zip(first[0], other[0], regulariser.features, strict=True):
         assert one is not None and two is not None and reference is not None
         assert torch.equal(one, reference.bfloat16()) and torch.equal(two, one)
