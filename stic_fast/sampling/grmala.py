@@ -137,7 +137,8 @@ class GRMALA:
         """Runs the chains from x.
 
         Args:
-            model: the classifier; frozen meanwhile. Other precisions and layouts use copies of its weights.
+            model: the classifier, which threads may share; frozen meanwhile. Other precisions and layouts use copies of
+                its weights.
             x: float (chains, channels, height, width), not overwritten.
             target: what each chain is to become, as the objective reads it.
             seed, chain_ids: address of the noise, see `stic_fast.noise.normal`.

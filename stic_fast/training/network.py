@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch.overrides import TorchFunctionMode
 
 from stic_fast.data import Splits
 from stic_fast.models import Classifier, ConvNet, WideResNet
@@ -16,7 +18,7 @@ from stic_fast.training.config import NetworkConfig
 def network_of(
     config: NetworkConfig, splits: Splits, *, seed: int, outputs: int | None = None, fake_class: bool = False
 ) -> Classifier:
-    """The network for these images, its weights drawn from the seed.
+    """The network for these images, its weights drawn from the seed; the global generator is neither read nor moved.
 
     Args:
         outputs: numbers that it gives for an image; one per class if None.
@@ -33,8 +35,25 @@ def network_of(
         "gram_layers": config.gram_layers or None,
         "fake_class": fake_class,
     }
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with _DrawnFrom(torch.Generator().manual_seed(seed)):
         if config.architecture == "convnet":
             return ConvNet(**options)
         return WideResNet(depth=config.depth, **options)
+
+
+class _DrawnFrom(TorchFunctionMode):
+    """Within it, and in this thread, layers draw their first weights from a generator of ours, not the global one."""
+
+    def __init__(self, generator: torch.Generator) -> None:
+        super().__init__()
+        self._generator = generator
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        chosen = {"generator": self._generator} if getattr(func, "__name__", "") in _DRAWING else {}
+        return func(*args, **{**(kwargs or {}), **chosen})
+
+
+_DRAWING = {"normal_", "uniform_", "kaiming_normal_", "kaiming_uniform_"}
+"""What the layers of these networks draw with, of torch.nn.init and of Tensor."""

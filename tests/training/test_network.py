@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,6 +35,27 @@ def test_the_seed_alone_fixes_the_weights(splits: Splits) -> None:
     one, other, third = (network_of(CONVNET, splits, seed=seed).state_dict() for seed in (3, 3, 4))
     assert all(torch.equal(one[name], other[name]) for name in one)
     assert not torch.equal(one["convolutions.0.weight"], third["convolutions.0.weight"])
+
+
+@pytest.mark.parametrize("architecture", ["convnet", "wide_resnet"])
+def test_weights_are_those_of_the_global_generator_which_stays(splits: Splits, architecture: str) -> None:
+    before = torch.get_rng_state()
+    ours = network_of(replace(CONVNET, architecture=architecture, depth=10), splits, seed=3)
+    assert torch.equal(torch.get_rng_state(), before)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        own = type(ours)(**ours.config())  # type: ignore[operator]
+    assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), own.parameters(), strict=True))
+
+
+def test_threads_build_the_networks_of_their_seeds(splits: Splits) -> None:
+    def build(seed: int) -> list[torch.Tensor]:
+        return list(network_of(CONVNET, splits, seed=seed).parameters())
+
+    alone = [build(seed) for seed in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        for found, expected in zip(pool.map(build, range(8)), alone, strict=True):
+            assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
 
 
 def test_layers_of_another_network_are_refused(splits: Splits) -> None:
