@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,13 +13,15 @@ from os import PathLike
 from pathlib import Path
 from typing import BinaryIO
 
+_UNFINISHED = re.compile(r"\..+\.[0-9a-f]{8}\.partial", re.DOTALL)
+
 
 @contextmanager
 def whole_file(path: str | PathLike[str]) -> Iterator[BinaryIO]:
     """Opens a file beside `path` that takes its place when the block ends; on any error it is removed instead.
 
     The content is on the disk before the name is. A process killed meanwhile leaves the older file whole, and a hidden
-    one beside it.
+    one beside it, which `is_unfinished` knows.
 
     Raises:
         OSError: the file cannot be written.
@@ -40,3 +43,12 @@ def whole_file(path: str | PathLike[str]) -> Iterator[BinaryIO]:
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def is_unfinished(name: str) -> bool:
+    """Whether a file of this name is one that `whole_file` never finished.
+
+    >>> is_unfinished(".grid.png.0a1b2c3d.partial"), is_unfinished("grid.png"), is_unfinished(".grid.partial")
+    (True, False, False)
+    """
+    return _UNFINISHED.fullmatch(name) is not None

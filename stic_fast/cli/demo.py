@@ -76,17 +76,10 @@ class Demo:
         path = self.resume or self.out
         with resumable(path, "stic-fast demo"):
             run, scale = self._trained(path, progress)
-            drawing = Drawing(run, run.config.seed)
-            labels = spread(range(run.model.num_classes), scale.images_per_class * run.model.num_classes)
-            drawn = drawing.of_classes(labels, progress)
-            first = (torch.arange(len(labels)) % scale.images_per_class) < SHOWN
-            write_images(path / "samples.png", drawn[first], labels[first], run.splits.train.class_names)
-            shares = even_shares(FRAMES)
-            paths = drawing.of_paths(START, END, PATHS, shares, progress)
-            save_paths(path / "interpolation.png", paths, shares, title=path_title(str(START), str(END)))
-            scores = judged(run, drawn, labels, scale.judge_iterations, progress)
-            scores |= {"seconds": round(time.perf_counter() - started, 1), "seed": run.config.seed, "n": len(labels)}
-            run.folder.write_json("evaluation.json", {**scores, "version": __version__})
+            with run.folder.one_writer():
+                scores = _drawn_and_judged(run, scale, progress)
+                scores["seconds"] = round(time.perf_counter() - started, 1)
+                run.folder.write_json("evaluation.json", {**scores, "version": __version__})
         _tell(path, scores)
 
     def _trained(self, path: Path, progress: RichProgress) -> tuple[TrainedRun, Scale]:
@@ -94,12 +87,27 @@ class Demo:
         if self.resume is not None:
             scale = _scale_of(path)
             run = resume(path, progress=progress)
-            progress.pass_done(run.folder)  # a finished run trains no pass that would
+            with run.folder.one_writer():
+                progress.pass_done(run.folder)  # a finished run trains no pass that would
         else:
             _refuse_unfinished(path)
             scale = SHORT if self.short else FULL
             run = train(replace(scale.settings, seed=self.seed), path, progress=progress)
         return run, scale
+
+
+def _drawn_and_judged(run: TrainedRun, scale: Scale, progress: Progress) -> dict[str, Any]:
+    """The demo's pictures, and its numbers."""
+    path, drawing = run.folder.path, Drawing(run, run.config.seed)
+    labels = spread(range(run.model.num_classes), scale.images_per_class * run.model.num_classes)
+    drawn = drawing.of_classes(labels, progress)
+    first = (torch.arange(len(labels)) % scale.images_per_class) < SHOWN
+    write_images(path / "samples.png", drawn[first], labels[first], run.splits.train.class_names)
+    shares = even_shares(FRAMES)
+    paths = drawing.of_paths(START, END, PATHS, shares, progress)
+    save_paths(path / "interpolation.png", paths, shares, title=path_title(str(START), str(END)))
+    scores = judged(run, drawn, labels, scale.judge_iterations, progress)
+    return {**scores, "seed": run.config.seed, "n": len(labels)}
 
 
 def judged(run: TrainedRun, drawn: Tensor, labels: Tensor, iterations: int, progress: Progress) -> dict[str, Any]:

@@ -19,16 +19,16 @@ from stic_fast.cli.evaluation_tables import tell
 from stic_fast.cli.progress import RichProgress
 from stic_fast.counts import check_count
 from stic_fast.data import load
+from stic_fast.digests import listed_file
 from stic_fast.errors import Diverged, InputError
 from stic_fast.evaluation.attack_record import attack_record
 from stic_fast.evaluation.drawn_images import DrawnImages
 from stic_fast.evaluation.image_record import image_record
 from stic_fast.evaluation.outliers import outlier_sets
-from stic_fast.evaluation.records import FORMAT, chosen, classifier_record, outlier_record
+from stic_fast.evaluation.records import FORMAT, RECORD, chosen, classifier_record, outlier_record
 from stic_fast.models import Layout, Precision
 from stic_fast.studies import Judged
 from stic_fast.training import Drawing, TrainedRun, open_run
-from stic_fast.whole_file import whole_file
 
 OUTLIER_SCORES = "outlier_scores.safetensors"
 """The scores behind the AUROCs, float64 (N,), named SCORE/SET; in the run's folder `evaluation`."""
@@ -74,6 +74,14 @@ class Evaluate:
         parts = self._parts()
         started, progress = time.perf_counter(), RichProgress()
         run = open_run(self.run)
+        with run.folder.one_writer():
+            record = self._record(run, parts, started, progress)
+            file = run.folder.write_json(RECORD, record)
+        tell(record)
+        progress.say(f"numbers: {file}")
+        progress.say(f"next:    stic-fast report {shlex.quote(str(self.run))}")
+
+    def _record(self, run: TrainedRun, parts: list[str], started: float, progress: RichProgress) -> dict[str, Any]:
         drawing = Drawing(run, self.seed, self.steps, self.batch_size, self.precision, self.layout)
         train, test = run.splits.train, run.splits.test
         record: dict[str, Any] = {
@@ -96,10 +104,7 @@ class Evaluate:
             }[part]()
             record["seconds"][part] = round(time.perf_counter() - begun, 1)
         record["seconds"]["all"] = round(time.perf_counter() - started, 1)
-        file = run.folder.write_json("evaluation.json", record)
-        tell(record)
-        progress.say(f"numbers: {file}")
-        progress.say(f"next:    stic-fast report {shlex.quote(str(self.run))}")
+        return record
 
     def _parts(self) -> list[str]:
         asked = [part.strip() for part in self.metrics.split(",") if part.strip()]
@@ -152,7 +157,7 @@ class Evaluate:
         }
         folder = drawn_folder(self.run, checkpoint, self.seed, steps)
         drawn = DrawnImages(folder, self.n, num_classes=run.model.num_classes, about=about)
-        drawn.complete(lambda rows: drawing.of_numbers(rows, progress))
+        drawn.complete(lambda rows: drawing.of_numbers(rows, progress), progress.say)
         return drawn
 
     def _classifier(self, run: TrainedRun) -> dict[str, Any]:
@@ -170,7 +175,7 @@ class Evaluate:
         )
         file = self.run / "evaluation" / OUTLIER_SCORES
         file.parent.mkdir(exist_ok=True)
-        with whole_file(file) as target:
+        with listed_file(file) as target:
             target.write(
                 save({f"{key}/{name}": values for key, each in scores.items() for name, values in each.items()})
             )

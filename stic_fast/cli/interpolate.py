@@ -62,11 +62,12 @@ class Interpolate:
         target = self.out or self.run / "samples" / f"interpolate_{start}_{end}_seed{self.seed}.png"
         if target.suffix.lower() != ".png":
             raise InputError(f"an interpolation is written as PNG, got the path {target}; let --out end in .png")
-        prepare_target(target)
         progress = RichProgress()
         shares = even_shares(self.frames)
-        images = drawing.of_paths(start, end, self.n, shares, progress)
-        save_paths(target, images, shares, title=path_title(names[start], names[end]))
+        with run.folder.one_writer_of(target):
+            prepare_target(target)
+            images = drawing.of_paths(start, end, self.n, shares, progress)
+            save_paths(target, images, shares, title=path_title(names[start], names[end]))
         progress.say(f"{self.n} paths in {target}")
 
 

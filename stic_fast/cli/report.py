@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +15,10 @@ from typing import Annotated, Any
 
 import torch
 import tyro
-from safetensors.torch import load_file
 from torch import Tensor
 
 from stic_fast.cli.evaluate import OUTLIER_SCORES, PARTS, drawn_folder
-from stic_fast.evaluation.drawn_images import DrawnImages
+from stic_fast.evaluation.drawn_images import DrawnImages, read_about
 from stic_fast.evaluation.out_of_distribution import SCORE_LABELS, SCORE_NAMES
 from stic_fast.evaluation.records import read_record
 from stic_fast.plots.curves import training_figure
@@ -27,6 +27,7 @@ from stic_fast.plots.histograms import score_histograms
 from stic_fast.plots.manifold import sweep_figure
 from stic_fast.plots.page import Page
 from stic_fast.plots.reliability import reliability_figure
+from stic_fast.stored import damaged, read_tensors
 from stic_fast.training import TrainedRun, open_run
 
 SHOWN = 8  # images of each class
@@ -69,6 +70,11 @@ class Report:
         run = open_run(self.run)
         record = read_record(self.run) or {}
         target = self.out or self.run / "report.html"
+        with run.folder.one_writer_of(target):
+            self._page(run, record).write(target)
+        print(f"page: {target}")
+
+    def _page(self, run: TrainedRun, record: Mapping[str, Any]) -> Page:
         page = Page(f"Run {self.run.resolve().name}", _subtitle(run, record))
         sections: dict[str, Callable[[], None]] = {
             "images": lambda: _images(page, run, self.run, record),
@@ -84,9 +90,8 @@ class Report:
                 if "rows" in record[part]:
                     sections[part]()
         _training(page, run)
-        _settings(page, self.run, record)
-        page.write(target)
-        print(f"page: {target}")
+        _settings(page, run, record)
+        return page
 
 
 def _subtitle(run: TrainedRun, record: Mapping[str, Any]) -> str:
@@ -148,14 +153,10 @@ def _grids(page: Page, run: TrainedRun, folder: Path, part: Mapping[str, Any]) -
     classes = min(run.model.num_classes, MOST_CLASSES)
     names = list(run.splits.train.class_names[:classes])
     real = run.splits.test
-    if (folder / "about.json").exists():
-        about = json.loads((folder / "about.json").read_text())
-        drawn = DrawnImages(folder, part["n"], num_classes=run.model.num_classes, about=about)
-        if drawn.missing() == 0:
-            images, labels = drawn.all()
-            page.picture(
-                _grid(images, labels, names), caption="Drawn images.", alt="Grid of drawn images, a row per class"
-            )
+    about = read_about(folder)
+    if about is not None:
+        images, labels = DrawnImages(folder, part["n"], num_classes=run.model.num_classes, about=about).all()
+        page.picture(_grid(images, labels, names), caption="Drawn images.", alt="Grid of drawn images, a row per class")
     page.picture(
         _grid(real.images, real.labels, names),
         caption="Real test images, for comparison.",
@@ -200,11 +201,16 @@ def _outliers(page: Page, folder: Path, part: Mapping[str, Any]) -> None:
     known = {SCORE_LABELS[key]: found for key, found in aurocs.items() if set(found.values()) != {None}}
     file = folder / "evaluation" / OUTLIER_SCORES
     if known and file.exists():
-        values: dict[str, dict[str, Tensor]] = {}
-        for key, tensor in load_file(file).items():
-            score, _, name = key.partition("/")
-            values.setdefault(SCORE_LABELS[score], {})[name] = tensor
-        ordered = {label: {name: values[label][name] for name in [part["inside"], *sets]} for label in known}
+        mend = f"evaluate again with stic-fast evaluate {shlex.quote(str(folder))}"
+        values = read_tensors(file, mend)
+        wanted = [f"{score}/{name}" for score in aurocs for name in [part["inside"], *sets]]
+        if not all(key in values and values[key].dim() == 1 for key in wanted):
+            raise damaged(file, "it holds the scores of another evaluation", mend)
+        ordered = {
+            SCORE_LABELS[score]: {name: values[f"{score}/{name}"] for name in [part["inside"], *sets]}
+            for score in aurocs
+            if SCORE_LABELS[score] in known
+        }
         page.picture(
             score_histograms(ordered, inside=part["inside"], aurocs=known),
             caption="Each panel holds the real test images against one kind of outlier; higher scores are more like "
@@ -234,18 +240,18 @@ def _training(page: Page, run: TrainedRun) -> None:
         )
 
 
-def _settings(page: Page, folder: Path, record: Mapping[str, Any]) -> None:
+def _settings(page: Page, run: TrainedRun, record: Mapping[str, Any]) -> None:
     page.section("How it was made")
     if record.get("command"):
         page.paragraph(
             f"Evaluated by `{record['command']}`, stic_fast {record['version']}, checkpoint {record['checkpoint']}."
         )
         page.table(["part", "seconds"], [[name, value] for name, value in record["seconds"].items()])
-    config = json.loads((folder / "config.json").read_text())
-    page.paragraph(f"Trained by the method {config['method']} with these settings:")
+    method, settings = run.folder.read_config()
+    page.paragraph(f"Trained by the method {method} with these settings:")
     page.table(
         ["setting", "value"],
-        [[name, json.dumps(value, ensure_ascii=False)] for name, value in _flat(config["settings"])],
+        [[name, json.dumps(value, ensure_ascii=False)] for name, value in _flat(settings)],
     )
 
 

@@ -50,8 +50,9 @@ class Sample:
         classes = range(len(names)) if self.labels is None else find_classes(self.labels, names)
         drawing = Drawing(run, self.seed, self.steps, self.batch_size, self.precision, self.layout)
         target = self.out or self.run / "samples" / f"sample_seed{self.seed}.png"
-        prepare_target(target)
         labels = spread(classes, self.n)
         progress = RichProgress()
-        write_images(target, drawing.of_classes(labels, progress), labels, names)
+        with run.folder.one_writer_of(target):
+            prepare_target(target)
+            write_images(target, drawing.of_classes(labels, progress), labels, names)
         progress.say(f"{self.n} images in {target}")

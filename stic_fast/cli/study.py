@@ -20,6 +20,7 @@ from stic_fast import __version__
 from stic_fast.cli.command_line import command_line
 from stic_fast.cli.image_files import prepare_target
 from stic_fast.cli.progress import RichProgress
+from stic_fast.digests import listed_file
 from stic_fast.errors import InputError
 from stic_fast.plots.grid import write_png
 from stic_fast.studies import STUDIES, Study
@@ -46,19 +47,22 @@ class StudyCommand(Generic[Chosen]):
     def execute(self) -> None:
         """Carries the study out, and writes picture and numbers."""
         study, name, progress = self.study, _name(self.study), RichProgress()
-        RunFolder(study.run).read_config()  # no folder is made in a place that holds no run
+        run = RunFolder(study.run)
+        run.read_config()  # no folder is made in a place that holds no run
         target = self.out or study.run / "studies" / f"{name}.png"
         if target.suffix.lower() != ".png":
             raise InputError(f"a study is pictured as PNG, got the path {target}; let --out end in .png")
-        prepare_target(target)
-        command, begun = command_line(["study", name], study), time.perf_counter()
-        finding = study.carry_out(progress)
-        seconds = round(time.perf_counter() - begun, 1)
-        record = {"command": command, "version": __version__, "seed": study.seed, "seconds": seconds, **finding.record}
-        save_figure(finding.figure, target, footer=f"seed {study.seed} · {seconds:g} s · {command}")
         numbers = target.with_suffix(".json")
-        with whole_file(numbers) as file:
-            file.write((json.dumps(_plain(record), indent=2, allow_nan=False) + "\n").encode())
+        with run.one_writer_of(target):
+            prepare_target(target)
+            command, begun = command_line(["study", name], study), time.perf_counter()
+            finding = study.carry_out(progress)
+            seconds = round(time.perf_counter() - begun, 1)
+            about = {"command": command, "version": __version__, "seed": study.seed, "seconds": seconds}
+            save_figure(finding.figure, target, footer=f"seed {study.seed} · {seconds:g} s · {command}")
+            write = listed_file if self.out is None else whole_file  # beside the user's own files, no list of ours
+            with write(numbers) as file:
+                file.write((json.dumps(_plain({**about, **finding.record}), indent=2, allow_nan=False) + "\n").encode())
         progress.say(f"picture: {target}")
         progress.say(f"numbers: {numbers}")
 

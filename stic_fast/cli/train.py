@@ -39,7 +39,8 @@ class Train:
         if self.resume is not None:
             with resumable(self.resume, command):
                 run = resume(self.resume, method=self.method, progress=progress)
-                progress.pass_done(run.folder)  # a finished run trains no pass that would
+                with run.folder.one_writer():
+                    progress.pass_done(run.folder)  # a finished run trains no pass that would
         else:
             path = self.out or Path("runs") / f"{self.method}-{self.preset}-{self.settings.seed}"
             data = _anchored(self.settings.data, self.preset, PRESETS[self.method][self.preset].data)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Images drawn for an evaluation, kept on disk part by part: a killed drawing goes on where it was.
 
-FOLDER/  about.json  part_0000.npy  part_0001.npy  …        500 images in each, the last may have fewer
+FOLDER/  about.json  part_0000.npy  part_0001.npy  …  SHA256SUMS        500 images in each, the last may have fewer
 
 Image i is asked for class i mod C, so the first images of a larger set are those of a smaller one, and a set that grows
 draws only what is missing.
@@ -10,6 +10,7 @@ draws only what is missing.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -20,11 +21,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stic_fast.digests import listed_file
 from stic_fast.errors import InputError
-from stic_fast.whole_file import whole_file
+from stic_fast.stored import read_json, read_stored
 
 PART = 500
 """Images in a part: what a kill costs at most, and what is in memory at a time."""
+ABOUT = "about.json"
+MEND = "evaluate again to draw it anew"
 
 
 class DrawnImages:
@@ -37,7 +41,7 @@ class DrawnImages:
         about: what the images depend on, as JSON writes it. A folder that was drawn otherwise is refused.
 
     Raises:
-        InputError: a count out of range, or a folder whose images are of something else.
+        InputError: a count out of range, or a folder whose images are of something else, or of nobody knows what.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -55,11 +59,11 @@ class DrawnImages:
         self.folder, self.count, self.num_classes = Path(folder), count, num_classes
         self.folder.mkdir(parents=True, exist_ok=True)
         wanted = json.loads(json.dumps({**about, "num_classes": num_classes, "part": PART}))
-        file = self.folder / "about.json"
-        if not file.exists():
-            with whole_file(file) as target:
+        found = read_about(self.folder)
+        if found is None:
+            with listed_file(self.folder / ABOUT) as target:
                 target.write(json.dumps(wanted, indent=2).encode())
-        elif (found := _read_about(file)) != wanted:
+        elif found != wanted:
             other = sorted(key for key in wanted | found if wanted.get(key) != found.get(key))
             raise InputError(
                 f"{self.folder} holds images that were drawn with another {', '.join(other)}; remove it, or name "
@@ -72,19 +76,26 @@ class DrawnImages:
 
     def missing(self) -> int:
         """How many images still have to be drawn."""
-        return sum(stop - start for start, stop in self._parts() if self._read(start, stop) is None)
+        return sum(stop - start for start, stop in self._parts() if not isinstance(self._look(start, stop), Tensor))
 
-    def complete(self, draw: Callable[[Tensor], Tensor]) -> None:
+    def complete(self, draw: Callable[[Tensor], Tensor], say: Callable[[str], None] | None = None) -> None:
         """Draws what is missing, part by part: draw(rows) gives uint8 (len(rows), channels, height, width).
+
+        Args:
+            say: told of parts that are damaged, and drawn anew.
 
         Raises:
             OSError: a part cannot be written; those before it are whole.
         """
         for start, stop in self._parts():
-            if self._read(start, stop) is None:
-                images = draw(torch.arange(start, stop))
-                with whole_file(self._file(start)) as target:
-                    np.save(target, images.numpy())
+            found = self._look(start, stop)
+            if not isinstance(found, Tensor):
+                if found and say is not None:
+                    say(f"{found}; it is drawn anew")
+                content = io.BytesIO()
+                np.save(content, draw(torch.arange(start, stop)).numpy())
+                with listed_file(self._file(start)) as target:
+                    target.write(content.getbuffer())
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Images and labels, a part at a time.
@@ -93,10 +104,10 @@ class DrawnImages:
             InputError: a part is missing or damaged.
         """
         for start, stop in self._parts():
-            images = self._read(start, stop)
-            if images is None:
-                raise InputError(f"{self._file(start)} is missing or damaged; evaluate again to draw it anew")
-            yield images, self.labels(torch.arange(start, stop))
+            found = self._look(start, stop)
+            if not isinstance(found, Tensor):
+                raise InputError(f"{found or f'{self._file(start)} is missing'}; {MEND}")
+            yield found, self.labels(torch.arange(start, stop))
 
     def all(self) -> tuple[Tensor, Tensor]:
         """All images and labels at once."""
@@ -110,20 +121,35 @@ class DrawnImages:
     def _file(self, start: int) -> Path:
         return self.folder / f"part_{start // PART:04d}.npy"
 
-    def _read(self, start: int, stop: int) -> Tensor | None:
-        """The part's images, or None where they are not all there."""
+    def _look(self, start: int, stop: int) -> Tensor | str:
+        """The part's images, or what is wrong with it; nothing where they are not all drawn yet."""
+        file = self._file(start)
         try:
-            with self._file(start).open("rb") as file:
-                images: np.ndarray = np.lib.format.read_array(file, allow_pickle=False)
-        except (OSError, ValueError):
-            return None
-        if images.dtype != np.uint8 or images.ndim != 4 or len(images) < stop - start:
-            return None
-        return torch.from_numpy(images[: stop - start])
+            images = read_stored(file, _images, MEND)
+        except FileNotFoundError:
+            return ""
+        except InputError as error:
+            return str(error).removesuffix(f"; {MEND}")
+        return images[: stop - start] if len(images) >= stop - start else ""
 
 
-def _read_about(file: Path) -> dict[str, Any]:
+def read_about(folder: Path) -> dict[str, Any] | None:
+    """What the images of a folder depend on; None where there is no folder, or nothing in it yet.
+
+    Raises:
+        InputError: that is damaged, or missing beside images.
+    """
+    mend = f"remove the folder {folder} to draw the images anew"
     try:
-        return dict(json.loads(file.read_text()))
-    except ValueError as error:
-        raise InputError(f"{file} is damaged ({error}); remove its folder to draw the images anew") from error
+        return read_json(folder / ABOUT, mend)
+    except FileNotFoundError as error:
+        if next(folder.glob("part_*.npy"), None) is not None:
+            raise InputError(f"{folder / ABOUT} is missing, so nobody knows of what the images are; {mend}") from error
+        return None
+
+
+def _images(content: bytes) -> Tensor:
+    images: np.ndarray = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
+    if images.dtype != np.uint8 or images.ndim != 4:
+        raise ValueError(f"it holds {images.dtype} {images.shape} in place of images")
+    return torch.from_numpy(images)

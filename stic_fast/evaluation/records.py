@@ -8,8 +8,8 @@ exist is None, and a note says why.
 
 from __future__ import annotations
 
-import json
 import math
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
@@ -26,8 +26,11 @@ from stic_fast.evaluation.image_scores import COUNT_DEPENDENT, MEANINGS, Score
 from stic_fast.evaluation.judge import predict_logits, top_k_accuracy
 from stic_fast.evaluation.manifold import ManifoldScores
 from stic_fast.evaluation.out_of_distribution import auroc, ood_scores
+from stic_fast.evaluation.record_form import check_record
 from stic_fast.evaluation.temperature import FOLDS, tempered
+from stic_fast.stored import damaged, read_json
 
+RECORD = "evaluation.json"
 FORMAT = 2
 """Raised when the record changes, so that no program misreads an older one."""
 BINS = ("edges", "counts", "accuracy", "confidence")
@@ -178,15 +181,18 @@ def read_record(folder: Path) -> dict[str, Any] | None:
     Raises:
         InputError: it is damaged, or was written by an older version.
     """
-    file = folder / "evaluation.json"
+    file = folder / RECORD
+    mend = f"write it anew with stic-fast evaluate {shlex.quote(str(folder))}"
     try:
-        record = dict(json.loads(file.read_text()))
+        record = read_json(file, mend)
     except FileNotFoundError:
         return None
-    except (ValueError, TypeError) as error:
-        raise InputError(f"{file} is damaged ({error}); write it anew with stic-fast evaluate {folder}") from error
     if record.get("format") != FORMAT:
-        raise InputError(f"{file} is of another version of stic_fast; write it anew with stic-fast evaluate {folder}")
+        raise InputError(f"{file} is of another version of stic_fast; {mend}")
+    try:
+        check_record(record)
+    except ValueError as error:
+        raise damaged(file, str(error), mend) from error
     return record
 
 

@@ -183,7 +183,7 @@ def final(iterations: Sequence[int], values: Sequence[float], total: int) -> Mea
 def _curve(path: Path, way: str, base: SticConfig, test: int) -> Curve:
     """What a training logged."""
     folder = RunFolder(path)
-    logged = [record for record in folder.read_metrics() if record["kind"] == "train"]
+    logged = folder.logged("train", LOSSES[way], "accuracy")
     at, losses = [record["iteration"] for record in logged], [record[LOSSES[way]] for record in logged]
     total = base.passes * base.iterations
     accuracies = logged_accuracies(folder)

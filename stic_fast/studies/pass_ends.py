@@ -40,6 +40,4 @@ def spread_evenly(numbers: list[int], most: int) -> list[int]:
 
 def logged_accuracies(folder: RunFolder) -> dict[int, float]:
     """The classifier's test accuracy by pass, as training logged it; the last record of a pass counts."""
-    return {
-        record["pass"]: record["test_accuracy"] for record in folder.read_metrics() if record["kind"] == "evaluation"
-    }
+    return {record["pass"]: record["test_accuracy"] for record in folder.logged("evaluation", "test_accuracy")}

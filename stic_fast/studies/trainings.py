@@ -4,13 +4,13 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from stic_fast.errors import InputError
+from stic_fast.stored import parse_object, read_stored
 from stic_fast.training import METHODS, Progress, RunConfig, RunFolder, resume, train
 from stic_fast.training.config import check, from_plain, to_plain
 from stic_fast.training.methods import method_of
@@ -55,17 +55,16 @@ def trained(config: RunConfig, path: Path, progress: Progress) -> float | None:
         return _seconds(path)
     begun = time.perf_counter()
     run = train(config, path, progress=progress)
-    run.folder.write_json(SECONDS, {"seconds": round(time.perf_counter() - begun, 1)})
+    with run.folder.one_writer():
+        run.folder.write_json(SECONDS, {"seconds": round(time.perf_counter() - begun, 1)})
     return _seconds(path)
 
 
 def _seconds(path: Path) -> float | None:
     try:
-        return float(json.loads((path / SECONDS).read_text())["seconds"])
+        return read_stored(path / SECONDS, lambda content: float(parse_object(content)["seconds"]), "delete it")
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path / SECONDS} is damaged ({error}); delete it") from error
 
 
 def _flat(plain: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:

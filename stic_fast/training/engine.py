@@ -17,10 +17,13 @@ from torch import Tensor
 
 from stic_fast.errors import Diverged, InputError
 from stic_fast.models import Classifier
+from stic_fast.stored import reason
+from stic_fast.training.checkpoint import Checkpoint
 from stic_fast.training.config import RunConfig
 from stic_fast.training.method import Loss, Method
 from stic_fast.training.progress import Progress
-from stic_fast.training.run_folder import Checkpoint, RunFolder
+from stic_fast.training.run_folder import RunFolder
+from stic_fast.training.saved_state import check_adam, check_count_within
 
 ROLLBACKS = 5
 """How often a run may diverge before it gives up."""
@@ -172,12 +175,25 @@ class Engine:
         checkpoint = self.run.newest_checkpoint()
         state = checkpoint.load_state()
         load_weights(self.model, checkpoint.load_weights(), str(checkpoint.path))
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.method.load_state_dict(state["method"])
-        self.iteration, self.rollbacks = state["iteration"], state["rollbacks"]
+        try:
+            self._load(state, checkpoint)
+        except InputError:
+            raise
+        except Exception as error:  # of a state that is no run's: whatever putting it into optimiser and method raises
+            raise checkpoint.misfit(reason(error)) from error
         self.records = []
         self.run.truncate_metrics(checkpoint.pass_number, self.iteration)
         return checkpoint
+
+    def _load(self, state: dict[str, Any], checkpoint: Checkpoint) -> None:
+        end_of_pass = checkpoint.pass_number * self.config.iterations
+        iteration = end_of_pass if checkpoint.iteration is None else checkpoint.iteration
+        check_count_within(state["iteration"], "iteration", iteration, iteration)
+        check_count_within(state["rollbacks"], "rollbacks", 0, ROLLBACKS)
+        check_adam(state["optimiser"], self.optimiser)
+        self.method.load_state_dict(state["method"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.iteration, self.rollbacks = state["iteration"], state["rollbacks"]
 
 
 def load_weights(model: Classifier, weights: dict[str, Tensor], where: str) -> None:
@@ -187,13 +203,20 @@ def load_weights(model: Classifier, weights: dict[str, Tensor], where: str) -> N
         InputError: they are of another model.
     """
     own = model.state_dict()
-    differing = [name for name in own.keys() | weights.keys() if _shape(own, name) != _shape(weights, name)]
+    names = own.keys() | weights.keys()
+    differing = [name for name in names if _shape(own, name) != _shape(weights, name)]
     if differing:
         name = min(differing)
         raise InputError(
             f"{where} is of another model: {name} has shape {_shape(weights, name)} there and {_shape(own, name)} in "
             "the configured network; use the config.json that belongs to these weights"
         )
+    for name in sorted(names):
+        if weights[name].dtype != own[name].dtype:
+            raise InputError(
+                f"{where} is of another model: {name} is {weights[name].dtype} there and {own[name].dtype} in the "
+                "configured network; restore these weights as the run wrote them"
+            )
     model.load_state_dict(weights)
 
 

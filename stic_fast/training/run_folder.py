@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 """A run on disk: config.json, metrics.jsonl, checkpoints and pictures, every file whole or absent.
 
-RUN/  config.json  metrics.jsonl  curves.png  samples/pass_003.png
-      checkpoints/pass_003/{model.safetensors, state.pt}    pass_004_iteration_000250/ within a pass
+RUN/  config.json  metrics.jsonl  SHA256SUMS  curves.png  samples/pass_003.png
+      checkpoints/pass_003/{model.safetensors, state.pt, SHA256SUMS}    pass_004_iteration_000250/ within a pass
 """
 
 from __future__ import annotations
@@ -11,74 +11,24 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from stic_fast.digests import listed_file
 from stic_fast.errors import InputError
-from stic_fast.whole_file import whole_file
+from stic_fast.stored import damaged, read_json
+from stic_fast.training.checkpoint import STATE, Checkpoint, write_checkpoint
+from stic_fast.training.metrics import METRICS, Line, lines_of, read_lines
+from stic_fast.training.one_writer import is_fresh, one_writer
 
+MEND_CONFIG = "restore it as the run wrote it, or delete its line in SHA256SUMS to keep a change that was meant"
 _CHECKPOINT = re.compile(r"pass_(\d+)(?:_iteration_(\d+))?")
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """A saved moment: after so many iterations, of which the last belongs to pass `pass_number`."""
-
-    path: Path
-    pass_number: int
-    iteration: int | None
-    """None at the end of the pass."""
-
-    @property
-    def order(self) -> tuple[int, float]:
-        """Later checkpoints have a larger order."""
-        return self.pass_number, float("inf") if self.iteration is None else self.iteration
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether training can go on from it; older ones keep their weights alone."""
-        return (self.path / "state.pt").exists()
-
-    def load_weights(self) -> dict[str, Tensor]:
-        """The classifier's weights.
-
-        Raises:
-            InputError: the file is missing or damaged.
-        """
-        file = self.path / "model.safetensors"
-        try:
-            return load_file(file)
-        except (SafetensorError, OSError) as error:
-            raise self._damaged(file, error) from error
-
-    def load_state(self) -> dict[str, Any]:
-        """Optimiser, fakes and counters. Never unpickles code.
-
-        Raises:
-            InputError: the file is missing or damaged.
-        """
-        file = self.path / "state.pt"
-        try:
-            state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
-            return state
-        except Exception as error:  # torch.load raises whatever its zip and pickle readers raise
-            raise self._damaged(file, error) from error
-
-    def _damaged(self, file: Path, error: Exception) -> InputError:
-        reason = "is missing" if isinstance(error, FileNotFoundError) else "is damaged"
-        return InputError(
-            f"{file} {reason}; move the folder {self.path} away to go on from the checkpoint before it; "
-            "nothing else is lost"
-        )
 
 
 class RunFolder:
@@ -88,21 +38,42 @@ class RunFolder:
         self.path = Path(path)
 
     @classmethod
-    def create(cls, path: str | os.PathLike[str], method: str, config: Mapping[str, Any]) -> RunFolder:
+    def create(
+        cls, path: str | os.PathLike[str], method: str, config: Mapping[str, Any], *, images: str | None = None
+    ) -> RunFolder:
         """Begins a run.
 
+        Args:
+            images: a fingerprint of the images that it trains and is tested on.
+
         Raises:
-            InputError: the folder holds a run already, or anything else, or cannot be written.
+            InputError: the folder holds a run already, or anything else, is being written, or cannot be.
         """
         run = cls(path)
-        if run.path.exists() and (not run.path.is_dir() or any(run.path.iterdir())):
-            what = "a run already" if (run.path / "config.json").exists() else "other files"
-            mend = f"continue it with --resume {run.path}, or " if what == "a run already" else ""
-            raise InputError(f"{run.path} holds {what}; {mend}give a new folder")
+        run._refuse_occupied()
         with writing(run.path):
             run.path.mkdir(parents=True, exist_ok=True)
-        run.write_json("config.json", {"method": method, "settings": config})
+        with run.one_writer():
+            run._refuse_occupied()  # by whoever began here a moment ago
+            run.write_json("config.json", {"method": method, "settings": config, "images": images})
         return run
+
+    def one_writer(self) -> AbstractContextManager[None]:
+        """Around everything that writes into the folder: no other process does meanwhile.
+
+        Raises:
+            InputError: another one does, or the folder may not be written.
+        """
+        return one_writer(self.path)
+
+    def one_writer_of(self, target: Path) -> AbstractContextManager[None]:
+        """The same where `target` lies in the folder; a run that is read alone may be one that cannot be written.
+
+        Raises:
+            InputError: as of `one_writer`.
+        """
+        inside = target.resolve().is_relative_to(self.path.resolve())
+        return one_writer(self.path) if inside else nullcontext()
 
     def read_config(self) -> tuple[str, dict[str, Any]]:
         """The method's name and its settings in plain form.
@@ -110,46 +81,59 @@ class RunFolder:
         Raises:
             InputError: no run here, or its config.json is damaged.
         """
-        file = self.path / "config.json"
-        if not self.path.is_dir():
-            raise InputError(f"{self.path} does not exist; give the folder of a run, as `stic-fast train` printed it")
-        try:
-            plain = json.loads(file.read_text())
-            return str(plain["method"]), dict(plain["settings"])
-        except FileNotFoundError as error:
-            raise InputError(f"{self.path} is not a run: config.json is missing; give the folder of a run") from error
-        except (ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{file} is damaged ({error}); restore it as the run wrote it") from error
+        plain = self._read_config()
+        method, settings = plain.get("method"), plain.get("settings")
+        if not isinstance(method, str) or not isinstance(settings, dict):
+            raise damaged(self.path / "config.json", "it lacks the method or its settings", MEND_CONFIG)
+        return method, settings
+
+    def images(self) -> str | None:
+        """The fingerprint of the images that the run trains on; None for runs of before there was one.
+
+        Raises:
+            InputError: no run here, or its config.json is damaged.
+        """
+        return self._read_config().get("images")
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> Path:
         """Writes one JSON file, whole or not at all."""
         return self._replace(self.path / name, json.dumps(content, indent=2) + "\n")
 
     def append_metrics(self, records: list[dict[str, Any]]) -> None:
-        """Adds records to metrics.jsonl, one line each."""
-        target = self.path / "metrics.jsonl"
-        with writing(target, self._resuming()), target.open("a") as file:
-            file.writelines(json.dumps(record) + "\n" for record in records)
+        """Adds records to metrics.jsonl, one line each.
+
+        Raises:
+            InputError: it cannot be written, or is damaged.
+        """
+        if records:
+            self._write_metrics([*read_lines(self.path / METRICS), *lines_of(records)])
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """All whole records; a last line that a kill cut short is left out."""
-        file = self.path / "metrics.jsonl"
-        records = []
-        for line in file.read_text().splitlines() if file.exists() else []:
-            try:
-                records.append(json.loads(line))
-            except ValueError:
-                break
-        return records
+        """All records; of runs of older versions a last line that a kill cut short is left out.
+
+        Raises:
+            InputError: a record is damaged; it names the line.
+        """
+        return [line.record for line in read_lines(self.path / METRICS)]
+
+    def logged(self, kind: str, *names: str) -> list[dict[str, Any]]:
+        """The records of a kind, each with these numbers in it.
+
+        Raises:
+            InputError: a record is damaged, or lacks a number.
+        """
+        return [line.holding(*names) for line in read_lines(self.path / METRICS) if line.record["kind"] == kind]
 
     def truncate_metrics(self, pass_number: int, iteration: int) -> None:
-        """Drops the records that a run resumed from this moment will write again."""
-        kept = [
-            record
-            for record in self.read_metrics()
-            if record["pass"] <= pass_number and record["iteration"] <= iteration
-        ]
-        self._replace(self.path / "metrics.jsonl", "".join(json.dumps(record) + "\n" for record in kept))
+        """Drops the records that a run resumed from this moment will write again, and no others.
+
+        Raises:
+            InputError: a record is damaged; nothing is dropped then.
+        """
+        lines = read_lines(self.path / METRICS)
+        kept = [line for line in lines if line.pass_number <= pass_number and line.iteration <= iteration]
+        if len(kept) < len(lines):
+            self._write_metrics(kept)
 
     def save_checkpoint(
         self, pass_number: int, iteration: int | None, weights: Mapping[str, Tensor], state: Mapping[str, Any]
@@ -168,12 +152,7 @@ class RunFolder:
         shutil.rmtree(partial, ignore_errors=True)
         try:
             with writing(target, self._resuming()):
-                partial.mkdir(parents=True)
-                save_file({key: tensor.contiguous() for key, tensor in weights.items()}, partial / "model.safetensors")
-                torch.save(dict(state), partial / "state.pt")
-                shutil.copymode(partial / "state.pt", partial / "model.safetensors")  # safetensors makes it private
-                for file in partial.iterdir():
-                    _flush(file)
+                write_checkpoint(partial, weights, state)
                 shutil.rmtree(target, ignore_errors=True)
                 partial.rename(target)
         finally:
@@ -234,10 +213,30 @@ class RunFolder:
             if checkpoint.iteration is not None:
                 shutil.rmtree(checkpoint.path, ignore_errors=True)
             else:
-                (checkpoint.path / "state.pt").unlink(missing_ok=True)
+                with writing(checkpoint.path):
+                    (checkpoint.path / STATE).unlink(missing_ok=True)
 
-    def _replace(self, target: Path, text: str) -> Path:
-        with writing(target), whole_file(target) as file:
+    def _refuse_occupied(self) -> None:
+        if not self.path.exists() or (self.path.is_dir() and is_fresh(self.path)):
+            return
+        if (self.path / "config.json").exists():
+            mend = f"continue it with --resume {shlex.quote(str(self.path))}, or give a new folder"
+            raise InputError(f"{self.path} holds a run already; {mend}")
+        raise InputError(f"{self.path} holds other files; give a new folder")
+
+    def _read_config(self) -> dict[str, Any]:
+        if not self.path.is_dir():
+            raise InputError(f"{self.path} does not exist; give the folder of a run, as `stic-fast train` printed it")
+        try:
+            return read_json(self.path / "config.json", MEND_CONFIG)
+        except FileNotFoundError as error:
+            raise InputError(f"{self.path} is not a run: config.json is missing; give the folder of a run") from error
+
+    def _write_metrics(self, lines: list[Line]) -> None:
+        self._replace(self.path / METRICS, "".join(f"{line.text}\n" for line in lines), self._resuming())
+
+    def _replace(self, target: Path, text: str, then: str = "") -> Path:
+        with writing(target, then), listed_file(target) as file:
             file.write(text.encode())
         return target
 
@@ -250,15 +249,10 @@ def writing(target: Path, then: str = "") -> Iterator[None]:
     """Around the writing of a file: what the disk or the system refuses becomes a sentence, ending in `then`.
 
     Raises:
-        InputError: what is within raised OSError, or torch's and safetensors' own errors for a failed write.
+        InputError: what is within raised OSError.
     """
     try:
         yield
-    except (OSError, RuntimeError, SafetensorError) as error:
+    except OSError as error:
         reason = str(error).partition("\n")[0]
         raise InputError(f"{target} cannot be written ({reason}); free the disk or mend permissions{then}") from error
-
-
-def _flush(file: Path) -> None:
-    with file.open("rb") as handle:
-        os.fsync(handle.fileno())

@@ -11,13 +11,15 @@ import torch
 
 from stic_fast.data import Splits, load
 from stic_fast.errors import InputError
+from stic_fast.evaluation.kept import fingerprint
 from stic_fast.models import Classifier
 from stic_fast.sampling import Recipe
+from stic_fast.training.checkpoint import Checkpoint
 from stic_fast.training.config import RunConfig, check, from_plain, to_plain
 from stic_fast.training.engine import Engine, load_weights
 from stic_fast.training.methods import METHODS, method_of
 from stic_fast.training.progress import Progress
-from stic_fast.training.run_folder import Checkpoint, RunFolder
+from stic_fast.training.run_folder import RunFolder
 
 
 @dataclass(frozen=True)
@@ -47,12 +49,12 @@ def train(config: RunConfig, path: str | os.PathLike[str], *, progress: Progress
     """Trains by the method that the configuration is of, into a new run folder.
 
     Raises:
-        InputError: settings, data or folder that cannot be used.
+        InputError: settings, data or folder that cannot be used, or a folder that another process writes into.
     """
     check(config)
     splits = load(config.data)
     model = build_network(config, splits)
-    folder = RunFolder.create(path, method_of(config).name, to_plain(config))
+    folder = RunFolder.create(path, method_of(config).name, to_plain(config), images=fingerprint_of(splits))
     return _continue(folder, config, splits, model, progress)
 
 
@@ -63,13 +65,13 @@ def resume(path: str | os.PathLike[str], *, method: str | None = None, progress:
         method: of the run; None for whatever it is.
 
     Raises:
-        InputError: no run there or one of another method, damaged files, data that changed.
+        InputError: no run there or one of another method, damaged files, data that changed, another process at it.
     """
     folder, config = _open(path)
     own = method_of(config).name
     if method not in (None, own):
         raise InputError(f"{folder.path} is a run of method {own!r}; continue it with stic-fast train {own} --resume")
-    splits = load(config.data)
+    splits = _images(folder, config)
     return _continue(folder, config, splits, build_network(config, splits), progress)
 
 
@@ -77,11 +79,11 @@ def open_run(path: str | os.PathLike[str], *, pass_number: int | None = None) ->
     """The classifier of a run's newest checkpoint, or as it was after a pass, with its data.
 
     Raises:
-        InputError: no run there, no checkpoint yet, damaged files, weights of another model.
+        InputError: no run there, no checkpoint yet, damaged files, weights of another model, data that changed.
     """
     folder, config = _open(path)
     checkpoint = folder.newest_checkpoint() if pass_number is None else folder.end_of_pass(pass_number)
-    return _read(folder, config, load(config.data), checkpoint)
+    return _read(folder, config, _images(folder, config), checkpoint)
 
 
 def build_network(config: RunConfig, splits: Splits) -> Classifier:
@@ -94,6 +96,12 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def fingerprint_of(splits: Splits) -> str:
+    """SHA-256, in hexadecimal, of a run's images, training and test, with their labels and the names of the classes."""
+    train, test = splits.train, splits.test
+    return fingerprint({"classes": list(train.class_names)}, train.images, train.labels, test.images, test.labels)
+
+
 def _open(path: str | os.PathLike[str]) -> tuple[RunFolder, RunConfig]:
     folder = RunFolder(path)
     method, plain = folder.read_config()
@@ -102,6 +110,21 @@ def _open(path: str | os.PathLike[str]) -> tuple[RunFolder, RunConfig]:
     config = from_plain(METHODS[method].settings, plain, str(folder.path / "config.json"))
     check(config)
     return folder, config
+
+
+def _images(folder: RunFolder, config: RunConfig) -> Splits:
+    """The run's images, as they were when it began.
+
+    Raises:
+        InputError: they cannot be read, or have changed.
+    """
+    splits, wanted = load(config.data), folder.images()
+    if wanted is not None and wanted != fingerprint_of(splits):
+        raise InputError(
+            f"the images of {config.data} changed since {folder.path} was trained on them; restore them, or train anew "
+            "into another folder"
+        )
+    return splits
 
 
 def _read(folder: RunFolder, config: RunConfig, splits: Splits, checkpoint: Checkpoint) -> TrainedRun:
@@ -113,6 +136,7 @@ def _read(folder: RunFolder, config: RunConfig, splits: Splits, checkpoint: Chec
 def _continue(
     folder: RunFolder, config: RunConfig, splits: Splits, model: Classifier, progress: Progress | None
 ) -> TrainedRun:
-    model, splits = model.to(device()), splits.to(device())
-    Engine(model, method_of(config)(model, splits, config), config, folder, progress).train()
+    with folder.one_writer():
+        model, splits = model.to(device()), splits.to(device())
+        Engine(model, method_of(config)(model, splits, config), config, folder, progress).train()
     return TrainedRun(folder, config, splits, model)

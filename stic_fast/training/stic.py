@@ -21,6 +21,7 @@ from stic_fast.training.config import AugmentationConfig, Ranges, RunConfig
 from stic_fast.training.method import FRESH_CHAINS, Loss, Method
 from stic_fast.training.network import network_of
 from stic_fast.training.progress import Progress
+from stic_fast.training.saved_state import check_form
 
 
 @dataclass(frozen=True)
@@ -158,10 +159,12 @@ class Stic(Method[SticConfig]):
 
         Raises:
             InputError: the training images are not those of the saved state.
+            Misfit: it is of another form.
         """
         super().load_state_dict(state)
         self.previous = None
         if state.get("previous") is not None:  # runs from before pool.refresh have none
+            check_form(state["previous"], self.model.state_dict(), "previous")
             self.previous = copy.deepcopy(self.model)
             self.previous.load_state_dict(state["previous"])
 

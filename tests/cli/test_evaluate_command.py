@@ -49,6 +49,7 @@ def spoil(run: Path, value: float) -> None:
     weights = load_file(file)
     weights["head.weight"][0, 0] = value
     save_file(weights, file)
+    file.with_name("SHA256SUMS").unlink()
 
 
 class NegativeDistances(torch.nn.Module):
@@ -103,14 +104,14 @@ def test_numbers_depend_neither_on_the_batch_nor_on_a_kill(
     monkeypatch.setattr(drawn_images, "PART", 16)
     draw, drawn = drawn_images.DrawnImages.complete, []
 
-    def killed(self: drawn_images.DrawnImages, pen: Any) -> None:
+    def killed(self: drawn_images.DrawnImages, pen: Any, say: Any) -> None:
         def stroke(rows: Any) -> Any:
             if drawn:
                 raise KeyboardInterrupt
             drawn.append(len(rows))
             return pen(rows)
 
-        draw(self, stroke)
+        draw(self, stroke, say)
 
     with monkeypatch.context() as patch:
         patch.setattr(drawn_images.DrawnImages, "complete", killed)

@@ -18,6 +18,7 @@ from stic_fast import __version__
 from stic_fast.cli.command_line import command_line
 from stic_fast.cli.main import main, parse
 from stic_fast.cli.study import StudyCommand, save_figure
+from stic_fast.digests import listed
 from stic_fast.studies import STUDIES
 from stic_fast.studies.diversity import Diversity
 from stic_fast.studies.evolution import Evolution
@@ -66,7 +67,8 @@ def test_a_picture_and_its_numbers_are_written(own_run: Path, capsys: pytest.Cap
     assert found["command"] == f"stic-fast study evolution {own_run} --classes 2"
     assert found["version"] == __version__ and found["seed"] == 0 and found["seconds"] > 0
     assert [each["pass"] for each in found["passes"]] == [0, 1, 2]
-    assert sorted(file.name for file in picture.parent.iterdir()) == ["evolution.json", "evolution.png"]
+    assert sorted(file.name for file in picture.parent.iterdir()) == ["SHA256SUMS", "evolution.json", "evolution.png"]
+    assert list(listed(picture.parent)) == ["evolution.json"]
 
 
 def test_a_seed_fixes_the_record(own_run: Path, tmp_path: Path) -> None:

@@ -135,6 +135,8 @@ def test_damaged_runs_are_told_apart(own_run: Path, capsys: pytest.CaptureFixtur
     weights.write_bytes(whole)
 
     config.write_text(settings.replace('"width": 1', '"width": 2'))
+    assert "delete its line in SHA256SUMS to keep a change" in refused(["sample", str(own_run)], capsys)
+    (own_run / "SHA256SUMS").unlink()
     assert "is of another model" in refused(["sample", str(own_run)], capsys)
     config.write_text(settings.replace('"batch_size": 4', '"batch_size": 0'))
     assert "batch_size must be at least 1" in refused(["train", "stic", "--resume", str(own_run)], capsys)

@@ -62,17 +62,33 @@ def test_a_set_that_grows_draws_what_is_missing(tmp_path: Path) -> None:
     assert more.drawn == list(range(PART, 2 * PART))
 
 
-@pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 an archive", None])
-def test_damaged_parts_are_drawn_again(tmp_path: Path, damage: bytes | None) -> None:
+@pytest.mark.parametrize("listed", [True, False])
+@pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 an archive", -30, 200, None])
+def test_damaged_parts_are_drawn_again(tmp_path: Path, damage: bytes | int | None, listed: bool) -> None:
+    """None stands for a missing part, a place below 0 for a part that ends there, one above for a flipped bit."""
     drawn = store(tmp_path, PART + 1)
     drawn.complete(Pen())
     part = tmp_path / "part_0000.npy"
-    part.write_bytes(part.read_bytes()[:-30] if damage is None else damage)
+    whole = bytearray(part.read_bytes())
+    if not listed:
+        (tmp_path / "SHA256SUMS").unlink()
+        if damage == 200:
+            return  # parts of an older version are taken as they are
+    if damage is None:
+        part.unlink()
+    elif isinstance(damage, bytes):
+        part.write_bytes(damage)
+    elif damage < 0:
+        part.write_bytes(whole[:damage])
+    else:
+        whole[damage] ^= 4
+        part.write_bytes(whole)
     assert drawn.missing() == PART
-    with pytest.raises(InputError, match=r"part_0000\.npy is missing or damaged; evaluate again"):
+    with pytest.raises(InputError, match=r"part_0000\.npy is (missing|damaged \(.*\)); evaluate again to draw it anew"):
         drawn.all()
-    again = Pen()
-    drawn.complete(again)
+    again, said = Pen(), list[str]()
+    drawn.complete(again, said.append)
+    assert len(said) == (damage is not None) and all("is drawn anew" in sentence for sentence in said)
     assert again.drawn == list(range(PART)) and drawn.missing() == 0
 
 
@@ -84,6 +100,13 @@ def test_images_of_something_else_are_refused(tmp_path: Path) -> None:
         DrawnImages(tmp_path, 4, num_classes=4, about={"seed": 0, "steps": 60})
     (tmp_path / "about.json").write_text("{")
     with pytest.raises(InputError, match=r"about\.json is damaged"):
+        store(tmp_path, 4, steps=60)
+    (tmp_path / "SHA256SUMS").unlink()
+    with pytest.raises(InputError, match=r"about\.json is damaged"):
+        store(tmp_path, 4, steps=60)
+    (tmp_path / "about.json").unlink()
+    (tmp_path / "part_0000.npy").touch()
+    with pytest.raises(InputError, match=r"about\.json is missing, so nobody knows of what the images are; remove"):
         store(tmp_path, 4, steps=60)
     with pytest.raises(InputError, match="at least 1 image"):
         store(tmp_path / "none", 0)

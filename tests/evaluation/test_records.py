@@ -135,16 +135,32 @@ def test_notes_count_images() -> None:
     assert divergence_note(logits, "x") == "2 of 3 x have logits that are not finite: the run diverged"
 
 
+HEADING = {
+    "format": FORMAT,
+    "version": "0.1.0",
+    "command": "stic-fast evaluate run",
+    "method": "stic",
+    "data": {"train": ["digits train", 9], "test": ["digits test", 9]},
+    "seed": 3,
+    "checkpoint": "pass_001",
+    "seconds": {"all": 2.5},
+}
+
+
 def test_records_are_read_back_or_refused(tmp_path: Path) -> None:
     assert read_record(tmp_path) is None
     file = tmp_path / "evaluation.json"
-    file.write_text(json.dumps({"format": FORMAT, "seed": 3}))
-    assert read_record(tmp_path) == {"format": FORMAT, "seed": 3}
+    file.write_text(json.dumps(HEADING))
+    assert read_record(tmp_path) == HEADING
     for text, words in (
         ('{"seed": 3}', "another version"),
         ("{", "is damaged"),
         ("[1]", "is damaged"),
+        ("[" * 100_000, "is damaged .it is nested too deeply"),
+        ('{"a": ' * 90 + "1" + "}" * 90, "is damaged .it is nested more than 64 deep"),
         (json.dumps({"format": FORMAT + 1}), "another version"),
+        (json.dumps({"format": FORMAT}), "is damaged .it lacks version"),
+        (json.dumps({**HEADING, "seed": "3"}), "is damaged .its seed must be a whole number"),
     ):
         file.write_text(text)
         with pytest.raises(InputError, match=f"{words}.*write it anew with stic-fast evaluate"):

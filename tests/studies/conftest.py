@@ -56,6 +56,7 @@ def edited_run(tiny_run: Path, tmp_path: Path) -> Callable[..., Path]:
         plain = json.loads((path / "config.json").read_text())
         plain["settings"]["sampler"].update(sampler)
         (path / "config.json").write_text(json.dumps(plain))
+        (path / "SHA256SUMS").unlink()
         return path
 
     return edited

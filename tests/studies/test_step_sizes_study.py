@@ -47,6 +47,7 @@ def edit(path: Path, eps1: float, eps2: float) -> Path:
     plain = json.loads((path / "config.json").read_text())
     plain["settings"]["sampler"].update(eps1=eps1, eps2=eps2)
     (path / "config.json").write_text(json.dumps(plain))
+    (path / "SHA256SUMS").unlink(missing_ok=True)
     return path
 
 

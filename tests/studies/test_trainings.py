@@ -83,6 +83,9 @@ def test_settings_that_cannot_work_are_refused_where_nothing_is_trained_yet(tmp_
 
 def test_a_damaged_note_of_the_seconds_is_one_sentence(made: Path, tmp_path: Path) -> None:
     own = Path(shutil.copytree(made, tmp_path / "own"))
-    (own / "seconds.json").write_text("{}")
-    with pytest.raises(InputError, match=r"seconds\.json is damaged .*; delete it"):
-        trained(CONFIG, own, Progress())
+    for damaged in ("{}", '{"seconds": null}', "[]", '{"seconds": 9.5}'):
+        (own / "seconds.json").write_text(damaged)
+        with pytest.raises(InputError, match=r"seconds\.json is damaged .*; delete it"):
+            trained(CONFIG, own, Progress())
+    (own / "seconds.json").unlink()
+    assert trained(CONFIG, own, Progress()) is None

@@ -30,6 +30,7 @@ def edited(run: Path, change: Callable[[dict[str, Any]], None]) -> Path:
     plain = json.loads((run / "config.json").read_text())
     change(plain)
     (run / "config.json").write_text(json.dumps(plain))
+    (run / "SHA256SUMS").unlink(missing_ok=True)
     return run
 
 
@@ -124,7 +125,17 @@ def test_data_that_changed(tiny: SticConfig, tmp_path: Path) -> None:
     config = dataclasses.replace(tiny, data=f"npz:{tmp_path / 'data.npz'}", passes=1, iterations=1)
     train(config, tmp_path / "run")
     resume(tmp_path / "run")
+    open_run(tmp_path / "run")
+    with np.load(tmp_path / "data.npz") as arrays:
+        whole = dict(arrays)
+    for name in whole:
+        np.savez(tmp_path / "data.npz", **{**whole, name: whole[name][::-1]})
+        for action in (resume, open_run):
+            with pytest.raises(InputError, match=r"the images of npz:.*data\.npz changed since .*run was trained"):
+                action(tmp_path / "run")
     write(images[::-1])
+    edited(tmp_path / "run", lambda plain: plain.pop("images"))  # as of a run that an older version began
+    open_run(tmp_path / "run")
     with pytest.raises(InputError, match=r"the training images of npz:.*data\.npz changed since this run was saved"):
         resume(tmp_path / "run")
 

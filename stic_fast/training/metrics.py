@@ -1,0 +1,105 @@
+# SPDX-FileCopyrightText: 2026 The stic_fast authors
+# SPDX-License-Identifier: MIT
+"""The log of a run, metrics.jsonl: a record a line, each of a pass, an iteration and a kind."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stic_fast.counts import MOST
+from stic_fast.digests import DIFFERS, SUMS, listed
+from stic_fast.errors import InputError
+from stic_fast.stored import damaged, parse_object, read_bytes
+
+METRICS = "metrics.jsonl"
+MEND = f"restore it, or delete its line in {SUMS} to keep it as it is; the checkpoints are not concerned"
+MEND_LINE = f"mend or delete that line, and the file's own line in {SUMS}; the checkpoints are not concerned"
+LARGEST = 2**63
+"""Whole numbers in a record are smaller, and so can be drawn."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One record, and its text."""
+
+    text: str
+    record: dict[str, Any]
+    where: str
+    """What it is called in errors."""
+
+    @property
+    def pass_number(self) -> int:
+        """The pass that it was logged in."""
+        number: int = self.record["pass"]
+        return number
+
+    @property
+    def iteration(self) -> int:
+        """How many iterations of the run had been done."""
+        number: int = self.record["iteration"]
+        return number
+
+    def holding(self, *names: str) -> dict[str, Any]:
+        """The record, which holds these numbers.
+
+        Raises:
+            InputError: it does not.
+        """
+        for name in names:
+            if not isinstance(self.record.get(name), int | float):
+                raise InputError(f"{self.where} is damaged (it lacks the number {name!r}); {MEND_LINE}")
+        return self.record
+
+
+def lines_of(records: list[dict[str, Any]]) -> list[Line]:
+    """The lines that hold these records."""
+    return [Line(json.dumps(record), record, METRICS) for record in records]
+
+
+def read_lines(file: Path) -> list[Line]:
+    """All records of a log; none where there is none yet.
+
+    Older versions appended to the file, so a last line that a kill cut short is left out where nothing says otherwise.
+
+    Raises:
+        InputError: a record is damaged, or the file is not as it was written; it names file and line.
+    """
+    try:
+        content, whole = read_bytes(file, MEND)
+    except FileNotFoundError as error:
+        if METRICS in listed(file.parent):
+            raise InputError(f"{file} is missing; {MEND}") from error
+        return []
+    lines = []
+    texts = content.split(b"\n")
+    for number, text in enumerate(texts, start=1):
+        last = number == len(texts)
+        if last and not text:
+            continue
+        where = f"line {number} of {file}"
+        try:
+            lines.append(Line(text.decode(), _record(text), where))
+        except (ValueError, RecursionError) as error:
+            if last and whole:
+                continue
+            reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
+            raise InputError(f"{where} is damaged ({reason}); {MEND_LINE}") from error
+    if not whole:
+        raise damaged(file, DIFFERS, MEND)
+    return lines
+
+
+def _record(text: bytes) -> dict[str, Any]:
+    record = parse_object(text)
+    for name in ("pass", "iteration"):
+        value, most = record.get(name), MOST if name == "pass" else LARGEST
+        if type(value) is not int or not 0 <= value < most:
+            raise ValueError(f"its {name!r} is no number of one")
+    if not isinstance(record.get("kind"), str):
+        raise ValueError("it lacks its 'kind'")
+    if any(isinstance(value, int) and abs(value) >= LARGEST for value in record.values()):
+        raise ValueError("it holds a number that is too large")
+    return record
