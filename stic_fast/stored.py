@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import load
 from torch import Tensor
 
-from stic_fast.digests import DIFFERS, read_checked
+from stic_fast.digests import DIFFERS, listed, read_checked
 from stic_fast.errors import InputError
 
 DEEPEST = 64
@@ -35,7 +35,7 @@ def read_stored(path: Path, parse: Callable[[bytes], Content], mend: str) -> Con
         mend: what to do about a file that is damaged, the end of the sentence.
 
     Raises:
-        FileNotFoundError: there is no such file.
+        FileNotFoundError: there is no such file, and none is listed.
         InputError: it cannot be read, is not as it was written, or `parse` refuses it.
 
     >>> read_stored(Path("nowhere.json"), len, "make it")
@@ -56,15 +56,17 @@ def read_bytes(path: Path, mend: str) -> tuple[bytes, bool]:
     """A file's bytes, and whether they are those that were written.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        InputError: it cannot be read.
+        FileNotFoundError: there is no such file, and none is listed.
+        InputError: it cannot be read, or is missing.
     """
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # a folder; or a pipe, which would be waited for
             raise damaged(path, "it is no file", mend)
         return read_checked(path)
-    except FileNotFoundError:
-        raise
+    except FileNotFoundError as error:
+        if path.name not in listed(path.parent):
+            raise
+        raise InputError(f"{path} is missing; {mend}") from error
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror or error}); {mend}") from error
 
@@ -73,7 +75,7 @@ def read_json(path: Path, mend: str) -> dict[str, Any]:
     """The object in a JSON file.
 
     Raises:
-        FileNotFoundError: there is no such file.
+        FileNotFoundError: there is no such file, and none is listed.
         InputError: it is damaged, no object, or nested more deeply than `DEEPEST`.
     """
     return read_stored(path, parse_object, mend)
@@ -83,7 +85,7 @@ def read_tensors(path: Path, mend: str) -> dict[str, Tensor]:
     """The tensors of a safetensors file.
 
     Raises:
-        FileNotFoundError: there is no such file.
+        FileNotFoundError: there is no such file, and none is listed.
         InputError: it is damaged.
     """
     return read_stored(path, load, mend)
@@ -93,7 +95,7 @@ def read_torch(path: Path, mend: str) -> Any:
     """What torch.save has written, on the CPU. Never unpickles code.
 
     Raises:
-        FileNotFoundError: there is no such file.
+        FileNotFoundError: there is no such file, and none is listed.
         InputError: it is damaged, or holds more than tensors and plain values.
     """
 

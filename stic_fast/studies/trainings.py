@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from stic_fast.digests import SUMS
 from stic_fast.errors import InputError
 from stic_fast.stored import parse_object, read_stored
 from stic_fast.training import METHODS, Progress, RunConfig, RunFolder, resume, train
@@ -17,6 +18,7 @@ from stic_fast.training.methods import method_of
 
 SECONDS = "seconds.json"
 """Beside config.json: how long a training took that ran in one go."""
+MEND = f"delete it, and its line in {SUMS}"
 
 
 def check_settings(config: RunConfig, path: Path) -> None:
@@ -62,7 +64,7 @@ def trained(config: RunConfig, path: Path, progress: Progress) -> float | None:
 
 def _seconds(path: Path) -> float | None:
     try:
-        return read_stored(path / SECONDS, lambda content: float(parse_object(content)["seconds"]), "delete it")
+        return read_stored(path / SECONDS, lambda content: float(parse_object(content)["seconds"]), MEND)
     except FileNotFoundError:
         return None
 

@@ -12,7 +12,6 @@ from torch import Tensor
 from stic_fast.data import Splits
 from stic_fast.evaluation import accuracy
 from stic_fast.models import Classifier
-from stic_fast.ops.checks import MAX_STEP
 from stic_fast.plots import save_grid
 from stic_fast.sampling import ChainPool, Recipe, draw_hard, draw_images
 from stic_fast.training.config import RunConfig
@@ -20,7 +19,7 @@ from stic_fast.training.network import network_of
 from stic_fast.training.progress import Progress
 from stic_fast.training.real_batches import RealBatches
 from stic_fast.training.run_folder import RunFolder, writing
-from stic_fast.training.saved_state import check_form, check_tensors_within
+from stic_fast.training.saved_state import restore_pool
 
 FRESH_CHAINS = 2**31
 """Ids of chains outside the pool begin here, so that they share no noise with it."""
@@ -113,12 +112,7 @@ class Method(Generic[Settings]):
         self.pool = None
         if state["pool"] is not None:
             self.pool = self.new_pool()
-            own = self.pool.state_dict()
-            check_form(state["pool"], own, "pool", sizes=False)
-            self.pool.load_state_dict(state["pool"])  # with words of its own for other numbers of chains
-            check_form(state["pool"], own, "pool")
-            check_tensors_within(state["pool"], {"first", "second"}, "pool", len(self.splits.train.labels))
-            check_tensors_within(state["pool"], {"clock"}, "pool", MAX_STEP)
+            restore_pool(self.pool, state["pool"], images=len(self.splits.train.labels))
 
     def new_pool(self) -> ChainPool:
         """The chains that the method draws while it trains, as they begin."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from stic_fast.counts import MOST
-from stic_fast.digests import DIFFERS, SUMS, listed
+from stic_fast.digests import DIFFERS, SUMS
 from stic_fast.errors import InputError
 from stic_fast.stored import damaged, parse_object, read_bytes
 
@@ -69,9 +69,7 @@ def read_lines(file: Path) -> list[Line]:
     """
     try:
         content, whole = read_bytes(file, MEND)
-    except FileNotFoundError as error:
-        if METRICS in listed(file.parent):
-            raise InputError(f"{file} is missing; {MEND}") from error
+    except FileNotFoundError:
         return []
     lines = []
     texts = content.split(b"\n")

@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from stic_fast.ops.checks import MAX_STEP
+from stic_fast.sampling import ChainPool
 
 
 class Misfit(ValueError):
@@ -76,15 +79,25 @@ def check_count_within(value: Any, name: str, least: int, most: int) -> None:
         raise Misfit(f"its {name} must be {wanted}, not {_described(value)}")
 
 
-def check_tensors_within(saved: Mapping[str, Tensor], keys: Collection[str], name: str, below: int) -> None:
-    """Refuses whole numbers out of 0 .. below − 1.
+def restore_pool(pool: ChainPool, saved: Any, *, images: int) -> None:
+    """Puts a pool back to a saved state.
+
+    Args:
+        images: how many real ones its conditions may refer to.
 
     Raises:
-        Misfit: naming the tensor.
+        Misfit: naming the first part that is of another form, or out of its range.
+        InputError: the state is of a pool of other numbers of chains or references, or of another image shape.
     """
-    for key in sorted(keys):
-        if saved[key].numel() and not 0 <= int(saved[key].min()) <= int(saved[key].max()) < below:
-            raise Misfit(f"its {name}.{key} must be from 0 to {below - 1}")
+    own = pool.state_dict()
+    check_form(saved, own, "pool", sizes=False)
+    for name in ("clock", "split"):
+        check_form(saved[name], own[name], f"pool.{name}")
+    pool.load_state_dict(saved)
+    check_form(saved, own, "pool")
+    for name, below in (("first", images), ("second", images), ("clock", MAX_STEP)):
+        if not 0 <= int(saved[name].min()) <= int(saved[name].max()) < below:
+            raise Misfit(f"its pool.{name} must be from 0 to {below - 1}")
 
 
 def _described(value: Any) -> str:

@@ -88,4 +88,7 @@ def test_a_damaged_note_of_the_seconds_is_one_sentence(made: Path, tmp_path: Pat
         with pytest.raises(InputError, match=r"seconds\.json is damaged .*; delete it"):
             trained(CONFIG, own, Progress())
     (own / "seconds.json").unlink()
+    with pytest.raises(InputError, match=r"seconds\.json is missing; delete it, and its line in SHA256SUMS"):
+        trained(CONFIG, own, Progress())
+    (own / "SHA256SUMS").unlink()
     assert trained(CONFIG, own, Progress()) is None

@@ -42,7 +42,7 @@ def _small_tensors(one_thread: None) -> None:
     """All tests here work on one thread."""
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny() -> SticConfig:
     """Two passes of six iterations on the digits, a checkpoint after every second one, a pool of eight chains."""
     return SticConfig(
@@ -57,28 +57,28 @@ def tiny() -> SticConfig:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny_softmax(tiny: SticConfig) -> SoftmaxConfig:
     """The same run of a plain classifier."""
     shared = {field.name: getattr(tiny, field.name) for field in dataclasses.fields(RunConfig)}
     return SoftmaxConfig(**{**shared, "augmentation": AugmentationConfig(noise_std=0.03)})
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny_jem(tiny_softmax: SoftmaxConfig) -> JemConfig:
     """The same run of JEM, with twenty chains of two steps."""
     sampler = GRMALA(steps=2, eps1=0.1, eps2=0.0, eps3=0.01)
     return JemConfig(**vars(tiny_softmax), pool=ReplayConfig(chains=20, restart_probability=0.3, sampler=sampler))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny_gmmc(tiny_jem: JemConfig) -> GmmcConfig:
     """The same run of GMMC, in sixteen dimensions."""
     shared = {field.name: getattr(tiny_jem, field.name) for field in dataclasses.fields(ReplayRunConfig)}
     return GmmcConfig(**shared, dimension=16, ramp=3)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny_of(
     tiny: SticConfig, tiny_softmax: SoftmaxConfig, tiny_jem: JemConfig, tiny_gmmc: GmmcConfig
 ) -> dict[str, RunConfig]:

@@ -1,0 +1,151 @@
+# SPDX-FileCopyrightText: 2026 The stic_fast authors
+# SPDX-License-Identifier: MIT
+"""A state.pt that is well formed and yet not the run's: whatever it holds instead, resuming says so in a sentence."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from stic_fast.errors import InputError
+from stic_fast.training import JemConfig, Progress, RunConfig, RunFolder, SticConfig, resume, train
+
+
+class Stop(Progress):
+    """Ctrl-C at the end of the second pass, before it is saved."""
+
+    def say(self, message: str) -> None:
+        if message.startswith("pass 2"):
+            raise KeyboardInterrupt
+
+
+def stopped(config: RunConfig, path: Path) -> Path:
+    with pytest.raises(KeyboardInterrupt):
+        train(config, path, progress=Stop())
+    return path
+
+
+@pytest.fixture(scope="module")
+def stic_run(tmp_path_factory: pytest.TempPathFactory, tiny: SticConfig) -> Path:
+    """A run of STIC with a pool and the classifier that refreshes it, stopped within its second pass."""
+    config = dataclasses.replace(tiny, pool=dataclasses.replace(tiny.pool, refresh=2))
+    return stopped(config, tmp_path_factory.mktemp("stopped") / "run")
+
+
+def put(path: list[Any], value: Any) -> Callable[[Any], Any]:
+    """Sets what lies at a path of keys within a state; the sentinel `GONE` removes it."""
+
+    def change(state: Any) -> Any:
+        inner = state
+        for key in path[:-1]:
+            inner = inner[key]
+        if value is GONE:
+            del inner[path[-1]]
+        else:
+            inner[path[-1]] = value(inner[path[-1]]) if callable(value) else value
+        return state
+
+    return change
+
+
+GONE = object()
+POOL = ["method", "pool"]
+WRONG: list[tuple[Callable[[Any], Any], str]] = [
+    (lambda state: [state], "it holds a list and not a state"),
+    (lambda state: torch.zeros(3), "it holds a Tensor and not a state"),
+    (lambda state: None, "it holds a NoneType and not a state"),
+    (lambda state: {}, "it lacks 'iteration'"),
+    *(
+        (put(["iteration"], value), "its iteration must be 10, not ")
+        for value in (10**9, -1, 9, 10.0, True, "10", None, torch.tensor(10), [10], 10**40)
+    ),
+    *((put(["rollbacks"], value), "its rollbacks must be from 0 to 5, not") for value in (-1, 6, "0", None, 1.0)),
+    *((put([key], GONE), f"it lacks '{key}'") for key in ("iteration", "rollbacks", "optimiser", "method")),
+    (put(["optimiser"], None), "its optimiser must hold"),
+    (put(["optimiser"], {}), "its optimiser must hold state, param_groups, not nothing"),
+    (put(["optimiser", "state"], []), "its optimiser must hold"),
+    (put(["optimiser", "param_groups"], {}), "its optimiser must have 1 group"),
+    (put(["optimiser", "param_groups"], lambda groups: groups * 2), "its optimiser must have 1 group"),
+    (put(["optimiser", "param_groups", 0], 3), "its optimiser must have the parameters of this network"),
+    (put(["optimiser", "param_groups", 0, "params"], [0, 1]), "its optimiser must have the parameters of this network"),
+    (put(["optimiser", "state", 99], {}), "its optimiser must have .* parameters, but has one 99"),
+    (put(["optimiser", "state", "x"], {}), "its optimiser must have .* parameters, but has one 'x'"),
+    (put(["optimiser", "state", 0], None), "its optimiser.state.0 must hold step, exp_avg, exp_avg_sq"),
+    (put(["optimiser", "state", 0, "exp_avg"], GONE), "its optimiser.state.0 must hold step, exp_avg, exp_avg_sq"),
+    (
+        put(["optimiser", "state", 0, "exp_avg"], lambda x: x[:1]),
+        r"exp_avg must be float32 \(16, 1, 3, 3\), not float32",
+    ),
+    (put(["optimiser", "state", 0, "exp_avg_sq"], lambda x: x.double()), "exp_avg_sq must be .* not float64"),
+    (put(["optimiser", "state", 0, "step"], lambda x: x.expand(2)), r"step must be float32 \(\), not float32 \(2,\)"),
+    (put(["optimiser", "state", 0, "step"], 3), "step must be .* not 3"),
+    (put(["method"], None), "NoneType"),
+    (put(["method"], []), "list"),
+    (put(["method", "checksum"], GONE), "it lacks 'checksum'"),
+    (put(POOL, GONE), "it lacks 'pool'"),
+    (put(POOL, [1]), "its pool must hold states, first, second, weight, clock"),
+    (put([*POOL, "states"], GONE), "its pool must hold states, first, second, weight, clock"),
+    (put([*POOL, "states"], lambda x: x.float()), r"its pool.states must be uint8 .*, not float32"),
+    (put([*POOL, "states"], lambda x: x[0]), r"its pool.states must be uint8 .*, not uint8"),
+    (put([*POOL, "second"], lambda x: x[:1]), r"its pool.second must be int64 \(8, 1\), not int64 \(1, 1\)"),
+    (put([*POOL, "first"], lambda x: x + 10**6), r"its pool.first must be from 0 to \d+"),
+    (put([*POOL, "second"], lambda x: x - 10**6), r"its pool.second must be from 0 to \d+"),
+    (put([*POOL, "clock"], lambda x: x - 99), "its pool.clock must be from 0 to 4294967295"),
+    (put([*POOL, "clock"], lambda x: torch.cat([x, x])), r"its pool.clock must be int64 \(2,\), not int64 \(4,\)"),
+    (put([*POOL, "split"], lambda x: x[:1]), r"its pool.split must be int64 \(2,\), not int64 \(1,\)"),
+    (put(["method", "previous"], {}), "its previous must hold .* not nothing"),
+    (put(["method", "previous"], lambda x: {**x, "stem.weight": x["stem.weight"][:2]}), "previous.stem.weight must be"),
+]
+
+
+@pytest.mark.parametrize("number", range(len(WRONG)))
+def test_a_state_that_is_not_the_runs_is_told(stic_run: Path, tmp_path: Path, number: int) -> None:
+    change, words = WRONG[number]
+    own = Path(shutil.copytree(stic_run, tmp_path / "run"))
+    checkpoint = RunFolder(own).newest_checkpoint()
+    assert checkpoint.path.name == "pass_002_iteration_000010"
+    torch.save(change(checkpoint.load_state()), checkpoint.path / "state.pt")
+    (checkpoint.path / "SHA256SUMS").unlink()
+    metrics = (own / "metrics.jsonl").read_bytes()
+    with pytest.raises(InputError, match=rf"state\.pt is damaged \(.*{words}.*; move the folder") as caught:
+        resume(own)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 700
+    assert (own / "metrics.jsonl").read_bytes() == metrics
+
+
+def test_the_state_of_another_checkpoint_is_told(stic_run: Path, tmp_path: Path) -> None:
+    own = Path(shutil.copytree(stic_run, tmp_path / "run"))
+    *_, older, newest = RunFolder(own).checkpoints()
+    for name in ("state.pt", "SHA256SUMS", "model.safetensors"):
+        shutil.copy(older.path / name, newest.path / name)
+    with pytest.raises(InputError, match=r"state\.pt is damaged .its iteration must be 10, not 8"):
+        resume(own)
+
+
+def test_weights_of_another_type_are_told(stic_run: Path, tmp_path: Path) -> None:
+    own = Path(shutil.copytree(stic_run, tmp_path / "run"))
+    file = RunFolder(own).newest_checkpoint().path / "model.safetensors"
+    save_file({name: weight.half() for name, weight in load_file(file).items()}, file)
+    file.with_name("SHA256SUMS").unlink()
+    with pytest.raises(
+        InputError, match=r"is of another model: blocks.* is torch\.float16 there and torch\.float32 in"
+    ):
+        resume(own)
+
+
+def test_a_state_of_a_replay_buffer_is_checked_alike(tiny_jem: JemConfig, tmp_path: Path) -> None:
+    own = stopped(tiny_jem, tmp_path / "run")
+    checkpoint = RunFolder(own).newest_checkpoint()
+    state = checkpoint.load_state()
+    state["method"]["pool"]["weight"] = state["method"]["pool"]["weight"].double()
+    torch.save(state, checkpoint.path / "state.pt")
+    (checkpoint.path / "SHA256SUMS").unlink()
+    with pytest.raises(InputError, match=r"state\.pt is damaged .its pool.weight must be float32 .* not float64"):
+        resume(own)
