@@ -67,9 +67,9 @@ class Checkpoint:
             raise self.misfit(f"it holds a {type(state).__name__} and not a state")
         return state
 
-    def misfit(self, reason: str) -> InputError:
-        """The error for a state that cannot be gone on from."""
-        return damaged(self.path / STATE, reason, self._mend)
+    def misfit(self, reason: str, file: str = STATE) -> InputError:
+        """The error for a file that cannot be gone on from."""
+        return damaged(self.path / file, reason, self._mend)
 
     @property
     def _mend(self) -> str:

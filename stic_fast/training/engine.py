@@ -18,7 +18,7 @@ from torch import Tensor
 from stic_fast.errors import Diverged, InputError
 from stic_fast.models import Classifier
 from stic_fast.stored import reason
-from stic_fast.training.checkpoint import Checkpoint
+from stic_fast.training.checkpoint import WEIGHTS, Checkpoint
 from stic_fast.training.config import RunConfig
 from stic_fast.training.method import Loss, Method
 from stic_fast.training.progress import Progress
@@ -121,8 +121,11 @@ class Engine:
         value, largest = loss.total.item(), self.config.optimiser.largest_loss
         if not abs(value) <= largest:
             raise Diverged(f"the loss is {value:.3g}, beyond optimiser.largest_loss={largest:g}")
-        if not all(bool(parameter.isfinite().all()) for parameter in self.model.parameters()):
+        if not self._is_finite():
             raise Diverged("the weights are not finite")
+
+    def _is_finite(self) -> bool:
+        return all(bool(parameter.isfinite().all()) for parameter in self.model.parameters())
 
     def _roll_back(self, divergence: Diverged) -> None:
         """After a divergence: back to the last good state, with half the step.
@@ -175,6 +178,8 @@ class Engine:
         checkpoint = self.run.newest_checkpoint()
         state = checkpoint.load_state()
         load_weights(self.model, checkpoint.load_weights(), str(checkpoint.path))
+        if not self._is_finite():  # no checkpoint was ever saved so
+            raise checkpoint.misfit("its weights are not finite", WEIGHTS)
         try:
             self._load(state, checkpoint)
         except InputError:

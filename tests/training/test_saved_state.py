@@ -140,6 +140,18 @@ def test_weights_of_another_type_are_told(stic_run: Path, tmp_path: Path) -> Non
         resume(own)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("-inf")])
+def test_weights_that_are_not_finite_are_told(stic_run: Path, tmp_path: Path, value: float) -> None:
+    own = Path(shutil.copytree(stic_run, tmp_path / "run"))
+    file = RunFolder(own).newest_checkpoint().path / "model.safetensors"
+    weights = load_file(file)
+    weights["head.bias"][3] = value
+    save_file(weights, file)
+    file.with_name("SHA256SUMS").unlink()
+    with pytest.raises(InputError, match=r"model\.safetensors is damaged .its weights are not finite.; move"):
+        resume(own)
+
+
 def test_a_state_of_a_replay_buffer_is_checked_alike(tiny_jem: JemConfig, tmp_path: Path) -> None:
     own = stopped(tiny_jem, tmp_path / "run")
     checkpoint = RunFolder(own).newest_checkpoint()
