@@ -241,7 +241,7 @@ class RunFolder:
         return target
 
     def _resuming(self) -> str:
-        return f", then continue with --resume {self.path}: the last checkpoint is whole"
+        return f", then continue with --resume {shlex.quote(str(self.path))}: the last checkpoint is whole"
 
 
 @contextmanager

@@ -37,6 +37,22 @@ def test_a_key_that_begins_alike_is_another_key(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("before", "after"),
+    [(b'"F32"', b'"I32"'), (b'"shape":[3,2]', b'"shape":[2,3]'), (b'"a"', b'"z"'), (b'"F32"', b'"Q32"')],
+)
+def test_a_changed_header_is_noticed(tmp_path: Path, before: bytes, after: bytes) -> None:
+    """The numbers' own bytes are as they were."""
+    kept("thing", "01", lambda: {"a": TENSORS["a"].T.reshape(3, 2)}, cache=tmp_path)
+    (file,) = tmp_path.iterdir()
+    content = file.read_bytes()
+    assert before in content
+    file.write_bytes(content.replace(before, after))
+    said: list[str] = []
+    found = kept("thing", "01", lambda: {"a": torch.ones(1)}, cache=tmp_path, say=said.append)
+    assert found["a"].tolist() == [1.0] and "is damaged" in said[0] and "made anew" in said[0]
+
+
+@pytest.mark.parametrize(
     "other",
     [
         fingerprint({"seed": 1}, TENSORS["a"]),
