@@ -22,6 +22,7 @@ from stic_fast.cli.interpolate import even_shares, path_title, save_paths
 from stic_fast.cli.presets import PRESETS
 from stic_fast.cli.progress import RichProgress
 from stic_fast.cli.train import resumable
+from stic_fast.counts import Options, Seed
 from stic_fast.errors import InputError
 from stic_fast.evaluation import accuracy, cls_g, cls_r, nearest_distances, train_judge
 from stic_fast.training import Drawing, Progress, RunFolder, SticConfig, TrainedRun, resume, train
@@ -57,7 +58,7 @@ SHORT = Scale(
 
 
 @dataclass(frozen=True)
-class Demo:
+class Demo(Options):
     """Train on scikit-learn's 8x8 digits, draw new ones, have them judged, and leave pictures and numbers."""
 
     # New folder for everything; it is a run's folder, which sample and interpolate take.
@@ -65,7 +66,7 @@ class Demo:
     # A smaller run of less than a minute, to see that everything works.
     short: bool = False
     # Of all randomness.
-    seed: int = 0
+    seed: Seed = 0
     # Folder of a demo to go on with, as it was configured; takes no other option.
     resume: Path | None = None
 

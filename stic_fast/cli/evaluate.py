@@ -17,7 +17,7 @@ from stic_fast import __version__
 from stic_fast.cli.command_line import command_line
 from stic_fast.cli.evaluation_tables import tell
 from stic_fast.cli.progress import RichProgress
-from stic_fast.counts import check_count
+from stic_fast.counts import Count, CountOrZero, Options, Seed
 from stic_fast.data import load
 from stic_fast.digests import listed_file
 from stic_fast.errors import Diverged, InputError
@@ -36,7 +36,7 @@ PARTS = ("images", "classifier", "outliers", "attacks")
 
 
 @dataclass(frozen=True)
-class Evaluate:
+class Evaluate(Options):
     """Judge a trained run: its drawn images, and the classifier itself."""
 
     # Folder of a trained run.
@@ -44,23 +44,23 @@ class Evaluate:
     # Who reads the images: cnn, trained on the run's real data; resnet20:PATH; torchscript:PATH?OPTIONS.
     judge: str = "cnn"
     # Images to draw, spread evenly over the classes; kept in the run's folder, so that a killed evaluation goes on.
-    n: int = 1000
+    n: Count = 1000
     # What to evaluate, with commas between: images, classifier, outliers, attacks.
     metrics: str = ",".join(PARTS)
     # Of the noise of the chains, and of everything else that is drawn.
-    seed: int = 0
+    seed: Seed = 0
     # Steps of each chain; None for as many as the run is configured for.
-    steps: int | None = None
+    steps: CountOrZero | None = None
     # Test images that are attacked; the strongest attacks take hundreds of passes over them.
-    attacked: int = 100
+    attacked: Count = 100
     # Of these, images on which the L2 attack of Carlini & Wagner is tried, where foolbox is installed; 0 leaves it out.
-    cw: int = 20
+    cw: CountOrZero = 20
     # Other image sets to tell from the run's, as --data names them, with commas between.
     others: str | None = None
     # Images at a time; no number depends on it beyond its last digits.
-    batch_size: int = 250
+    batch_size: Count = 250
     # Iterations of the cnn judge's training.
-    judge_iterations: int = 600
+    judge_iterations: Count = 600
     # Of the network's passes: fp32, bf16, or auto; None for as configured.
     precision: Precision | None = None
     # Of the network's weights: plain, channels_last, or packed; None for as configured.
@@ -68,9 +68,6 @@ class Evaluate:
 
     def execute(self) -> None:
         """Draws what is missing, judges, writes and tells."""
-        for name, value in (("n", self.n), ("attacked", self.attacked), ("judge-iterations", self.judge_iterations)):
-            check_count(f"--{name}", value)
-        check_count("--cw", self.cw, least=0)
         parts = self._parts()
         started, progress = time.perf_counter(), RichProgress()
         run = open_run(self.run)

@@ -15,7 +15,7 @@ from torch import Tensor
 from stic_fast.cli.arguments import find_classes
 from stic_fast.cli.image_files import prepare_target
 from stic_fast.cli.progress import RichProgress
-from stic_fast.counts import check_count
+from stic_fast.counts import MOST, Count, CountOrZero, Options, Range, Seed
 from stic_fast.errors import InputError
 from stic_fast.models import Layout, Precision
 from stic_fast.plots import save_grid
@@ -25,7 +25,7 @@ MOST_FRAMES = 100
 
 
 @dataclass(frozen=True)
-class Interpolate:
+class Interpolate(Options):
     """Draw paths from one class to another: a row per path, a column per share of the second class."""
 
     # Folder of a trained run.
@@ -35,15 +35,15 @@ class Interpolate:
     # Class that they lead to.
     to: Annotated[str, tyro.conf.arg(metavar="CLASS")]
     # Number of paths.
-    n: int = 8
+    n: Annotated[int, Range(1, MOST // MOST_FRAMES)] = 8
     # Images along a path, both ends included.
-    frames: int = 9
+    frames: Annotated[int, Range(2, MOST_FRAMES)] = 9
     # Steps of each chain; None for as many as the run is configured for.
-    steps: int | None = None
+    steps: CountOrZero | None = None
     # Of all noise.
-    seed: int = 0
+    seed: Seed = 0
     # Images drawn at a time; the images do not depend on it.
-    batch_size: int = 250
+    batch_size: Count = 250
     # Of the network's passes: fp32, bf16, or auto, bf16 where the hardware multiplies it; None for as configured.
     precision: Precision | None = None
     # Of the network's weights: plain, channels_last, or packed, the fastest; None for as configured.
@@ -53,8 +53,6 @@ class Interpolate:
 
     def execute(self) -> None:
         """Draws and writes."""
-        check_count("--n", self.n)
-        check_count("--frames", self.frames, least=2, most=MOST_FRAMES)
         run = open_run(self.run)
         names = run.splits.train.class_names
         start, end = (_one_class(text, names) for text in (self.start, self.to))

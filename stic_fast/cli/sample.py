@@ -13,13 +13,13 @@ import tyro
 from stic_fast.cli.arguments import find_classes, spread
 from stic_fast.cli.image_files import prepare_target, write_images
 from stic_fast.cli.progress import RichProgress
-from stic_fast.counts import check_count
+from stic_fast.counts import Count, CountOrZero, Options, Seed
 from stic_fast.models import Layout, Precision
 from stic_fast.training import Drawing, open_run
 
 
 @dataclass(frozen=True)
-class Sample:
+class Sample(Options):
     """Draw images of the classes asked for."""
 
     # Folder of a trained run.
@@ -27,13 +27,13 @@ class Sample:
     # Classes by number or name, with commas between; None for all.
     labels: str | None = None
     # Number of images in total, spread evenly over the classes.
-    n: int = 100
+    n: Count = 100
     # Steps of each chain; None for as many as the run is configured for.
-    steps: int | None = None
+    steps: CountOrZero | None = None
     # Of all noise.
-    seed: int = 0
+    seed: Seed = 0
     # Images drawn at a time; the images do not depend on it.
-    batch_size: int = 250
+    batch_size: Count = 250
     # Of the network's passes: fp32, bf16, or auto, bf16 where the hardware multiplies it; None for as configured.
     precision: Precision | None = None
     # Of the network's weights: plain, channels_last, or packed, the fastest; None for as configured.
@@ -44,7 +44,6 @@ class Sample:
 
     def execute(self) -> None:
         """Draws and writes."""
-        check_count("--n", self.n)
         run = open_run(self.run)
         names = run.splits.train.class_names
         classes = range(len(names)) if self.labels is None else find_classes(self.labels, names)

@@ -44,14 +44,14 @@ def max_mahalanobis_centres(num_classes: int, dimension: int, scale: float = 10.
     if not 0 < scale < math.inf:
         raise InputError(f"scale must be positive and finite, got {scale}; the paper's is 10")
     product = -1 / (num_classes - 1)
-    centres = torch.zeros(num_classes, num_classes, dtype=torch.float64)
+    centres = torch.zeros(num_classes, num_classes, dtype=torch.float64, device="cpu")
     centres[0, 0] = 1
     for i in range(1, num_classes):
         for j in range(i):
             centres[i, j] = (product - centres[i, :j] @ centres[j, :j]) / centres[j, j]
         centres[i, i] = math.sqrt(max(0.0, 1 - float(centres[i, :i] @ centres[i, :i])))
     # The last corner lies in the span of the others, so its own coordinate is zero and C − 1 dimensions hold all.
-    fitted = torch.zeros(num_classes, dimension, dtype=torch.float64)
+    fitted = torch.zeros(num_classes, dimension, dtype=torch.float64, device="cpu")
     fitted[:, : num_classes - 1] = centres[:, : num_classes - 1]
     return (scale * fitted).float()
 

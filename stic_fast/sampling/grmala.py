@@ -12,11 +12,12 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, NamedTuple, get_args
+from typing import Annotated, Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor
 
+from stic_fast.counts import CountOrZero, NotNegative, Range, check_ranges
 from stic_fast.errors import Diverged, InputError
 from stic_fast.models import Classifier, FixedPasses, Layout, Precision
 from stic_fast.models.frozen import frozen
@@ -90,19 +91,19 @@ class GRMALA:
     torch.Size([2, 1, 8, 8])
     """
 
-    steps: int = 60
+    steps: CountOrZero = 60
     """Transitions per run."""
-    eps1: float = 0.95
+    eps1: NotNegative = 0.95
     """Step size along ∇log p(y|x)."""
-    eps2: float = 0.95
+    eps2: NotNegative = 0.95
     """Step size against the gradient of the Gram loss."""
-    eps3: float = 0.015
+    eps3: NotNegative = 0.015
     """Standard deviation of the noise of a step, in units of [−1, 1]."""
     schedule: Schedule = "constant"
     """How ε1, ε2 and ε3 fall over the run: not at all, linearly or as a half cosine, towards zero."""
-    max_gram_ratio: float | None = None
+    max_gram_ratio: NotNegative | None = None
     """Bound on ε2·|∇Gram| as a multiple of ε1·|∇log p|, per chain; None for no bound. Costs a second backward pass."""
-    clamp: tuple[float, float] | None = (-1.0, 1.0)
+    clamp: Annotated[tuple[float, float], Range(-math.inf, math.inf)] | None = (-1.0, 1.0)
     """The box that states are kept in."""
     precision: Precision | None = None
     """Of the network's passes: fp32, bf16, or auto, which is bf16 where the hardware multiplies it and else fp32. None
@@ -268,16 +269,11 @@ def _record(
 
 
 def _check_settings(sampler: GRMALA) -> None:
-    if sampler.steps < 0:
-        raise InputError(f"steps must be at least 0, got {sampler.steps}; give the number of transitions")
+    check_ranges(sampler)
     for name, kind in (("schedule", Schedule), ("precision", Precision), ("layout", Layout)):
         options, by_device = get_args(kind), name != "schedule" and getattr(sampler, name) is None
         if getattr(sampler, name) not in options and not by_device:
             raise InputError(f"{name} must be one of {', '.join(options)}, got {getattr(sampler, name)!r}; choose one")
-    for name in ("eps1", "eps2", "eps3", "max_gram_ratio"):
-        size = getattr(sampler, name)
-        if size is not None and not 0 <= size < math.inf:
-            raise InputError(f"{name} must be at least 0 and finite, got {size}; see the paper's defaults")
     if sampler.clamp is not None and not sampler.clamp[0] < sampler.clamp[1]:
         raise InputError(f"clamp must be (low, high) with low < high, got {sampler.clamp}; images use (-1, 1)")
 

@@ -5,13 +5,15 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
 from torch import Tensor
 
+from stic_fast.counts import CountOrZero, Range, check_ranges
 from stic_fast.errors import InputError
 from stic_fast.ops import grmala_step, metropolis_accept
 
@@ -40,16 +42,19 @@ class MALA:
     True
     """
 
-    steps: int
+    steps: CountOrZero
     """Transitions per run."""
-    eps1: float
+    eps1: Annotated[float, Range(0, sys.float_info.max)]
     """Step size along ∇log p."""
-    eps3: float | None = None
+    eps3: Annotated[float, Range(0, sys.float_info.max)] | None = None
     """Standard deviation of the proposal's noise; None for √(2·eps1), the Langevin diffusion's own."""
     correct: bool = True
     """False accepts everything (the MALA-approx of Nguyen et al. 2017), whose stationary law is biased by eps1."""
-    support: tuple[float, float] | None = None
+    support: Annotated[tuple[float, float], Range(-math.inf, math.inf)] | None = None
     """Where p is not zero; proposals that leave are rejected. Needs the correction."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def run(
         self,

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
 
-from stic_fast.counts import check_count
+from stic_fast.counts import Count, Range
 from stic_fast.errors import InputError
 from stic_fast.evaluation.noise_seed import noise_seed
 from stic_fast.evaluation.records import chosen
@@ -39,16 +39,14 @@ class Boundaries(DrawingOptions):
     # Another run on the same images, for a second panel.
     baseline: Path | None = None
     # Drawn images, spread evenly over the classes.
-    n: int = 100
+    n: Count = 100
     # Real test images, at most.
-    real: int = 1000
+    real: Count = 1000
     # Classes shown, the first ones; the rest are left out of picture and numbers.
-    classes: int = MOST_CLASSES
+    classes: Annotated[int, Range(2, MOST_CLASSES)] = MOST_CLASSES
 
     def carry_out(self, progress: Progress) -> Finding:
         """Draws, reads features, and maps them."""
-        check_count("--n", self.n)
-        check_count("--classes", self.classes, least=2, most=MOST_CLASSES)
         run = open_run(self.run)
         runs = open_beside(run, [] if self.baseline is None else [self.baseline])
         names = run.splits.test.class_names[: self.classes]

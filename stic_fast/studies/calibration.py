@@ -9,8 +9,9 @@ fitted temperature, which tells a classifier that ranks its answers badly from o
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
+from stic_fast.counts import MOST, Range
 from stic_fast.errors import InputError
 from stic_fast.evaluation.records import classifier_record
 from stic_fast.plots.calibration import calibration_figure
@@ -28,7 +29,7 @@ class Calibration(RunOptions):
     # Further runs on the same images, with commas between.
     others: str | None = None
     # Passes to look at at most, spread evenly over the training.
-    passes: int = 11
+    passes: Annotated[int, Range(2, MOST)] = 11
 
     def carry_out(self, progress: Progress) -> Finding:
         """Reads the test images with the weights of every pass.

@@ -14,6 +14,7 @@ from typing import Annotated, Any, TypeVar
 import torch
 import tyro
 
+from stic_fast.counts import Count, Options, Seed
 from stic_fast.errors import InputError
 from stic_fast.plots.classifiers import Curve, classifiers_figure
 from stic_fast.studies.finding import Finding
@@ -30,7 +31,8 @@ from stic_fast.training import (
     SticConfig,
     open_run,
 )
-from stic_fast.training.network import network_of
+from stic_fast.training.footprint import check_training_fits
+from stic_fast.training.runs import device
 
 LAST = 0.05  # share of the iterations, the last ones, whose mean is a training's final loss
 RECORDS = 1_000  # of a loss curve, about, unless the run logged more often
@@ -44,7 +46,7 @@ Measured = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class Classifiers:
+class Classifiers(Options):
     """Train several classifiers, each plainly and by STIC, and compare losses and test accuracies."""
 
     # Folder of a trained STIC run, whose data, seed, optimiser and augmentation all trainings take.
@@ -52,11 +54,11 @@ class Classifiers:
     # Networks, with commas: wrn-DEPTH-WIDTH or convnet-WIDTH.
     classifiers: str = "wrn-10-1,wrn-16-1,convnet-1"
     # Passes of each training; None for the run's own.
-    passes: int | None = None
+    passes: Count | None = None
     # Iterations of a pass; None for the run's own.
-    iterations: int | None = None
+    iterations: Count | None = None
     # Added to the run's own seed, for other weights, batches and noise.
-    seed: int = 0
+    seed: Seed = 0
 
     def carry_out(self, progress: Progress) -> Finding:
         """Trains what is not trained yet, into RUN/studies/classifiers.
@@ -79,7 +81,7 @@ class Classifiers:
         paths = {training: self._path(*training) for training in configs}
         for training, config in configs.items():  # all of them before the first is trained
             check_settings(config, paths[training])
-            network_of(config.network, run.splits, seed=config.seed)
+            check_training_fits(config, run.splits, device())
         seconds: dict[tuple[str, str], float | None] = {}
         for (name, way), config in configs.items():
             progress.say(f"{name}, {'by STIC' if way == 'stic' else 'plainly'}: {paths[name, way]}")

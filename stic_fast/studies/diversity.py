@@ -7,12 +7,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
 
-from stic_fast.counts import check_count
+from stic_fast.counts import NotNegative, Range
 from stic_fast.data.class_names import find_class
 from stic_fast.errors import InputError
 from stic_fast.evaluation.records import chosen
@@ -44,13 +44,13 @@ class Diversity(JudgingOptions):
     """Start chains around drawn images, nearer and farther, and see what becomes of them."""
 
     # Drawn images to start around.
-    anchors: int = 5
+    anchors: Annotated[int, Range(1, MOST_ANCHORS)] = 5
     # Their class, by number or name; None for one class after the other.
     label: str | None = None
     # Standard deviations of the noise that is added to an anchor, pixels being from −1 to 1.
-    radii: tuple[float, ...] = (0.0, 0.1, 0.2, 0.4, 0.8, 1.6)
+    radii: tuple[NotNegative, ...] = (0.0, 0.1, 0.2, 0.4, 0.8, 1.6)
     # Chains around each anchor at each radius; the picture shows the first two.
-    neighbours: int = 16
+    neighbours: Annotated[int, Range(2, 10_000)] = 16
 
     def carry_out(self, progress: Progress) -> Finding:
         """Draws anchors and neighbours, and measures.
@@ -58,8 +58,6 @@ class Diversity(JudgingOptions):
         Raises:
             InputError: a run or an option that cannot be used.
         """
-        check_count("--anchors", self.anchors, most=MOST_ANCHORS)
-        check_count("--neighbours", self.neighbours, least=2, most=10_000)
         radii = _checked_radii(self.radii)
         run = open_run(self.run)
         total = run.model.num_classes
@@ -189,8 +187,8 @@ def _starts(centre: Tensor, radii: Sequence[float], ids: Tensor, recipe: Recipe,
 
 def _checked_radii(radii: Sequence[float]) -> list[float]:
     """The radii from small to large, each once."""
-    if not radii or not all(0 <= radius < math.inf for radius in radii):
-        raise InputError(f"--radii must be numbers from 0 up, got {' '.join(map(str, radii))}; 2 is beyond any image")
+    if not radii:
+        raise InputError("--radii names no radius; give some from 0 up, 2 is beyond any image")
     return sorted(set(radii))
 
 

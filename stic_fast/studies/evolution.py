@@ -5,10 +5,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 
-from stic_fast.counts import check_count
+from stic_fast.counts import MOST, Count, Range
 from stic_fast.plots.evolution import Moment, evolution_figure
 from stic_fast.studies.finding import Finding
 from stic_fast.studies.options import DrawingOptions
@@ -21,9 +22,9 @@ class Evolution(DrawingOptions):
     """Draw one chain per class after every pass, under the curve of the training loss."""
 
     # Passes to show at most, spread evenly over the training.
-    passes: int = 11
+    passes: Annotated[int, Range(2, MOST)] = 11
     # Classes to show at most, from the first on.
-    classes: int = 10
+    classes: Count = 10
 
     def carry_out(self, progress: Progress) -> Finding:
         """Draws with the weights of each pass.
@@ -31,7 +32,6 @@ class Evolution(DrawingOptions):
         Raises:
             InputError: a run or an option that cannot be used.
         """
-        check_count("--classes", self.classes)
         newest = open_run(self.run)
         ends, accuracies = pass_ends(newest.folder, self.passes), logged_accuracies(newest.folder)
         names = newest.splits.train.class_names[: self.classes]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from stic_fast.counts import check_count
+from stic_fast.counts import Count, check_count
 from stic_fast.evaluation.judge import predict_logits
 from stic_fast.plots.extremes import extremes_figure
 from stic_fast.studies.finding import Finding
@@ -22,11 +22,11 @@ class Extremes(JudgingOptions):
     """Show the drawn images of each class that the run finds likeliest, and least likely."""
 
     # Images to draw in all, spread evenly over the classes.
-    n: int = 500
+    n: Count = 500
     # Images to show of each end.
-    shown: int = 8
+    shown: Count = 8
     # Classes to show at most, from the first on.
-    classes: int = 10
+    classes: Count = 10
 
     def carry_out(self, progress: Progress) -> Finding:
         """Draws, ranks by log p(x, y), and has both ends judged.
@@ -37,8 +37,6 @@ class Extremes(JudgingOptions):
         Raises:
             InputError: a run or an option that cannot be used.
         """
-        check_count("--shown", self.shown)
-        check_count("--classes", self.classes)
         run = open_run(self.run)
         count = run.model.num_classes
         check_count("--n", self.n, least=2 * self.shown * count)

@@ -7,12 +7,12 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
 
-from stic_fast.counts import check_count
+from stic_fast.counts import MOST, Range
 from stic_fast.errors import Diverged, InputError
 from stic_fast.evaluation import nearest_distances
 from stic_fast.evaluation.records import chosen
@@ -32,11 +32,10 @@ class GramLayers(JudgingOptions):
     """Draw with none, the shallow, the deep and all layers in the Gram term."""
 
     # Images for each set of layers, of the same classes and from the same canvases.
-    n: int = 300
+    n: Annotated[int, Range(2, MOST)] = 300
 
     def carry_out(self, progress: Progress) -> Finding:
         """Draws with each set, and judges."""
-        check_count("--n", self.n, least=2)
         run = open_run(self.run)
         if not run.recipe.sampler.eps2:
             raise InputError(f"{self.run} draws without a Gram term, eps2 being 0; study a run that has one")

@@ -12,7 +12,7 @@ import torch
 import tyro
 from torch import Tensor
 
-from stic_fast.counts import check_count
+from stic_fast.counts import MOST, Range
 from stic_fast.data.class_names import find_class
 from stic_fast.errors import InputError
 from stic_fast.pixels import to_bytes, to_unit
@@ -42,9 +42,9 @@ class Interpolation(JudgingOptions):
     # Another run to compare with, on the same canvases and noise; None for real images mixed pixel by pixel.
     baseline: Path | None = None
     # Number of paths; the picture shows the first three.
-    n: int = 16
+    n: Annotated[int, Range(1, MOST // MOST_FRAMES)] = 16
     # Images along a path, both ends included.
-    frames: int = 9
+    frames: Annotated[int, Range(2, MOST_FRAMES)] = 9
 
     def carry_out(self, progress: Progress) -> Finding:
         """Draws both sets of paths, and judges them.
@@ -52,8 +52,6 @@ class Interpolation(JudgingOptions):
         Raises:
             InputError: a run or an option that cannot be used.
         """
-        check_count("--n", self.n)
-        check_count("--frames", self.frames, least=2, most=MOST_FRAMES)
         run = open_run(self.run)
         names = run.splits.train.class_names
         ends = find_class(self.start, names), find_class(self.to, names)

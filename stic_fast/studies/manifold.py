@@ -5,12 +5,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, get_args
+from typing import Annotated, Any, get_args
 
 import torch
 from torch import Tensor
 
-from stic_fast.counts import check_count
+from stic_fast.counts import MOST, Range
 from stic_fast.evaluation import manifold_scores
 from stic_fast.evaluation.records import chosen, sweep_rows
 from stic_fast.plots.manifold import sweep_figure
@@ -31,11 +31,10 @@ class Manifold(JudgingOptions):
     # Further runs on the same images, with commas between; each starts from its own canvas.
     others: str | None = None
     # Images in each set, but no more than there are real test images: the scores compare sets of one size.
-    n: int = 500
+    n: Annotated[int, Range(3, MOST)] = 500
 
     def carry_out(self, progress: Progress) -> Finding:
         """Draws every set, and counts neighbours."""
-        check_count("--n", self.n, least=3)
         run = open_run(self.run)
         test = run.splits.test
         count = min(self.n, len(test))

@@ -10,21 +10,22 @@ from typing import Annotated
 
 import tyro
 
+from stic_fast.counts import Count, CountOrZero, Options, Seed
 from stic_fast.sampling import Recipe
 from stic_fast.studies.judged import Judged
 from stic_fast.training import Drawing, Progress, TrainedRun
 
 
 @dataclass(frozen=True)
-class RunOptions:
+class RunOptions(Options):
     """A study of a run."""
 
     # Folder of a trained run.
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     # Of the noise of the chains, and of everything else that is drawn.
-    seed: int = field(default=0, kw_only=True)
+    seed: Seed = field(default=0, kw_only=True)
     # Images at a time; no number depends on it beyond its last digits.
-    batch_size: int = field(default=250, kw_only=True)
+    batch_size: Count = field(default=250, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class DrawingOptions(RunOptions):
     """A study that draws."""
 
     # Steps of each chain; None for as many as a run is configured for.
-    steps: int | None = field(default=None, kw_only=True)
+    steps: CountOrZero | None = field(default=None, kw_only=True)
 
     def drawing(self, run: TrainedRun, recipe: Recipe | None = None) -> Drawing:
         """How this study draws from a run, by the run's own recipe or by another.
@@ -50,7 +51,7 @@ class JudgingOptions(DrawingOptions):
     # Who reads the images: cnn, trained on the run's real data; resnet20:PATH; torchscript:PATH?OPTIONS.
     judge: str = field(default="cnn", kw_only=True)
     # Iterations of the cnn judge's training.
-    judge_iterations: int = field(default=600, kw_only=True)
+    judge_iterations: Count = field(default=600, kw_only=True)
 
     def judged(self, run: TrainedRun, n: int, progress: Progress) -> Judged:
         """The judge of this study beside a run, for sets of n images.

@@ -5,12 +5,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
 
-from stic_fast.counts import check_count
+from stic_fast.counts import MOST, Range
 from stic_fast.evaluation import accuracy, nearest_distances
 from stic_fast.evaluation.image_scores import MEANINGS
 from stic_fast.evaluation.records import chosen
@@ -31,9 +31,9 @@ class Passes(JudgingOptions):
     """Judge images drawn with the weights of every pass, and the classifier of that pass."""
 
     # Images drawn after each pass, the same chains every time.
-    n: int = 300
+    n: Annotated[int, Range(2, MOST)] = 300
     # Passes to look at at most, spread evenly over the training.
-    passes: int = 11
+    passes: Annotated[int, Range(2, MOST)] = 11
     # Also train a judge on each set of drawn images and test it on real ones.
     cls_g: bool = False
 
@@ -43,7 +43,6 @@ class Passes(JudgingOptions):
         Raises:
             InputError: a run or an option that cannot be used.
         """
-        check_count("--n", self.n, least=2)
         newest = open_run(self.run)
         ends = pass_ends(newest.folder, self.passes, first=1)
         judged = self.judged(newest, self.n, progress)

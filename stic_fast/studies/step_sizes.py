@@ -4,14 +4,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 
-from stic_fast.counts import check_count
+from stic_fast.counts import MOST, NotNegative, Range
 from stic_fast.errors import Diverged, InputError
 from stic_fast.evaluation.image_scores import MEANINGS, Score
 from stic_fast.plots.step_sizes import Surface, step_size_figure
@@ -28,15 +27,14 @@ class StepSizes(JudgingOptions):
     """Score the images over a grid of the step sizes ε1 and ε2."""
 
     # Step sizes along ∇log p(y|x), as multiples of the run's own.
-    eps1: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0, 4.0)
+    eps1: tuple[NotNegative, ...] = (0.25, 0.5, 1.0, 2.0, 4.0)
     # Step sizes against the gradient of the Gram loss, as multiples of the run's own.
-    eps2: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0, 4.0)
+    eps2: tuple[NotNegative, ...] = (0.25, 0.5, 1.0, 2.0, 4.0)
     # Images for each pair, of the same classes and from the same canvases.
-    n: int = 150
+    n: Annotated[int, Range(2, MOST)] = 150
 
     def carry_out(self, progress: Progress) -> Finding:
         """Draws with each pair, and judges."""
-        check_count("--n", self.n, least=2)
         run = open_run(self.run)
         own = run.recipe.sampler
         eps1, eps2 = _sizes("eps1", own.eps1, self.eps1), _sizes("eps2", own.eps2, self.eps2)
@@ -94,8 +92,8 @@ def _sizes(option: str, own: float, multiples: Sequence[float]) -> list[float]:
     >>> _sizes("eps1", 0.5, (2, 1, 1)), _sizes("eps2", 0.0, (0.5, 1))
     ([0.5, 1.0], [0.0])
     """
-    if not multiples or not all(0 <= multiple < math.inf for multiple in multiples):
-        raise InputError(f"--{option} must be multiples of at least 0, such as 0.5 1 2, got {list(multiples)}")
+    if not multiples:
+        raise InputError(f"--{option} must be multiples of the run's own step size, got none; give some, as 0.5 1 2")
     return sorted({own * multiple for multiple in multiples})
 
 

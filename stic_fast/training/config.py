@@ -5,15 +5,18 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from stic_fast.counts import Count, Positive, Probability, Range, Seed, check_count, check_ranges
+from stic_fast.data import ImageSet
 from stic_fast.errors import InputError
-from stic_fast.ops.checks import MAX_SEED
+from stic_fast.ops.checks import MAX_STEP
 from stic_fast.sampling import GRMALA
+
+NOISE = "beyond which noise has no number"
 
 
 @dataclass(frozen=True)
@@ -23,11 +26,11 @@ class NetworkConfig:
     # A WideResNet, or a plain convolutional network of two 3×3 convolutions in each of three groups.
     architecture: Literal["wide_resnet", "convnet"] = "wide_resnet"
     # Layers of a WideResNet; 6n + 4 for n blocks in each group.
-    depth: int = 28
+    depth: Annotated[int, Range(10, 2_002)] = 28
     # Multiplier of the groups' 16, 32 and 64 channels.
-    width: int = 10
+    width: Annotated[int, Range(1, 1_000)] = 10
     # Of the first block or convolution in each group.
-    strides: tuple[int, int, int] = (1, 2, 2)
+    strides: Annotated[tuple[int, int, int], Range(1, 64)] = (1, 2, 2)
     # Compared by the Gram term; empty for all 3×3 convolutions of the last group, conv21–conv28 of a WideResNet of 28.
     gram_layers: tuple[str, ...] = ()
 
@@ -37,19 +40,19 @@ class OptimiserConfig:
     """Adam, its decay, and what keeps it from diverging."""
 
     # Learning rate.
-    lr: float = 1e-4
+    lr: Annotated[float, Range(1e-12, 10)] = 1e-4
     # Factor on the learning rate after every `decay_every` iterations.
-    decay: float = 0.3
+    decay: Annotated[float, Range(1e-12, 1)] = 0.3
     # Iterations between decays.
-    decay_every: int = 10_000
+    decay_every: Count = 10_000
     # Iterations to decay at instead; empty for every `decay_every`.
-    decay_at: tuple[int, ...] = ()
+    decay_at: Annotated[tuple[int, ...], Range(0, MAX_STEP)] = ()
     # Largest norm of the gradient; None for no clipping.
-    clip_norm: float | None = None
+    clip_norm: Positive | None = None
     # What a run that diverges does: on, go back to its last good state with half the learning rate; off, stop.
     guard: Literal["on", "off"] = "on"
     # A loss beyond this, of either sign, has diverged as one that is not finite has.
-    largest_loss: float = 1_000.0
+    largest_loss: Annotated[float, Range(1e-12, 1e30)] = 1_000.0
 
     def rate(self, iteration: int) -> float:
         """The learning rate of an iteration, counted from 0.
@@ -71,11 +74,11 @@ class AugmentationConfig:
     """What happens to images on their way into the network, fakes included where it makes sense."""
 
     # Standard deviation of the instance noise on real, mixed and fake images, in units of [−1, 1].
-    noise_std: float = 0.3
+    noise_std: Annotated[float, Range(0, 100)] = 0.3
     # Of a left-right flip of real and mixed images.
-    flip_probability: float = 0.0
+    flip_probability: Probability = 0.0
     # Largest shift of real and mixed images, in pixels.
-    max_shift: int = 0
+    max_shift: Annotated[int, Range(0, 2**15)] = 0
 
 
 @dataclass(frozen=True)
@@ -85,13 +88,13 @@ class RunConfig:
     # Images: digits, cifar10:PATH, npz:PATH, folder:PATH or idx:PATH.
     data: str = "digits"
     # Of all randomness.
-    seed: int = 0
+    seed: Seed = 0
     # Passes; each ends with an evaluation, a grid of samples and a checkpoint.
-    passes: int = 10
+    passes: Count = 10
     # Iterations of a pass.
-    iterations: int = 5_000
+    iterations: Count = 5_000
     # Real images in an iteration, and as many of every other kind.
-    batch_size: int = 50
+    batch_size: Count = 50
     # The network, norm-free.
     network: NetworkConfig = field(default_factory=NetworkConfig)
     # Adam, its decay, and what keeps it from diverging.
@@ -101,50 +104,50 @@ class RunConfig:
     # The chain of finished samples.
     sampler: GRMALA = field(default_factory=lambda: GRMALA(steps=100))
     # Iterations between log records.
-    log_every: int = 10
+    log_every: Count = 10
     # Iterations between checkpoints within a pass; every pass ends with one.
-    checkpoint_every: int = 1_000
+    checkpoint_every: Count = 1_000
 
-    def ranges(self) -> Ranges:
-        """The settings whose numbers must lie in a range; a method adds its own."""
-        augmentation, optimiser = self.augmentation, self.optimiser
-        return Ranges(
-            least={
-                "passes": (self.passes, 1),
-                "iterations": (self.iterations, 1),
-                "batch_size": (self.batch_size, 1),
-                "log_every": (self.log_every, 1),
-                "checkpoint_every": (self.checkpoint_every, 1),
-                "seed": (self.seed, 0),
-                "augmentation.noise_std": (augmentation.noise_std, 0),
-                "augmentation.max_shift": (augmentation.max_shift, 0),
-                "optimiser.decay_every": (optimiser.decay_every, 1),
-            },
-            positive={
-                "optimiser.lr": optimiser.lr,
-                "optimiser.decay": optimiser.decay,
-                "optimiser.clip_norm": optimiser.clip_norm,
-                "optimiser.largest_loss": optimiser.largest_loss,
-            },
-            probability={"augmentation.flip_probability": augmentation.flip_probability},
+    def check_together(self) -> None:
+        """Refuses settings that do not go together; a method adds its own.
+
+        Raises:
+            InputError: naming them.
+        """
+        check_count("passes times iterations", self.passes * self.iterations, most=MAX_STEP, why=NOISE)
+
+    def check_against(self, train: ImageSet) -> None:
+        """Refuses settings that the training images have no room for; a method adds its own.
+
+        Raises:
+            InputError: naming the setting and its range.
+        """
+        check_count("batch_size", self.batch_size, most=len(train), why="as there are training images")
+        side = min(train.image_shape[1:])
+        check_count(
+            "augmentation.max_shift", self.augmentation.max_shift, least=0, most=side - 1, why="inside the images"
         )
 
+    def at_once(self) -> AtOnce:
+        """What an iteration holds in memory at once; a method says more."""
+        return AtOnce(images=self.batch_size)
 
-@dataclass(frozen=True)
-class Ranges:
-    """Settings by name, with the ranges that they must lie in."""
 
-    least: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    """Values and the least that they may be."""
-    positive: Mapping[str, float | None] = field(default_factory=dict)
-    probability: Mapping[str, float] = field(default_factory=dict)
+class AtOnce(NamedTuple):
+    """How much a training holds in memory at once, apart from the network."""
 
-    def __add__(self, other: Ranges) -> Ranges:
-        return Ranges(
-            {**self.least, **other.least},
-            {**self.positive, **other.positive},
-            {**self.probability, **other.probability},
-        )
+    images: int
+    """Images in one forward pass of an iteration."""
+    chains: int = 0
+    """Chains that are kept, as bytes."""
+    running: int = 0
+    """Of these, how many run at once."""
+    running_setting: str = "batch_size"
+    """The setting that bounds them."""
+    references: int = 1
+    """Real images that each chain's Gram term compares with."""
+    sampler: GRMALA | None = None
+    """By which they run."""
 
 
 ADDED = frozenset({"architecture", "refresh", "layout", "capture", "guard", "largest_loss", "decay_at"})
@@ -217,15 +220,5 @@ def check(config: RunConfig) -> None:
     >>> check(RunConfig())
     """
     from_plain(type(config), to_plain(config), "the configuration")
-    ranges = config.ranges()
-    for name, (value, bound) in ranges.least.items():
-        if not bound <= value < math.inf:
-            raise InputError(f"{name} must be at least {bound} and finite, got {value}; give such a number")
-    if config.seed >= MAX_SEED:
-        raise InputError(f"seed must be below 2**64, got {config.seed}; lower it")
-    for name, size in ranges.positive.items():
-        if size is not None and not 0 < size < math.inf:
-            raise InputError(f"{name} must be positive and finite, got {size}; give such a number")
-    for name, probability in ranges.probability.items():
-        if not 0 <= probability <= 1:
-            raise InputError(f"{name} must be between 0 and 1, got {probability}; give a probability")
+    check_ranges(config)
+    config.check_together()

@@ -14,6 +14,7 @@ from stic_fast.counts import check_count
 from stic_fast.models import Layout, Precision
 from stic_fast.ops.checks import MAX_SEED
 from stic_fast.sampling import Condition, Recipe, draw_hard, draw_images, interpolate
+from stic_fast.training.footprint import check_drawing_fits
 from stic_fast.training.method import FRESH_CHAINS
 from stic_fast.training.progress import Progress
 from stic_fast.training.runs import TrainedRun
@@ -96,6 +97,7 @@ class Drawing:
 
     def _draw(self, condition: Condition, ids: Tensor, progress: Progress) -> Tensor:
         recipe = self.settled
+        check_drawing_fits(self.run.config, self.run.splits, recipe, len(ids), self.batch_size, ids.device)
         images = self.run.splits.train.images.to(ids.device)
         batches = torch.split(torch.arange(len(ids), device=ids.device), self.batch_size)
         drawn = []

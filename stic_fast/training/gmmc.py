@@ -8,11 +8,12 @@ E(x, y) = ‖φ(x) − μ_y‖²/2 is descended for real images and, in generati
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from torch import Tensor
 
+from stic_fast.counts import Count, NotNegative, Probability, Range
 from stic_fast.data import Splits
 from stic_fast.models import Classifier, MaxMahalanobisClassifier
 from stic_fast.models.frozen import frozen
@@ -20,7 +21,6 @@ from stic_fast.models.max_mahalanobis import EMBEDDING
 from stic_fast.pixels import to_unit
 from stic_fast.sampling import GRMALA, LatentGaussian, Recipe
 from stic_fast.sampling.objective import LatentSampling
-from stic_fast.training.config import Ranges
 from stic_fast.training.method import Loss
 from stic_fast.training.network import network_of
 from stic_fast.training.progress import Progress
@@ -41,15 +41,15 @@ class GmmcConfig(ReplayRunConfig):
     # Discriminative, equation 5; generative, equation 7; joint, first the one and then the other.
     mode: Mode = "generative"
     # Weight of the drawn images' energy.
-    beta: float = 0.5
+    beta: NotNegative = 0.5
     # Share of the run that joint training is discriminative for.
-    switch: float = 0.5
+    switch: Probability = 0.5
     # Iterations over which joint training scales beta up from 0 once it switches.
-    ramp: int = 1_000
+    ramp: Count = 1_000
     # d, of the embedding φ(x); one less than the number of classes at least.
-    dimension: int = 64
+    dimension: Annotated[int, Range(1, 100_000)] = 64
     # S, the norm of the centres.
-    scale: float = 10.0
+    scale: Annotated[float, Range(1e-6, 1e6)] = 10.0
     # When a chain's z around the centre of its class is drawn: staged, once a run; injected, in every step.
     sampling: LatentSampling = "staged"
     # The replay buffer: chains that go on from iteration to iteration.
@@ -60,14 +60,6 @@ class GmmcConfig(ReplayRunConfig):
     )
     # The chain of finished samples.
     sampler: GRMALA = field(default_factory=lambda: GRMALA(steps=100, eps1=1.0, eps2=0.0, eps3=0.0))
-
-    def ranges(self) -> Ranges:
-        """GMMC's own beside those of every run with a replay buffer."""
-        return super().ranges() + Ranges(
-            least={"beta": (self.beta, 0), "ramp": (self.ramp, 1), "dimension": (self.dimension, 1)},
-            positive={"scale": self.scale},
-            probability={"switch": self.switch},
-        )
 
 
 class Gmmc(ReplayMethod[GmmcConfig]):

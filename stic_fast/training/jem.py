@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from stic_fast.counts import NotNegative
 from stic_fast.errors import InputError
 from stic_fast.models import Classifier
 from stic_fast.pixels import to_unit
 from stic_fast.sampling import LogJoint, LogMarginal, Recipe
-from stic_fast.training.config import Ranges
 from stic_fast.training.method import Loss
 from stic_fast.training.replay import ReplayMethod, ReplayRunConfig
 
@@ -27,11 +27,11 @@ class DensityWeights:
     """The three terms of the loss; a weight of 0 leaves one out."""
 
     # Of −log p(y|x), the classifier.
-    class_given_image: float = 1.0
+    class_given_image: NotNegative = 1.0
     # Of −log p(x), the energy-based model of images.
-    image: float = 1.0
+    image: NotNegative = 1.0
     # Of −log p(x, y), the energy-based model of images of a class; alone, the EBM p(x|y) with classes drawn evenly.
-    joint: float = 0.0
+    joint: NotNegative = 0.0
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,11 @@ class JemConfig(ReplayRunConfig):
     # The three terms of the loss.
     weights: DensityWeights = field(default_factory=DensityWeights)
 
-    def ranges(self) -> Ranges:
-        """JEM's own beside those of every run with a replay buffer."""
-        weights = self.weights
-        own = {"class_given_image": weights.class_given_image, "image": weights.image, "joint": weights.joint}
-        if not any(own.values()):
+    def check_together(self) -> None:
+        """The weights beside those of every run with a replay buffer."""
+        super().check_together()
+        if not any((self.weights.class_given_image, self.weights.image, self.weights.joint)):
             raise InputError("all weights are 0, so there is nothing to learn; give weights.image or another a weight")
-        return super().ranges() + Ranges(least={f"weights.{name}": (value, 0) for name, value in own.items()})
 
 
 class Jem(ReplayMethod[JemConfig]):

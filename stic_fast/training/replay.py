@@ -10,11 +10,13 @@ from typing import Generic, TypeVar
 import torch
 from torch import Tensor
 
+from stic_fast.counts import Count, Probability, check_count
 from stic_fast.data import Splits
 from stic_fast.models import Classifier
+from stic_fast.ops.checks import MAX_STEP
 from stic_fast.sampling import GRMALA, Canvas, ChainPool, Recipe
 from stic_fast.training.batch_order import BatchOrder
-from stic_fast.training.config import AugmentationConfig, Ranges, RunConfig
+from stic_fast.training.config import NOISE, AtOnce, AugmentationConfig, RunConfig
 from stic_fast.training.method import Method
 
 POOL_LANE = 2
@@ -26,9 +28,9 @@ class ReplayConfig:
     """The replay buffer: chains that go on from iteration to iteration."""
 
     # Chains, kept as bytes.
-    chains: int = 10_000
+    chains: Count = 10_000
     # Probability that a chain restarts before it runs.
-    restart_probability: float = 0.05
+    restart_probability: Probability = 0.05
     # What chains start from.
     start: Canvas = "uniform"
     # The chain of an iteration.
@@ -46,11 +48,18 @@ class ReplayRunConfig(RunConfig):
     # The chain of finished samples.
     sampler: GRMALA = field(default_factory=lambda: GRMALA(steps=100, eps1=1.0, eps2=0.0, eps3=0.01))
 
-    def ranges(self) -> Ranges:
-        """The buffer's beside those of every run."""
-        return super().ranges() + Ranges(
-            least={"pool.chains": (self.pool.chains, self.batch_size)},
-            probability={"pool.restart_probability": self.pool.restart_probability},
+    def check_together(self) -> None:
+        """The buffer's chains beside those of every run."""
+        super().check_together()
+        least = self.batch_size
+        check_count("pool.chains", self.pool.chains, least=least, why=f"batch_size being {least}")
+        steps = self.passes * self.iterations * self.pool.sampler.steps
+        check_count("steps of a chain of the pool", steps, least=0, most=MAX_STEP, why=NOISE)
+
+    def at_once(self) -> AtOnce:
+        """As many chains as real images, which run and are then learnt from."""
+        return AtOnce(
+            images=2 * self.batch_size, chains=self.pool.chains, running=self.batch_size, sampler=self.pool.sampler
         )
 
 

@@ -17,6 +17,7 @@ from stic_fast.sampling import Recipe
 from stic_fast.training.checkpoint import Checkpoint
 from stic_fast.training.config import RunConfig, check, from_plain, to_plain
 from stic_fast.training.engine import Engine, load_weights
+from stic_fast.training.footprint import check_training_fits
 from stic_fast.training.methods import METHODS, method_of
 from stic_fast.training.progress import Progress
 from stic_fast.training.run_folder import RunFolder
@@ -53,6 +54,8 @@ def train(config: RunConfig, path: str | os.PathLike[str], *, progress: Progress
     """
     check(config)
     splits = load(config.data)
+    config.check_against(splits.train)
+    check_training_fits(config, splits, device())
     model = build_network(config, splits)
     folder = RunFolder.create(path, method_of(config).name, to_plain(config), images=fingerprint_of(splits))
     return _continue(folder, config, splits, model, progress)
@@ -72,6 +75,7 @@ def resume(path: str | os.PathLike[str], *, method: str | None = None, progress:
     if method not in (None, own):
         raise InputError(f"{folder.path} is a run of method {own!r}; continue it with stic-fast train {own} --resume")
     splits = _images(folder, config)
+    check_training_fits(config, splits, device())
     return _continue(folder, config, splits, build_network(config, splits), progress)
 
 

@@ -6,18 +6,20 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from stic_fast.data import Splits
+from stic_fast.counts import MOST, Count, CountOrZero, Probability, Range, check_count
+from stic_fast.data import ImageSet, Splits
 from stic_fast.models import Classifier
 from stic_fast.ops import noise
+from stic_fast.ops.checks import MAX_STEP
 from stic_fast.ops.gram_loss import Normalize
 from stic_fast.sampling import GRMALA, Canvas, ChainPool, Recipe
-from stic_fast.training.config import AugmentationConfig, Ranges, RunConfig
+from stic_fast.training.config import NOISE, AtOnce, AugmentationConfig, RunConfig
 from stic_fast.training.method import FRESH_CHAINS, Loss, Method
 from stic_fast.training.network import network_of
 from stic_fast.training.progress import Progress
@@ -29,7 +31,7 @@ class VicinityConfig(AugmentationConfig):
     """What happens to images on their way into the network, fakes included where it makes sense, and how they mix."""
 
     # Of λ ~ Beta(α, α), for mixed images and soft fakes.
-    mixup_alpha: float = 1.0
+    mixup_alpha: Annotated[float, Range(1e-3, 1e3)] = 1.0
 
 
 @dataclass(frozen=True)
@@ -37,16 +39,16 @@ class PoolConfig:
     """The fakes: chains drawn from the classifier of the pass before."""
 
     # Chains, half of them hard and half soft (all hard without VRM).
-    chains: int = 10_000
+    chains: Annotated[int, Range(2, MOST)] = 10_000
     # Chains drawn anew in every iteration of a pass, still from the classifier of the pass before; with 0 the pool that
     # is drawn as the pass begins serves all of it, which follows the same law at a fraction of the cost.
-    refresh: int = 0
+    refresh: CountOrZero = 0
     # Probability that a chain restarts at the beginning of a pass.
-    restart_probability: float = 0.5
+    restart_probability: Probability = 0.5
     # What chains start from.
     start: Canvas = "uniform"
     # Chains per forward pass.
-    batch_size: int = 250
+    batch_size: Count = 250
     # The chain of a pass.
     sampler: GRMALA = field(default_factory=lambda: GRMALA(steps=40))
 
@@ -62,21 +64,33 @@ class SticConfig(RunConfig):
     # The fakes: chains drawn from the classifier of the pass before.
     pool: PoolConfig = field(default_factory=PoolConfig)
     # Real images a chain's Gram term compares with: one in the paper; several keep small images from being copied.
-    references: int = 1
+    references: Annotated[int, Range(1, 10_000)] = 1
     # Scale of the Gram loss: log keeps chains stable where the Gram term dominates.
     normalize: Normalize = "log"
 
-    def ranges(self) -> Ranges:
-        """STIC's own beside those of every run."""
-        return super().ranges() + Ranges(
-            least={
-                "references": (self.references, 1),
-                "pool.chains": (self.pool.chains, 2),
-                "pool.refresh": (self.pool.refresh, 0),
-                "pool.batch_size": (self.pool.batch_size, 1),
-            },
-            positive={"augmentation.mixup_alpha": self.augmentation.mixup_alpha},
-            probability={"pool.restart_probability": self.pool.restart_probability},
+    def check_together(self) -> None:
+        """The pool's chains beside those of every run."""
+        super().check_together()
+        pool = self.pool
+        check_count("pool.refresh", pool.refresh, least=0, most=pool.chains, why="pool.chains")
+        evolutions = self.passes * (1 + (self.iterations if pool.refresh else 0))
+        check_count("steps of a chain of the pool", evolutions * pool.sampler.steps, least=0, most=MAX_STEP, why=NOISE)
+
+    def check_against(self, train: ImageSet) -> None:
+        """The references beside those of every run."""
+        super().check_against(train)
+        fewest = int(torch.bincount(train.labels, minlength=train.num_classes).min())
+        check_count("references", self.references, most=fewest, why="as the smallest class has training images")
+
+    def at_once(self) -> AtOnce:
+        """Real images, mixed ones and two kinds of fakes; without VRM half of these."""
+        return AtOnce(
+            images=self.batch_size * (4 if self.vrm == "on" else 2),
+            chains=self.pool.chains,
+            running=min(self.pool.chains, self.pool.batch_size),
+            running_setting="pool.batch_size",
+            references=self.references,
+            sampler=self.pool.sampler,
         )
 
     def recipe(self, sampler: GRMALA) -> Recipe:

@@ -198,7 +198,7 @@ def test_a_preset_without_its_images_is_refused(
             "10 classes do not fit into dimension=8; raise the dimension to 9 or more",
         ),
         (["gmmc", "--mode=both"], "--mode"),
-        (["jem", "--pool.chains=3"], "pool.chains must be at least 50"),
+        (["jem", "--pool.chains=3"], "pool.chains must be from 50"),
         (["softmax", "--pool.chains=3"], "--pool.chains"),
     ],
 )

@@ -38,9 +38,9 @@ def refused(argv: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         (["train", "stic", "--preset", "nope"], ["'nope'", "digits", "fashion", "cifar10-paper"]),
         (["train", "stic", "--pases", "3"], ["--pases", "--passes INT"]),
         (["train", "stic", "--passes", "x"], ["--passes", "'x'"]),
-        (["train", "stic", "--passes", "0"], ["passes must be at least 1", "got 0"]),
+        (["train", "stic", "--passes", "0"], ["passes must be from 1 to", "got 0"]),
         (["train", "stic", "--vrm", "maybe"], ["'maybe'", "'on', 'off'"]),
-        (["train", "stic", "--sampler.steps", "-1"], ["parsing sampler: steps must be at least 0", "got -1"]),
+        (["train", "stic", "--sampler.steps", "-1"], ["parsing sampler: steps must be from 0", "got -1"]),
         (["train", "stic", "--data", "nowhere"], ["no image source 'nowhere'", "digits", "cifar10:PATH"]),
         (["train", "stic", "--data", "npz:"], ["npz needs a path", "npz:PATH"]),
         (["train", "stic", "--data", "npz:missing.npz"], ["missing.npz does not exist"]),
@@ -81,7 +81,7 @@ def test_bad_input_is_one_sentence(
         (["--seed", "-1"], ["seed must be from 0", "got -1"]),
         (["--seed", str(2**64)], ["seed must be from 0"]),
         (["--steps", "-1"], ["steps must be from 0", "got -1"]),
-        (["--batch-size", "0"], ["batch_size must be from 1"]),
+        (["--batch-size", "0"], ["--batch-size must be from 1"]),
         (["--out", "grid.jpg"], ["grid.jpg", ".png or .npz"]),
         (["--out", "file.txt"], ["file.txt is a file"]),
         (["--out", "file.txt/grid.png"], ["file.txt", "cannot be read or written"]),
@@ -139,7 +139,7 @@ def test_damaged_runs_are_told_apart(own_run: Path, capsys: pytest.CaptureFixtur
     (own_run / "SHA256SUMS").unlink()
     assert "is of another model" in refused(["sample", str(own_run)], capsys)
     config.write_text(settings.replace('"batch_size": 4', '"batch_size": 0'))
-    assert "batch_size must be at least 1" in refused(["train", "stic", "--resume", str(own_run)], capsys)
+    assert "batch_size must be from 1" in refused(["train", "stic", "--resume", str(own_run)], capsys)
     config.write_text(settings[:-20])
     assert "config.json is damaged" in refused(["sample", str(own_run)], capsys)
     config.unlink()

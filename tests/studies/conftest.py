@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 
+from stic_fast.errors import Diverged
 from stic_fast.sampling import GRMALA
 from stic_fast.training import NetworkConfig, PoolConfig, SticConfig, train
 
@@ -60,3 +61,16 @@ def edited_run(tiny_run: Path, tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return edited
+
+
+@pytest.fixture
+def huge_steps_diverge(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chains of step sizes beyond 1e30 diverge, as some do."""
+    run = GRMALA.run
+
+    def guarded(sampler: GRMALA, *args: Any, **options: Any) -> Any:
+        if max(sampler.eps1, sampler.eps2) > 1e30:
+            raise Diverged("all chains diverged to NaN")
+        return run(sampler, *args, **options)
+
+    monkeypatch.setattr(GRMALA, "run", guarded)

@@ -138,10 +138,10 @@ def test_another_seed_stands_beside(studied: tuple[Path, dict[str, Any], list[st
         ({"classifiers": " , "}, "must name networks, each once"),
         ({"classifiers": "wrn-10-1,wrn-10-1"}, "must name networks, each once"),
         ({"classifiers": "convnet-1,wrn-12-1"}, "depth must be 6n"),
-        ({"classifiers": "convnet-0"}, "width must be at least 1"),
-        ({"passes": 0}, "passes must be at least 1"),
-        ({"iterations": 0}, "iterations must be at least 1"),
-        ({"seed": -1}, "seed must be at least 0"),
+        ({"classifiers": "convnet-0"}, "width must be from 1"),
+        ({"passes": 0}, "passes must be from 1"),
+        ({"iterations": 0}, "iterations must be from 1"),
+        ({"seed": -1}, "seed must be from 0"),
     ],
 )
 def test_options_that_cannot_be_used_are_refused(

@@ -76,7 +76,7 @@ def test_a_training_of_other_settings_is_refused(made: Path, other: RunConfig, w
 
 def test_settings_that_cannot_work_are_refused_where_nothing_is_trained_yet(tmp_path: Path) -> None:
     check_settings(CONFIG, tmp_path / "new")
-    with pytest.raises(InputError, match="iterations must be at least 1"):
+    with pytest.raises(InputError, match="iterations must be from 1"):
         check_settings(replace(CONFIG, iterations=0), tmp_path / "new")
     assert not (tmp_path / "new").exists()
 

@@ -137,11 +137,11 @@ def test_the_variance_after_a_pass_is_that_of_the_training_set(
 
 def test_settings_that_cannot_work(tiny_gmmc: GmmcConfig, tmp_path: Path) -> None:
     for changes, message in (
-        ({"beta": -0.1}, "beta must be at least 0 and finite, got -0.1"),
-        ({"ramp": 0}, "ramp must be at least 1"),
-        ({"dimension": 0}, "dimension must be at least 1"),
-        ({"scale": 0.0}, "scale must be positive and finite, got 0.0"),
-        ({"switch": 1.5}, "switch must be between 0 and 1, got 1.5"),
+        ({"beta": -0.1}, r"beta must be from 0 to 3e\+38, got -0.1"),
+        ({"ramp": 0}, "ramp must be from 1"),
+        ({"dimension": 0}, "dimension must be from 1"),
+        ({"scale": 0.0}, r"scale must be from 1e-06 to 1e\+06, got 0.0"),
+        ({"switch": 1.5}, "switch must be from 0 to 1, got 1.5"),
         ({"mode": "generativ"}, "mode cannot be 'generativ'; it must be Literal"),
         ({"sampling": "often"}, "sampling cannot be 'often'; it must be Literal"),
         ({"dimension": 8}, "10 classes do not fit into dimension=8; raise the dimension to 9 or more"),

@@ -84,11 +84,11 @@ def test_settings_go_through_json_and_back(name: str) -> None:
         ("jem", "weights.image", None, "config.json: weights: image cannot be None; it must be float"),
         ("jem", "weights.pixels", 1.0, "config.json: weights has the unknown setting 'pixels'"),
         ("jem", "mode", "joint", "config.json has the unknown setting 'mode'"),
-        ("jem", "pool.chains", 49, "pool.chains must be at least 50 and finite, got 49"),
-        ("gmmc", "pool.chains", 0, "pool.chains must be at least 50 and finite, got 0"),
-        ("jem", "pool.restart_probability", -0.1, "pool.restart_probability must be between 0 and 1, got -0.1"),
+        ("jem", "pool.chains", 49, "pool.chains must be from 50 to 10000000, batch_size being 50, got 49"),
+        ("gmmc", "pool.chains", 0, "pool.chains must be from 1 to 10000000, got 0"),
+        ("jem", "pool.restart_probability", -0.1, "pool.restart_probability must be from 0 to 1, got -0.1"),
         ("softmax", "pool", {}, "config.json has the unknown setting 'pool'"),
-        ("softmax", "optimiser.largest_loss", 0, "optimiser.largest_loss must be positive and finite, got 0"),
+        ("softmax", "optimiser.largest_loss", 0, r"optimiser.largest_loss must be from 1e-12 to 1e\+30, got 0"),
     ],
 )
 def test_wrong_settings_are_named(name: str, path: str, value: Any, message: str) -> None:

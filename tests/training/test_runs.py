@@ -86,7 +86,7 @@ def test_a_run_without_a_checkpoint(tiny: SticConfig, tmp_path: Path, trained: P
 
 def test_settings_that_cannot_work_leave_no_folder(tiny: SticConfig, tmp_path: Path) -> None:
     wrong = [
-        (dataclasses.replace(tiny, passes=0), "passes must be at least 1"),
+        (dataclasses.replace(tiny, passes=0), "passes must be from 1"),
         (dataclasses.replace(tiny, data="nothing"), "there is no image source 'nothing'"),
         (dataclasses.replace(tiny, network=NetworkConfig(depth=11)), "depth must be 6n"),
         (

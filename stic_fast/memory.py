@@ -1,0 +1,103 @@
+# SPDX-FileCopyrightText: 2026 The stic_fast authors
+# SPDX-License-Identifier: MIT
+"""How much memory there is, and refusing what would not fit before it is asked for."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+from pathlib import Path
+
+import torch
+
+from stic_fast.errors import InputError
+
+_SYSTEM = Path("/")
+_UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
+
+
+def available(device: torch.device | None = None) -> float:
+    """Bytes that this process can still take: of a CUDA device, or of the machine within its control group's limits.
+
+    Infinity where the system does not tell.
+
+    >>> available() > 0
+    True
+    """
+    if device is not None and device.type == "cuda":
+        return float(torch.cuda.mem_get_info(device)[0])
+    return _on_host(_SYSTEM)
+
+
+def check_fits(what: str, needed: float, mend: str, *, device: torch.device | None = None) -> None:
+    """Refuses what needs more memory than there is.
+
+    Args:
+        what: the subject of the sentence.
+        mend: what would make it smaller.
+
+    Raises:
+        InputError: with the bytes needed, the bytes there are, and the mend.
+
+    >>> check_fits("a batch", 10_000, "lower batch_size")
+    """
+    there = available(device)
+    if needed > there:
+        where = "on the GPU" if device is not None and device.type == "cuda" else "on this machine"
+        raise InputError(f"{what} needs about {written(needed)} and {written(there)} are free {where}; {mend}")
+
+
+def written(size: float) -> str:
+    """Bytes for people.
+
+    >>> written(3 * 2**29), written(12)
+    ('1.5 GiB', '12 bytes')
+    """
+    step = min(int(math.log(max(size, 1), 1024)), len(_UNITS) - 1)
+    return f"{size / 1024**step:.3g} {_UNITS[step]}"
+
+
+def _on_host(root: Path) -> float:
+    """The least that /proc/meminfo or a control group of this process, of either version, leaves."""
+    return min(_of_machine(root), *(_left(group) for group in _control_groups(root)), math.inf)
+
+
+def _of_machine(root: Path) -> float:
+    try:
+        for line in (root / "proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    except (OSError, ValueError, IndexError):
+        pass
+    with contextlib.suppress(ValueError, OSError, AttributeError):  # not Linux
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return math.inf
+
+
+def _control_groups(root: Path) -> list[Path]:
+    """The folders of this process's memory control groups and those around them, within a container its own root."""
+    mounts = root / "sys/fs/cgroup"
+    groups = [mounts, mounts / "memory"]
+    with contextlib.suppress(OSError, ValueError):
+        for line in (root / "proc/self/cgroup").read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            if controllers in ("", "memory"):
+                inner = (mounts / "memory" if controllers else mounts) / path.strip("/")
+                groups += [group for group in (inner, *inner.parents) if group.is_relative_to(mounts)]
+    return list(dict.fromkeys(groups))
+
+
+def _left(group: Path) -> float:
+    """What a control group may still take; pages of files that it caches can be dropped, and count as free."""
+    for limit, used, cached in (
+        ("memory.max", "memory.current", "inactive_file"),
+        ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    ):
+        with contextlib.suppress(OSError, ValueError):
+            most, taken = int((group / limit).read_text()), int((group / used).read_text())
+            with contextlib.suppress(OSError, ValueError):
+                statistics = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+                taken -= int(statistics.get(cached, 0))
+            return max(0, most - taken)
+    return math.inf

@@ -1,0 +1,198 @@
+# SPDX-FileCopyrightText: 2026 The stic_fast authors
+# SPDX-License-Identifier: MIT
+"""How much memory a training or a drawing takes, estimated before it begins and without taking any.
+
+The network is built on PyTorch's meta device, where tensors have shapes and no memory, and passes of the run's own
+batches are counted there: what autograd keeps of a forward pass is what its backward pass needs.
+
+    training = 20·weights + pool + max(batch, chains)        bytes
+    batch    = kept(images of an iteration) + 4·largest feature
+    chains   = kept(chains that run at once) + 4·largest feature + what their Gram terms hold
+
+It lies within a factor of two of the peak that the operating system reports, mostly below it.
+"""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from stic_fast.data import Splits
+from stic_fast.memory import check_fits, written
+from stic_fast.models import Classifier
+from stic_fast.models.frozen import frozen
+from stic_fast.ops.gram_loss import prefers_dual
+from stic_fast.sampling import Recipe
+from stic_fast.training.config import RunConfig
+from stic_fast.training.methods import method_of
+
+FLOAT = 4
+PER_WEIGHT = 5
+"""Numbers for each weight in training: itself, its gradient, Adam's two moments, and its copy on the way to disk."""
+TRANSIENT = 4
+"""Largest features beside what is kept: a layer's input and output, as it computes them and as it adds them up."""
+
+
+def network_without_memory(config: RunConfig, splits: Splits) -> Classifier:
+    """The run's network on the meta device.
+
+    Raises:
+        InputError: settings that make no network, or Gram layers that this one does not have.
+    """
+    with torch.device("meta"):
+        return method_of(config).build(config, splits).to("meta")
+
+
+def training_bytes(config: RunConfig, splits: Splits) -> dict[str, float]:
+    """Estimates of what the parts of a training take at its largest, beyond the images, by the setting that sets each.
+
+    Either a batch or the chains are at work, so the larger of the two is counted.
+
+    Raises:
+        InputError: settings that make no network, or Gram layers that this one does not have.
+
+    >>> from stic_fast.data import load
+    >>> from stic_fast.training import NetworkConfig, SoftmaxConfig
+    >>> small = SoftmaxConfig(network=NetworkConfig(depth=10, width=1))
+    >>> sorted(training_bytes(small, load("digits")))
+    ['batch_size', 'network.width']
+    """
+    model, at_once = network_without_memory(config, splits), config.at_once()
+    weights = sum(parameter.numel() for parameter in model.parameters())
+    parts: dict[str, float] = {"network.width": PER_WEIGHT * FLOAT * weights}
+    shape = splits.train.image_shape
+    work = {"batch_size": _pass_bytes(model, at_once.images, shape, frozen_weights=False)}
+    if at_once.sampler is not None:
+        recipe = Recipe(at_once.sampler, references=at_once.references)
+        parts["pool.chains"] = _pool_bytes(at_once.chains, at_once.references, shape)
+        chains = chain_bytes(model, recipe, at_once.running, shape)
+        work[at_once.running_setting] = max(work.get(at_once.running_setting, 0.0), chains)
+    setting = max(work, key=lambda name: work[name])
+    return {**parts, setting: work[setting]}
+
+
+def chain_bytes(model: Classifier, recipe: Recipe, chains: int, shape: tuple[int, ...]) -> float:
+    """Estimate of what so many chains take that run at once, beside the weights.
+
+    Args:
+        model: on the meta device.
+        shape: of an image.
+    """
+    layers = model.gram_layers if recipe.gram_layers is None else recipe.gram_layers
+    if not recipe.sampler.eps2:
+        layers = ()
+    needed = _pass_bytes(model, chains, shape, frozen_weights=True, layers=(*layers, *recipe.objective.layers))
+    if layers:
+        needed += _gram_bytes(model, chains, recipe.references, shape, layers)
+    return needed
+
+
+def check_training_fits(config: RunConfig, splits: Splits, device: torch.device) -> None:
+    """Refuses a training that this machine has no memory for.
+
+    Raises:
+        InputError: with the estimate, what is free, and the settings to lower; or as `training_bytes`.
+    """
+    parts = training_bytes(config, splits)
+    largest = sorted(parts, key=lambda name: -parts[name])
+    lower = " or ".join(name for name in largest if parts[name] * 4 >= parts[largest[0]])
+    share = f"of which {written(parts[largest[0]])} follow from {largest[0]}"
+    check_fits("this training", sum(parts.values()), f"lower {lower}, {share}", device=device)
+
+
+def check_drawing_fits(
+    config: RunConfig, splits: Splits, recipe: Recipe, count: int, batch_size: int, device: torch.device
+) -> None:
+    """Refuses to draw more images, or more at a time, than this machine has memory for.
+
+    Raises:
+        InputError: with the estimate, what is free, and the numbers to lower.
+    """
+    shape, running = splits.train.image_shape, min(count, batch_size)
+    kept = count * (2 * _numbers(shape) + 16 * recipe.references)
+    check_fits(f"a set of {count} drawn images", kept, "ask for fewer")
+    needed = chain_bytes(network_without_memory(config, splits), recipe, running, shape)
+    check_fits(f"drawing {running} images at a time", needed, "lower batch_size", device=device)
+
+
+def _pass_bytes(
+    model: Classifier, images: int, shape: tuple[int, ...], *, frozen_weights: bool, layers: tuple[str, ...] = ()
+) -> float:
+    """What a forward and a backward pass hold at most, beside the weights: as many times that of one image."""
+    x = torch.empty(1, *shape, device="meta", requires_grad=frozen_weights)
+    kept, largest = _Kept(model), _Largest(model)
+    with (
+        frozen(model) if frozen_weights else nullcontext(),
+        torch.enable_grad(),
+        largest,
+        torch.autograd.graph.saved_tensors_hooks(kept, lambda tensor: tensor),
+    ):
+        logits, features = model.logits_and_features(x, layers)
+    for tensor in (x, logits, *features):
+        kept(tensor)
+    return images * (kept.bytes + TRANSIENT * largest.bytes)
+
+
+def _gram_bytes(
+    model: Classifier, chains: int, references: int, shape: tuple[int, ...], layers: tuple[str, ...]
+) -> float:
+    """What the references of the chains' Gram terms hold: features of all as they are made, or Gram matrices beside."""
+    x, largest = torch.empty(1, *shape, device="meta"), _Largest(model)
+    with torch.no_grad(), largest:
+        features = model.logits_and_features(x, layers)[1]
+    read = FLOAT * (sum(feature.numel() for feature in features) + 3 * x.numel()) + TRANSIENT * largest.bytes
+    matrices = 0
+    for feature in features:
+        channels, size = feature.shape[1], feature.shape[2:].numel()
+        if not prefers_dual(channels, size, references * size, gram_known=True, device_type="cpu"):
+            matrices += channels**2
+    return chains * (references * read + FLOAT * matrices)
+
+
+def _pool_bytes(chains: int, references: int, shape: tuple[int, ...]) -> float:
+    """The chains as bytes; beside them, while they are begun or moved, as floats; and the rows of their references."""
+    return chains * (_numbers(shape) * (1 + 2 * FLOAT) + 6 * FLOAT * (1 + 2 * references))
+
+
+def _numbers(shape: tuple[int, ...]) -> int:
+    return torch.Size(shape).numel()
+
+
+class _Kept:
+    """Counts the bytes of tensors that autograd keeps, each memory once and the weights not at all."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self._seen: Any = [parameter.untyped_storage() for parameter in model.parameters()]
+        self._keys = {storage._cdata for storage in self._seen}
+        self.bytes = 0.0
+
+    def __call__(self, tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage._cdata not in self._keys:
+            self._keys.add(storage._cdata)
+            self._seen.append(storage)  # alive, so that no other memory takes its key
+            self.bytes += storage.nbytes()
+        return tensor
+
+
+class _Largest:
+    """Notes the bytes of the largest output of a module within a model."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self._model, self.bytes = model, 0.0
+        self._hooks: list[Any] = []
+
+    def __enter__(self) -> None:
+        self._hooks = [module.register_forward_hook(self._note) for module in self._model.modules()]
+
+    def __exit__(self, *_: object) -> None:
+        for hook in self._hooks:
+            hook.remove()
+
+    def _note(self, _: nn.Module, __: Any, output: Any) -> None:
+        for tensor in output if isinstance(output, tuple | list) else [output]:
+            if isinstance(tensor, Tensor):
+                self.bytes = max(self.bytes, float(tensor.numel() * tensor.element_size()))
