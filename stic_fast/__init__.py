@@ -6,15 +6,18 @@ The ops at the top level (`grmala_step`, `gram_loss`, `noise.normal`, …) drop 
 `training`, `data` and `evaluation` build the whole method on them.
 """
 
-from stic_fast.ops import (
-    gram,
-    gram_loss,
-    grmala_step,
-    grmala_step_,
-    metropolis_accept,
-    noise,
-    vrm_batch,
-)
+from stic_fast.entry import stopping_at_once
+
+with stopping_at_once():
+    from stic_fast.ops import (
+        gram,
+        gram_loss,
+        grmala_step,
+        grmala_step_,
+        metropolis_accept,
+        noise,
+        vrm_batch,
+    )
 
 __version__ = "0.1.0"
 

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import sys
 
-from stic_fast.cli.main import main
+from stic_fast.entry import main
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:] or ["info"]))
+    sys.argv[1:] = sys.argv[1:] or ["info"]
+    sys.exit(main())

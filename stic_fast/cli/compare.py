@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from stic_fast.cli.terminal import say
 from stic_fast.errors import InputError
 from stic_fast.evaluation.comparison import ComparedScore, compared
 from stic_fast.evaluation.comparison_table import comparison_text
@@ -47,10 +48,10 @@ class Compare:
         table, picture = (self.out.with_suffix(ending) for ending in ENDINGS)
         self.out.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(table) as file:
-            file.write(text.encode())
+            file.write(text.encode(errors="backslashreplace"))
         save_comparison(panels_of(pictured), picture)
-        print(text)
-        print(f"table:   {table}\npicture: {picture}")
+        say(text)
+        say(f"table:   {table}\npicture: {picture}")
 
 
 def read_groups(texts: Sequence[str]) -> dict[str, dict[str, Any]]:

@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
-from rich.table import Table
 from torch import Tensor
 
 from stic_fast import __version__
@@ -21,6 +19,7 @@ from stic_fast.cli.image_files import write_images
 from stic_fast.cli.interpolate import even_shares, path_title, save_paths
 from stic_fast.cli.presets import PRESETS
 from stic_fast.cli.progress import RichProgress
+from stic_fast.cli.terminal import console, say, table
 from stic_fast.cli.train import resumable
 from stic_fast.counts import Options, Seed
 from stic_fast.errors import InputError
@@ -169,15 +168,15 @@ def _scale_of(path: Path) -> Scale:
 
 
 def _tell(path: Path, scores: dict[str, Any]) -> None:
-    table = Table(show_header=False, box=None)
+    rows = table(show_header=False, box=None)
     for name, what in (
         ("accuracy", "real test digits that the classifier reads rightly"),
         ("cls_r", "drawn digits that a judge of real digits reads as asked (Cls_R)"),
         ("cls_g", "real test digits that a judge of drawn digits reads (Cls_G)"),
     ):
-        table.add_row(f"{100 * scores[name]:.1f}%", what)
-    table.add_row(f"{scores['seconds']:.0f} s", "for everything")
-    Console().print(table)
+        rows.add_row(f"{100 * scores[name]:.1f}%", what)
+    rows.add_row(f"{scores['seconds']:.0f} s", "for everything")
+    console().print(rows)
     for name in ("samples.png", "interpolation.png", "curves.png", "evaluation.json"):
-        print(f"{'numbers' if name.endswith('json') else 'picture'}: {path / name}")
-    print(f"next:    stic-fast sample {shlex.quote(str(path))} --labels {START},{END} --n 40")
+        say(f"{'numbers' if name.endswith('json') else 'picture'}: {path / name}")
+    say(f"next:    stic-fast sample {shlex.quote(str(path))} --labels {START},{END} --n 40")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from stic_fast import __version__
+from stic_fast.cli.terminal import say
 from stic_fast.native import kernels
 
 
@@ -20,7 +21,7 @@ class Info:
     def execute(self) -> None:
         """Prints one fact a line."""
         for name, value in facts().items():
-            print(f"{name:<18}{value}")
+            say(f"{name:<18}{value}")
 
 
 def facts() -> dict[str, str]:

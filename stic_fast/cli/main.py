@@ -13,7 +13,7 @@ import operator
 import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Any, Protocol, cast
+from typing import Annotated, Any, Protocol, TextIO, cast
 
 import tyro
 
@@ -26,12 +26,14 @@ from stic_fast.cli.presets import PRESETS, Preset, asked_preset
 from stic_fast.cli.report import Report
 from stic_fast.cli.sample import Sample
 from stic_fast.cli.study import study_commands
+from stic_fast.cli.terminal import one_sentence, say
 from stic_fast.cli.train import TRAIN, Train
 from stic_fast.cli.usage import usage_errors_in_a_sentence
+from stic_fast.entry import STOPPED
 from stic_fast.errors import InputError
 
 DESCRIPTION = "Image classifiers that draw: trains them, and has them draw."
-BAD_INPUT, STOPPED = 2, 130  # 130 is 128 + SIGINT, what shells report of a stopped program
+BAD_INPUT = 2
 
 
 class Command(Protocol):
@@ -56,8 +58,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = _run(arguments or ["--help"])
         sys.stdout.flush()
     except BrokenPipeError:  # the reader of a pipe, such as head, has left: no error, and nobody to tell
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence(sys.stdout)
         return 0
+    except OSError as error:  # what was printed cannot be written, on a full disk for one
+        _silence(sys.stdout)
+        return _say(f"stdout cannot be written ({error.strerror or error}); free the disk", BAD_INPUT)
     return code
 
 
@@ -135,5 +140,13 @@ def _refuse_settings_beside_resume(arguments: Sequence[str]) -> None:
 
 
 def _say(sentence: str, code: int) -> int:
-    print("stic-fast:", " ".join(sentence.split()), file=sys.stderr)
+    try:
+        say(f"stic-fast: {one_sentence(sentence)}", to=sys.stderr)
+    except OSError:  # nobody reads it; the code still tells
+        _silence(sys.stderr)
     return code
+
+
+def _silence(stream: TextIO) -> None:
+    """Sends what is still to be written nowhere, so that the end of the process does not try again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -8,10 +8,10 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
+from stic_fast.cli.terminal import console, printable, say
 from stic_fast.plots import training_curves
 from stic_fast.training import Progress, RunFolder
 
@@ -24,7 +24,7 @@ class RichProgress(Progress):
     """
 
     def __init__(self) -> None:
-        self.console = Console(stderr=True)
+        self.console = console(stderr=True)
         self.shows_bars = sys.stderr.isatty() and not self.console.is_dumb_terminal
 
     @contextmanager
@@ -33,15 +33,20 @@ class RichProgress(Progress):
         if not self.shows_bars:
             yield lambda: None
             return
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+        )
         left = (TextColumn("left"), TimeRemainingColumn())
         with Bars(*columns, *left, console=self.console, transient=True) as bars:
-            row = bars.add_task(description, total=total)
+            row = bars.add_task(printable(description), total=total)
             yield lambda: bars.advance(row)
 
     def say(self, message: str) -> None:
         """One line on stdout."""
-        print(message, flush=True)
+        say(message)
 
     def pass_done(self, run: RunFolder) -> None:
         """Draws the run's curves so far."""

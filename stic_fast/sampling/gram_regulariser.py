@@ -11,8 +11,8 @@ from torch import Tensor
 
 from stic_fast.models import Classifier
 from stic_fast.models.frozen import frozen
-from stic_fast.ops import gram, gram_loss
-from stic_fast.ops.gram_loss import Normalize, prefers_dual
+from stic_fast.ops.gram import gram
+from stic_fast.ops.gram_loss import Normalize, gram_loss, prefers_dual
 from stic_fast.ops.gram_loss_blas import channels_last
 
 _Kept = tuple[list[Tensor | None], list[Tensor | None]]

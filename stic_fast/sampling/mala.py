@@ -15,7 +15,8 @@ from torch import Tensor
 
 from stic_fast.counts import CountOrZero, Range, check_ranges
 from stic_fast.errors import InputError
-from stic_fast.ops import grmala_step, metropolis_accept
+from stic_fast.ops.grmala_step import grmala_step
+from stic_fast.ops.metropolis_accept import metropolis_accept
 
 LogDensity = Callable[[Tensor], Tensor]
 """x (chains, *sample) ↦ log p(x), (chains,), up to a constant."""
