@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import pickle
 import tarfile
 import zlib
 from collections.abc import Iterator
@@ -17,7 +16,9 @@ from typing import IO, Any, cast
 import numpy as np
 
 from stic_fast.data.image_set import ImageSet, Splits
+from stic_fast.data.plain_pickle import ByteArray, Refused, read_pickle, text
 from stic_fast.errors import InputError
+from stic_fast.memory import written
 
 _PYTHON = (*(f"data_batch_{k}" for k in range(1, 6)), "test_batch", "batches.meta")
 _BINARY = (*(f"data_batch_{k}.bin" for k in range(1, 6)), "test_batch.bin", "batches.meta.txt")
@@ -25,8 +26,11 @@ _FOLDERS = ("cifar-10-batches-py", "cifar-10-batches-bin")
 _SHAPE = (3, 32, 32)
 _PIXELS = 3 * 32 * 32
 _LARGEST_FILE = 64 * 2**20  # twice the largest original file
+_LARGEST_EXTRA = 2**16  # bytes of a tar's own records, such as long names
+_LARGEST_TAR = 2**29  # bytes unpacked; three times the original's
+_MOST_MEMBERS = 1_000
 _MEND = "download CIFAR-10 again"
-_PICKLE_ERRORS = (pickle.UnpicklingError, EOFError, AttributeError, ImportError, LookupError, TypeError, ValueError)
+_PICKLE_ERRORS = (AttributeError, LookupError, TypeError, ValueError, ArithmeticError, MemoryError)
 
 _Batch = tuple[np.ndarray, np.ndarray]
 
@@ -70,8 +74,41 @@ def _files(path: Path) -> Iterator[tuple[str, bytes]]:
         for version in (_PYTHON, _BINARY):
             present = [name for name in version if (folder / name).is_file()]
             if present:
-                yield from ((name, (folder / name).read_bytes()) for name in present)
+                yield from ((name, _read_file(folder / name)) for name in present)
                 return
+
+
+def _read_file(file: Path) -> bytes:
+    with file.open("rb") as stream:
+        content = stream.read(_LARGEST_FILE + 1)
+    if len(content) > _LARGEST_FILE:
+        raise InputError(f"{file} holds more than {_LARGEST_FILE} bytes, too many for CIFAR-10; {_MEND}")
+    return content
+
+
+class _Header(tarfile.TarInfo):
+    """A member's header; what a tar tells of itself, long names for one, is read whole, so it is bounded here."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Header:
+        header = super().frombuf(buf, encoding, errors)
+        if header.size > _LARGEST_EXTRA and not (header.isreg() or header.isdir()):
+            raise InputError(f"one of its records about itself has {header.size} bytes")
+        return header
+
+
+class _Bounded(io.RawIOBase):
+    """Passes on what another stream reads, up to so many bytes."""
+
+    def __init__(self, stream: IO[bytes], most: int) -> None:
+        self._stream, self._left = stream, most
+
+    def read(self, size: int = -1) -> bytes:
+        content = self._stream.read(size)
+        self._left -= len(content)
+        if self._left < 0:
+            raise InputError(f"it unpacks to more than {written(_LARGEST_TAR)}")
+        return content
 
 
 def _files_in_tar(path: Path) -> Iterator[tuple[str, bytes]]:
@@ -83,18 +120,23 @@ def _files_in_tar(path: Path) -> Iterator[tuple[str, bytes]]:
             stream.seek(0)
             if zipped:
                 stream = cast(IO[bytes], opened.enter_context(gzip.open(stream)))
-            archive = opened.enter_context(tarfile.open(fileobj=stream, mode="r|"))
-            for member in archive:
+            stream = cast(IO[bytes], _Bounded(stream, _LARGEST_TAR))
+            archive = opened.enter_context(tarfile.open(fileobj=stream, mode="r|", tarinfo=_Header))
+            for count, member in enumerate(archive):
+                if count >= _MOST_MEMBERS:
+                    raise InputError(f"it holds more than {_MOST_MEMBERS} files")
                 name = PurePosixPath(member.name).name
                 if not member.isfile() or name not in (*_PYTHON, *_BINARY):
                     continue
                 if member.size > _LARGEST_FILE:
-                    raise InputError(f"{name} in {path} holds {member.size} bytes, too many for CIFAR-10; {_MEND}")
+                    raise InputError(f"{name} holds {member.size} bytes")
                 content = archive.extractfile(member)
                 if content is not None:
                     yield name, content.read()
             while stream.read(2**20):
                 pass  # gzip compares its checksum at the very end, where tarfile does not look
+    except InputError as error:
+        raise InputError(f"{path} is not CIFAR-10: {error}; {_MEND}") from error
     except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise InputError(f"{path} is not a complete .tar.gz archive ({error}); {_MEND}") from error
 
@@ -140,7 +182,7 @@ def _plain_names(content: bytes, where: str) -> tuple[str, ...]:
 def _pickled_batch(content: bytes, where: str) -> _Batch:
     entries = _unpickled(content, where)
     data, labels = entries.get("data"), entries.get("labels")
-    if not isinstance(data, _ByteArray) or not isinstance(labels, list) or not all(type(y) is int for y in labels):
+    if not isinstance(data, ByteArray) or not isinstance(labels, list) or not all(type(y) is int for y in labels):
         raise InputError(f"{where} lacks a byte array `data` or a list of integers `labels`; {_MEND}")
     try:
         images = data.to_numpy().reshape(len(labels), *_SHAPE)
@@ -155,86 +197,17 @@ def _pickled_names(content: bytes, where: str) -> tuple[str, ...]:
     names = _unpickled(content, where).get("label_names")
     if not isinstance(names, list) or not names or not all(isinstance(name, (bytes, str)) for name in names):
         raise InputError(f"{where} lacks the class names `label_names`; {_MEND}")
-    return tuple(_text(name) for name in names)
+    return tuple(text(name) for name in names)
 
 
 def _unpickled(content: bytes, where: str) -> dict[str, Any]:
     """The pickled dictionary with its keys as text (Python 2 wrote bytes, Python 3 text)."""
     try:
-        entries = _PlainUnpickler(content, where).load()
-    except InputError:
-        raise
-    except (*_PICKLE_ERRORS, ArithmeticError, MemoryError) as error:
+        entries = read_pickle(content)
+    except Refused as error:
+        raise InputError(f"{where} {error}, which CIFAR-10 never does, and was not run; {_MEND}") from None
+    except _PICKLE_ERRORS as error:
         raise InputError(f"{where} is not a complete pickle ({error}); {_MEND}") from error
     if not isinstance(entries, dict):
         raise InputError(f"{where} is not a pickled dictionary; {_MEND}")
-    return {_text(key): value for key, value in entries.items()}
-
-
-def _text(value: object) -> str:
-    return value.decode("utf-8", errors="replace") if isinstance(value, bytes) else str(value)
-
-
-class _ByteType:
-    """Stands in for numpy.dtype; only unsigned bytes exist."""
-
-    def __init__(self, code: bytes | str, *_: object) -> None:
-        if _text(code) not in ("u1", "|u1"):
-            raise ValueError(f"an array of type {_text(code)} instead of u1")
-
-    def __setstate__(self, state: object) -> None:
-        """A byte has no byte order: there is nothing to keep."""
-
-
-class _ByteArray:
-    """Stands in for numpy.ndarray and its makers, whose own unpickling trusts the file with sizes and types."""
-
-    def __init__(self, *_: object) -> None:
-        self.content, self.order = b"", "C"
-        self.shape: tuple[int, ...] = (0,)
-
-    def __setstate__(self, state: tuple[int, tuple[int, ...], _ByteType, bool, bytes]) -> None:
-        _, self.shape, _, fortran, self.content = state
-        self.order = "F" if fortran else "C"
-
-    @classmethod
-    def from_buffer(cls, content: bytes, kind: _ByteType, shape: tuple[int, ...], order: str) -> _ByteArray:
-        """What pickle protocol 5 calls."""
-        array = cls()
-        array.__setstate__((1, shape, kind, order == "F", content))
-        return array
-
-    @classmethod
-    def bytes_from_text(cls, text: str, encoding: str) -> bytes:
-        """Stands in for _codecs.encode, by which Python 3 writes bytes for Python 2."""
-        return text.encode("latin1")
-
-    def to_numpy(self) -> np.ndarray:
-        flat = np.frombuffer(self.content, np.uint8)
-        return flat.reshape(self.shape, order="F" if self.order == "F" else "C")
-
-
-_STAND_INS: dict[tuple[str, str], object] = {
-    ("numpy", "ndarray"): _ByteArray,
-    ("numpy", "dtype"): _ByteType,
-    ("_codecs", "encode"): _ByteArray.bytes_from_text,
-}
-for _core in ("numpy.core", "numpy._core"):
-    _STAND_INS[_core + ".multiarray", "_reconstruct"] = _ByteArray
-    _STAND_INS[_core + ".numeric", "_frombuffer"] = _ByteArray.from_buffer
-
-
-class _PlainUnpickler(pickle.Unpickler):
-    """Builds lists, dictionaries, texts and byte arrays; whatever else a pickle asks for is refused, not imported."""
-
-    def __init__(self, content: bytes, where: str) -> None:
-        super().__init__(io.BytesIO(content), encoding="bytes")
-        self._where = where
-
-    def find_class(self, module: str, name: str) -> object:
-        try:
-            return _STAND_INS[module, name]
-        except KeyError:
-            raise InputError(
-                f"{self._where} asks for {module}.{name}, which CIFAR-10 never does, and was not run; {_MEND}"
-            ) from None
+    return entries

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import warnings
 import zlib
 from pathlib import Path
 
@@ -12,10 +13,13 @@ from PIL import Image
 
 from stic_fast.data.image_set import ImageSet, Splits
 from stic_fast.errors import InputError
+from stic_fast.memory import check_fits
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 _FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "GIF", "TIFF", "PPM")  # none of Pillow's that starts another program
 _GREY_MODES = ("1", "L", "LA", "La")
+_MOST_PIXELS = 2**24  # of an image, 4096 by 4096; unpacked it takes some sixty megabytes on its way
+_SMALLER = "resize the images, or give fewer"
 _DEEP_MODES = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 
 
@@ -115,6 +119,7 @@ def _numbers(classes: dict[str, list[Path]]) -> np.ndarray:
 def _read_images(files: list[Path]) -> np.ndarray:
     """uint8 (N, C, H, W); every file must agree with the first one in size and in being grey or coloured."""
     first = _read_image(files[0])
+    check_fits(f"{len(files)} images of {_size(first)} pixels like {files[0]}", len(files) * first.size, _SMALLER)
     images = np.empty((len(files), *first.shape), np.uint8)
     for row, file in enumerate(files):
         image = _read_image(file)
@@ -133,14 +138,21 @@ def _read_images(files: list[Path]) -> np.ndarray:
 def _read_image(file: Path) -> np.ndarray:
     """One image as uint8 (1, H, W) if its file is grey, (3, H, W) if not."""
     try:
-        with Image.open(file, formats=_FORMATS) as image:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            image = Image.open(file, formats=_FORMATS)
+        with image:
+            if image.width * image.height > _MOST_PIXELS:
+                raise InputError(f"{file} has {image.width}x{image.height} pixels, too many to unpack; {_SMALLER}")
             mode = image.mode
             if mode in _DEEP_MODES:
                 raise InputError(f"{file} has more than 8 bits per value (mode {mode}); save it with 8 bits")
             pixels = np.asarray(_opaque(image).convert("L" if mode in _GREY_MODES else "RGB"))
     except InputError:
         raise
-    except (OSError, SyntaxError, ValueError, EOFError, zlib.error, Image.DecompressionBombError) as error:
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise InputError(f"{file} has too many pixels to unpack; {_SMALLER}") from error
+    except (OSError, SyntaxError, ValueError, EOFError, zlib.error) as error:
         raise InputError(f"{file} cannot be read as an image ({error}); replace or remove it") from error
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 

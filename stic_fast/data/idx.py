@@ -8,13 +8,16 @@ import gzip
 import math
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import IO, Literal, cast
 
 import numpy as np
 
 from stic_fast.data.image_set import ImageSet, Splits, numbered_classes
 from stic_fast.errors import InputError
+from stic_fast.memory import check_fits
 
 _UBYTE = 0x08  # the third magic byte; the others of the format are 09 int8, 0B int16, 0C int32, 0D float, 0E double
 _MEND = "download the file again"
@@ -72,33 +75,49 @@ def _find(folder: Path, stem: str, *, ranks: tuple[int, ...]) -> Path:
 
 
 def _read_array(file: Path, *, ranks: tuple[int, ...]) -> np.ndarray:
-    """uint8 array of an IDX file: 0 0 08 rank, then big-endian uint32 sizes, then the bytes in row-major order."""
-    content = _read_bytes(file)
-    if len(content) < 4 or content[:2] != b"\0\0":
+    """uint8 array of an IDX file: 0 0 08 rank, then big-endian uint32 sizes, then the bytes in row-major order.
+
+    No more is read, or unpacked, than the header promises and one byte, which tells that there is more.
+    """
+    with _opened(file) as stream:
+        shape = _read_shape(stream, file, ranks)
+        needed = math.prod(shape)
+        check_fits(f"{file}, whose header promises the shape {shape},", needed, _MEND)
+        content = stream.read(needed + 1)
+    if len(content) != needed:
+        held = f"{len(content)} bytes" if len(content) < needed else "more bytes"
+        raise InputError(f"{file} holds {held} after its header, its shape {shape} needs {needed}; {_MEND}")
+    return np.frombuffer(content, np.uint8).reshape(shape)
+
+
+def _read_shape(stream: IO[bytes], file: Path, ranks: tuple[int, ...]) -> tuple[int, ...]:
+    start = stream.read(4)
+    if len(start) < 4 or start[:2] != b"\0\0":
         raise InputError(f"{file} does not start with the IDX magic number 00 00 08; {_MEND}")
-    if content[2] != _UBYTE:
-        raise InputError(f"{file} stores the IDX type {content[2]:02X}, only unsigned bytes (08) are read; convert it")
-    rank = content[3]
+    if start[2] != _UBYTE:
+        raise InputError(f"{file} stores the IDX type {start[2]:02X}, only unsigned bytes (08) are read; convert it")
+    rank = start[3]
     if rank not in ranks:
         wanted = " or ".join(str(r) for r in ranks)
         raise InputError(f"{file} has {rank} dimensions instead of {wanted}; put the file its name promises there")
-    start = 4 + 4 * rank
-    if len(content) < start:
+    sizes = stream.read(4 * rank)
+    if len(sizes) < 4 * rank:
         raise InputError(f"{file} ends inside its header; {_MEND}")
-    shape = struct.unpack(f">{rank}I", content[4:start])
+    shape: tuple[int, ...] = struct.unpack(f">{rank}I", sizes)
     if not all(shape):
         raise InputError(f"{file} holds nothing, its shape is {shape}; {_MEND}")
-    held, needed = len(content) - start, math.prod(shape)
-    if held != needed:
-        raise InputError(f"{file} holds {held} bytes after its header, its shape {shape} needs {needed}; {_MEND}")
-    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+    return shape
 
 
-def _read_bytes(file: Path) -> bytes:
-    if file.suffix != ".gz":
-        return file.read_bytes()
-    with file.open("rb") as raw, gzip.open(raw) as unpacked:
+@contextmanager
+def _opened(file: Path) -> Iterator[IO[bytes]]:
+    """The file's bytes, unpacked if its name ends in .gz."""
+    with file.open("rb") as raw:
+        if file.suffix != ".gz":
+            yield raw
+            return
         try:
-            return unpacked.read()
+            with gzip.open(raw) as unpacked:
+                yield cast(IO[bytes], unpacked)
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise InputError(f"{file} is not a complete gzip file ({error}); {_MEND}") from error

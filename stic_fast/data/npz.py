@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import io
 import lzma
+import math
 import zipfile
 import zlib
 from pathlib import Path
@@ -13,10 +15,14 @@ import numpy as np
 
 from stic_fast.data.image_set import ImageSet, Splits, numbered_classes
 from stic_fast.errors import InputError
+from stic_fast.memory import check_fits
 
 _SPLIT_KEYS = ("x_train", "y_train", "x_test", "y_test")
 _WHOLE_KEYS = (("x", "y"), ("images", "labels"), ("x", "labels"), ("images", "y"), ("arr_0", "arr_1"))
 _CHANNELS = (1, 3)
+_LONGEST_HEADER = 2**16  # bytes of an array's shape and type; numpy's own take about a hundred
+_MOST_NAMES = 20  # in a message
+_MEND = "save or copy the file again"
 _DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
@@ -91,15 +97,19 @@ def _choose_keys(present: list[str], path: Path) -> tuple[str, ...]:
     for pair in _WHOLE_KEYS:
         if all(key in present for key in pair):
             return pair
+    shown = [*present[:_MOST_NAMES], *["…"] * (len(present) > _MOST_NAMES)]
     raise InputError(
-        f"{path} holds {', '.join(present) or 'nothing'}; save images and labels as {', '.join(_SPLIT_KEYS)}, or as x "
+        f"{path} holds {', '.join(shown) or 'nothing'}; save images and labels as {', '.join(_SPLIT_KEYS)}, or as x "
         "and y to have a tenth held out"
     )
 
 
 def _read_array(archive: np.lib.npyio.NpzFile, key: str, path: Path) -> np.ndarray:
     try:
-        array = archive[key]
+        _check_member(archive, key, path)
+        array: np.ndarray = archive[key]
+    except InputError:
+        raise
     except ValueError as error:
         raise InputError(
             f"{key} in {path} is not one plain array (ragged and object arrays are not read, nothing is unpickled); "
@@ -107,9 +117,29 @@ def _read_array(archive: np.lib.npyio.NpzFile, key: str, path: Path) -> np.ndarr
         ) from error
     except _DAMAGE as error:
         raise InputError(f"{key} in {path} is damaged ({error}); save or copy the file again") from error
-    if not isinstance(array, np.ndarray):
-        raise InputError(f"{key} in {path} is not a NumPy array; save the file again with numpy.savez")
     return array
+
+
+def _check_member(archive: np.lib.npyio.NpzFile, key: str, path: Path) -> None:
+    """Reads an array's header alone, and compares what it promises with the archive's entry and with this machine.
+
+    Raises:
+        InputError: it promises more than the entry holds, or than there is memory for.
+        ValueError: it is no header of an array.
+    """
+    file: zipfile.ZipFile = archive.zip  # type: ignore[assignment]
+    name = key if key in file.namelist() else f"{key}.npy"
+    with file.open(name) as member:
+        start = io.BytesIO(member.read(_LONGEST_HEADER))
+    if not start.getvalue().startswith(np.lib.format.MAGIC_PREFIX):
+        raise InputError(f"{key} in {path} is not a NumPy array; save the file again with numpy.savez")
+    version = np.lib.format.read_magic(start)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, kind = read(start)
+    promised, held = math.prod(shape) * kind.itemsize, file.getinfo(name).file_size - start.tell()
+    if promised > held and not kind.hasobject:  # objects are pickled, and refused for that
+        raise InputError(f"{key} in {path} needs {promised} bytes for its shape {shape} and holds {held}; {_MEND}")
+    check_fits(f"{key} in {path}, of the shape {shape},", promised, "save fewer images, or smaller ones")
 
 
 def _images(array: np.ndarray, where: str) -> np.ndarray:

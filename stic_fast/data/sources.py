@@ -46,6 +46,8 @@ def load(spec: str) -> Splits:
     try:
         if not path.exists():
             raise InputError(f"{path} does not exist; give {source}: a path that does")
+        if not path.is_dir() and not path.is_file():
+            raise InputError(f"{path} is a device or a pipe; give {source}: a file or a folder")
         return _FROM_PATH[source](path)
     except OSError as error:
         reason = error.strerror or str(error)

@@ -70,7 +70,7 @@ def test_plain_file_is_preferred_to_its_gz(tmp_path: Path) -> None:
             idx_bytes(IMAGES)[:-1],
             r"train-images-idx3-ubyte holds 119 bytes after its header, its shape \(6, 4, 5\) needs 120; download",
         ),
-        ("train-labels-idx1-ubyte", idx_bytes(LABELS) + b"\0", r"holds 7 bytes after its header, .* needs 6"),
+        ("train-labels-idx1-ubyte", idx_bytes(LABELS) + b"\0", r"holds more bytes after its header, .* needs 6"),
         ("train-labels-idx1-ubyte", idx_bytes(LABELS[:5]), r"idx3-ubyte holds 6 images but .*idx1-ubyte 5 labels"),
         ("t10k-images-idx3-ubyte", idx_bytes(IMAGES[:0]), r"t10k-images-idx3-ubyte holds nothing, its shape is \(0, 4"),
         ("t10k-images-idx3-ubyte", idx_bytes(IMAGES[:2, :3]), r"train has images of \(1, 4, 5\) but .* of \(1, 3, 5\)"),
@@ -112,5 +112,7 @@ def test_corrupt_gz(tmp_path: Path, damage: str) -> None:
     whole = file.read_bytes()
     bent = whole[:20] + bytes(255 - byte for byte in whole[20:60]) + whole[60:]
     file.write_bytes({"truncated": whole[:-20], "bent": bent, "plain": idx_bytes(IMAGES)}[damage])
-    with pytest.raises(InputError, match=r"train-images-idx3-ubyte\.gz is not a complete gzip file \(.*\); download"):
+    with pytest.raises(
+        InputError, match=r"idx3-ubyte\.gz(, whose| is not a complete gzip file \().*; download"
+    ):
         load(spec)

@@ -199,5 +199,5 @@ def test_entry_that_is_no_array(tmp_path: Path) -> None:
 def test_entry_that_claims_more_than_it_holds(tmp_path: Path) -> None:
     stream = io.BytesIO()
     np.lib.format.write_array_header_1_0(stream, {"descr": "|u1", "fortran_order": False, "shape": (2**50, 8, 8)})
-    with pytest.raises(InputError, match=r"x_train in .*odd\.npz is damaged \(Unable to allocate"):
+    with pytest.raises(InputError, match=r"x_train in .*odd\.npz needs \d+ bytes for its shape .* and holds 0"):
         load(f"npz:{rewritten(tmp_path, 'x_train.npy', stream.getvalue())}")
