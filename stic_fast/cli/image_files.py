@@ -1,24 +1,27 @@
 # SPDX-FileCopyrightText: 2026 The stic_fast authors
 # SPDX-License-Identifier: MIT
-"""Drawn images on disk: a grid as PNG, an .npz as evaluation tools read it, or a folder of PNGs."""
+"""Drawn images in one file: a grid as PNG, or an .npz as evaluation tools read it."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import time
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
+from stic_fast.cli.image_folder import refuse_folder
 from stic_fast.errors import InputError
+from stic_fast.memory import check_fits
 from stic_fast.plots import save_grid
-from stic_fast.plots.grid import write_png
-from stic_fast.whole_file import whole_file
+from stic_fast.plots.grid import TILE_SIDE
+from stic_fast.whole_file import is_unfinished, whole_file
 
+ABANDONED = 60  # seconds after which an unfinished file has no writer
 WIDEST_GRID = 20  # images of a class side by side; more of them go on in further rows
 NOT_WRITTEN = {".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".pdf", ".svg", ".npy", ".zip"}
 
@@ -36,21 +39,47 @@ def prepare_target(target: Path) -> None:
     if kind in (".png", ".npz"):
         if target.is_dir():
             raise InputError(f"{target} is a folder; name a file in it, or a folder that does not end in {kind}")
-    elif target.is_dir() and any(target.iterdir()):
-        raise InputError(f"the folder {target} is not empty; give a new one")
-    elif target.exists() and not target.is_dir():
+    elif target.is_dir():
+        refuse_folder(target)
+    elif target.exists():
         raise InputError(f"{target} is a file; let --out end in .png or .npz, or name a new folder")
     target.parent.mkdir(parents=True, exist_ok=True)
     if not os.access(target.parent, os.W_OK):
         raise InputError(f"{target.parent} may not be written; choose another --out")
+    _sweep(target)
+
+
+def _sweep(target: Path) -> None:
+    """Removes what killed commands left of this file; one that is being written was touched within the last minute."""
+    for path in target.parent.iterdir():
+        if is_unfinished(path.name) and path.name.startswith(f".{target.name}."):
+            with contextlib.suppress(OSError):
+                if time.time() - path.stat().st_mtime > ABANDONED:
+                    path.unlink()
+
+
+def is_folder(target: Path) -> bool:
+    """Whether images go there as a folder of PNGs, for `ImageFolder`, and not as one file."""
+    return target.suffix.lower() not in (".png", ".npz")
+
+
+def check_grid_fits(target: Path, count: int, image_shape: tuple[int, ...]) -> None:
+    """Refuses a grid of more images than there is memory for.
+
+    Raises:
+        InputError: with what it needs, and what there is.
+    """
+    if target.suffix.lower() == ".png":
+        side = max(TILE_SIDE, *image_shape[1:]) + 2
+        check_fits(f"a grid of {count} images", 3 * 3 * count * side**2, "ask for fewer, or for --out FILE.npz")
 
 
 def write_images(target: Path, images: Tensor, labels: Tensor, class_names: Sequence[str]) -> None:
-    """Writes images in the form that the target's ending asks for, each file whole or not at all.
+    """Writes images in the form that the target's ending asks for, whole or not at all.
 
     Args:
         target: ending in .png, a grid with rows per class; in .npz, `arr_0` uint8 (N, H, W, C) and `arr_1` the labels,
-            int64 (N,); otherwise a folder of PNGs named after place and class: 00000_3.png, …
+            int64 (N,).
         images: uint8 (N, C, H, W), sorted into classes.
         labels: int64 (N,).
 
@@ -59,10 +88,8 @@ def write_images(target: Path, images: Tensor, labels: Tensor, class_names: Sequ
     """
     if target.suffix.lower() == ".png":
         _write_class_grid(target, images, labels, class_names)
-    elif target.suffix.lower() == ".npz":
-        _write_npz(target, images, labels)
     else:
-        _write_folder(target, images, labels)
+        _write_npz(target, images, labels)
 
 
 def _write_class_grid(target: Path, images: Tensor, labels: Tensor, class_names: Sequence[str]) -> None:
@@ -81,10 +108,3 @@ def _write_class_grid(target: Path, images: Tensor, labels: Tensor, class_names:
 def _write_npz(target: Path, images: Tensor, labels: Tensor) -> None:
     with whole_file(target) as file:
         np.savez(file, images.permute(0, 2, 3, 1).numpy(), labels.numpy())
-
-
-def _write_folder(target: Path, images: Tensor, labels: Tensor) -> None:
-    target.mkdir(exist_ok=True)
-    for place, (pixels, label) in enumerate(zip(images.permute(0, 2, 3, 1).numpy(), labels.tolist(), strict=True)):
-        picture = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
-        write_png(target / f"{place:05d}_{label}.png", partial(picture.save, format="PNG"))

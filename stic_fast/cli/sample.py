@@ -8,12 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+import torch
 import tyro
+from torch import Tensor
 
 from stic_fast.cli.arguments import find_classes, spread
-from stic_fast.cli.image_files import prepare_target, write_images
+from stic_fast.cli.image_files import check_grid_fits, is_folder, prepare_target, write_images
+from stic_fast.cli.image_folder import ImageFolder
 from stic_fast.cli.progress import RichProgress
 from stic_fast.counts import Count, CountOrZero, Options, Seed
+from stic_fast.evaluation.kept import fingerprint
 from stic_fast.models import Layout, Precision
 from stic_fast.training import Drawing, open_run
 
@@ -49,9 +53,41 @@ class Sample(Options):
         classes = range(len(names)) if self.labels is None else find_classes(self.labels, names)
         drawing = Drawing(run, self.seed, self.steps, self.batch_size, self.precision, self.layout)
         target = self.out or self.run / "samples" / f"sample_seed{self.seed}.png"
+        check_grid_fits(target, self.n, run.splits.train.image_shape)
         labels = spread(classes, self.n)
         progress = RichProgress()
         with run.folder.one_writer_of(target):
             prepare_target(target)
-            write_images(target, drawing.of_classes(labels, progress), labels, names)
+            if is_folder(target):
+                self._fill(target, drawing, labels, progress)
+            else:
+                write_images(target, drawing.of_classes(labels, progress), labels, names)
         progress.say(f"{self.n} images in {target}")
+
+    def _fill(self, target: Path, drawing: Drawing, labels: Tensor, progress: RichProgress) -> None:
+        """Draws what the folder lacks, a batch at a time, so that a kill costs a batch at most."""
+        with ImageFolder(target, labels, self._about(drawing)) as folder:
+            missing = folder.missing()
+            if len(missing) < len(labels):
+                progress.say(f"{len(labels) - len(missing)} of {len(labels)} images are in {target} already")
+            try:
+                for places in torch.split(missing, self.batch_size):
+                    folder.write(places, drawing.of_classes(labels, progress, places))
+            except KeyboardInterrupt as stop:
+                left = len(folder.missing())
+                raise KeyboardInterrupt(f"{left} images are missing; the same command draws them") from stop
+
+    def _about(self, drawing: Drawing) -> dict[str, object]:
+        """What the images in a folder depend on."""
+        run, train = drawing.run, drawing.run.splits.train
+        return {
+            "run": str(self.run.resolve()),
+            "weights": fingerprint({}, *run.model.state_dict().values()),
+            "data": fingerprint({}, train.images, train.labels),
+            "labels": self.labels,
+            "n": self.n,
+            "seed": self.seed,
+            "steps": drawing.settled.sampler.steps,
+            "precision": self.precision,
+            "layout": self.layout,
+        }

@@ -51,9 +51,14 @@ class Drawing:
         if self.steps is not None:
             check_count("steps", self.steps, least=0)
 
-    def of_classes(self, classes: Tensor, progress: Progress) -> Tensor:
-        """One image per entry of `classes`, int64 (images,); uint8 (images, channels, height, width) on the CPU."""
-        return self.of_numbers(_occurrence(classes) * self.run.model.num_classes + classes, progress)
+    def of_classes(self, classes: Tensor, progress: Progress, places: Tensor | None = None) -> Tensor:
+        """One image per entry of `classes`, int64 (images,); uint8 (images, channels, height, width) on the CPU.
+
+        Args:
+            places: draw only those at these places, int64.
+        """
+        numbers = _occurrence(classes) * self.run.model.num_classes + classes
+        return self.of_numbers(numbers if places is None else numbers[places], progress)
 
     def of_numbers(self, numbers: Tensor, progress: Progress) -> Tensor:
         """Images by their numbers, int64 (images,): number i is the (i // C)-th of class i mod C of C classes."""

@@ -14,6 +14,7 @@ from PIL import Image
 
 from stic_fast.cli.arguments import find_classes
 from stic_fast.cli.image_files import write_images
+from stic_fast.cli.image_folder import ImageFolder
 from stic_fast.cli.main import main
 from stic_fast.plots import image_grid
 from stic_fast.training import Drawing, Progress, open_run
@@ -114,7 +115,8 @@ def test_folder_of_pngs(tiny_run: Path, tmp_path: Path) -> None:
 
 def test_folder_of_colour_pngs(tmp_path: Path) -> None:
     images = torch.randint(0, 256, (2, 3, 4, 5), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    write_images(tmp_path / "colour", images, torch.tensor([0, 1]), ["a", "b"])
+    with ImageFolder(tmp_path / "colour", torch.tensor([0, 1]), {}) as folder:
+        folder.write(torch.arange(2), images)
     with Image.open(tmp_path / "colour" / "00001_1.png") as picture:
         assert np.array_equal(np.asarray(picture), images[1].permute(1, 2, 0).numpy())
 

@@ -112,7 +112,5 @@ def test_corrupt_gz(tmp_path: Path, damage: str) -> None:
     whole = file.read_bytes()
     bent = whole[:20] + bytes(255 - byte for byte in whole[20:60]) + whole[60:]
     file.write_bytes({"truncated": whole[:-20], "bent": bent, "plain": idx_bytes(IMAGES)}[damage])
-    with pytest.raises(
-        InputError, match=r"idx3-ubyte\.gz(, whose| is not a complete gzip file \().*; download"
-    ):
+    with pytest.raises(InputError, match=r"idx3-ubyte\.gz(, whose| is not a complete gzip file \().*; download"):
         load(spec)

@@ -1,0 +1,124 @@
+# SPDX-FileCopyrightText: 2026 The stic_fast authors
+# SPDX-License-Identifier: MIT
+"""A folder of drawn PNGs that is filled image by image: a killed drawing goes on where it was.
+
+FOLDER/  00000_3.png  00001_3.png  …        named after place and class
+         .unfinished.json                   what the images depend on, until the last of them is there
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock, Timeout
+from PIL import Image
+from torch import Tensor
+
+from stic_fast.errors import InputError
+from stic_fast.plots.grid import write_png
+from stic_fast.whole_file import is_unfinished, whole_file
+
+UNFINISHED, LOCK = ".unfinished.json", ".lock"
+
+
+def refuse_folder(folder: Path) -> None:
+    """Refuses a folder that holds anything but an unfinished drawing, or what a kill left of the beginning of one.
+
+    Raises:
+        InputError: it does.
+    """
+    names = {path.name for path in folder.iterdir()}
+    if UNFINISHED not in names and not all(name == LOCK or is_unfinished(name) for name in names):
+        raise InputError(f"the folder {folder} is not empty; give a new one")
+
+
+class ImageFolder:
+    """The images of a drawing in a folder, made or gone on with; one process at a time draws into it.
+
+    Args:
+        folder: new, empty, or of an unfinished drawing.
+        labels: the class of each image, int64 (images,).
+        about: what the images depend on, as JSON writes it.
+
+    Raises:
+        InputError: the folder holds other things or images that were drawn otherwise, or is being written.
+        OSError: it cannot be written.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as place:
+    ...     with ImageFolder(Path(place), torch.tensor([3, 8]), {"seed": 0}) as folder:
+    ...         folder.write(torch.tensor([1]), torch.zeros(1, 1, 4, 4, dtype=torch.uint8))
+    ...         folder.missing()
+    tensor([0])
+    """
+
+    def __init__(self, folder: Path, labels: Tensor, about: Mapping[str, Any]) -> None:
+        self.folder, self.labels, self.about = folder, labels, json.loads(json.dumps(dict(about)))
+        self._lock = FileLock(folder / LOCK, timeout=0)
+
+    def __enter__(self) -> ImageFolder:
+        self.folder.mkdir(exist_ok=True)
+        refuse_folder(self.folder)
+        try:
+            self._lock.acquire()
+        except Timeout as error:
+            raise InputError(f"{self.folder} is being written by another process; wait until that ends") from error
+        try:
+            self._begin()
+        except BaseException:
+            self._lock.release()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Takes the note and the lock away where every image is there."""
+        if (self.folder / UNFINISHED).exists() and not len(self.missing()):
+            (self.folder / UNFINISHED).unlink()
+            (self.folder / LOCK).unlink(missing_ok=True)
+        self._lock.release()
+
+    def _begin(self) -> None:
+        for path in self.folder.iterdir():
+            if is_unfinished(path.name):
+                path.unlink()
+        note = self.folder / UNFINISHED
+        if not note.exists():
+            with whole_file(note) as file:
+                file.write(json.dumps(self.about, indent=2).encode())
+            return
+        found = _read(note)
+        other = sorted(key for key in self.about | found if self.about.get(key) != found.get(key))
+        if other:
+            raise InputError(
+                f"{self.folder} holds an unfinished drawing with another {', '.join(other)}; ask for the same to go on "
+                "with it, or give a new folder"
+            )
+
+    def missing(self) -> Tensor:
+        """The places of the images that are not there yet, int64."""
+        return torch.tensor([place for place in range(len(self.labels)) if not self._file(place).exists()]).long()
+
+    def write(self, places: Tensor, images: Tensor) -> None:
+        """Writes images, uint8 (places, channels, height, width), each whole or not at all.
+
+        Raises:
+            OSError: one cannot be written; those before it are there.
+        """
+        for place, pixels in zip(places.tolist(), images.permute(0, 2, 3, 1).numpy(), strict=True):
+            picture = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+            write_png(self._file(place), partial(picture.save, format="PNG"))
+
+    def _file(self, place: int) -> Path:
+        return self.folder / f"{place:05d}_{int(self.labels[place])}.png"
+
+
+def _read(note: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(note.read_text()))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise InputError(f"{note} is damaged ({error}); remove its folder to draw the images anew") from error
