@@ -17,6 +17,7 @@ from benchmarks.results import Run, load, merge, save
 from benchmarks.tables import (
     caption,
     ceiling_table,
+    first_run_table,
     form_table,
     memory_tables,
     op_tables,
@@ -44,6 +45,7 @@ def document(name: str, runs: Sequence[Run]) -> str:
     sections = {
         "Targets": target_table(rows),
         "Ops": op_tables(rows),
+        "First runs": first_run_table(rows),
         "Size": scaling_table(rows),
         "Threads": thread_table(rows),
         "Form of the Gram loss": form_table(rows),

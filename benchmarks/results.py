@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from benchmarks.row_names import FIRST_RUN
+
 FORMAT = "stic_fast benchmarks 1"
 LABELS = ("op", "case", "implementation", "threads")
 
@@ -59,11 +61,16 @@ class Row:
     seconds: dict[str, dict[int, float]] = field(default_factory=dict)
     """By implementation and run."""
     facts: dict[str, Any] = field(default_factory=dict)
+    first_runs: dict[str, dict[int, float]] = field(default_factory=dict)
+    """By implementation and run, of runs of several steps: the time of a step in the first one."""
 
     def median(self, implementation: str) -> float | None:
         """Of the runs' medians."""
-        times = self.seconds.get(implementation)
-        return statistics.median(times.values()) if times else None
+        return _median(self.seconds.get(implementation))
+
+    def first_run(self, implementation: str) -> float | None:
+        """Likewise, of a step in the first run of several."""
+        return _median(self.first_runs.get(implementation))
 
     def ratio(self, slower: str, faster: str) -> Ratio | None:
         """Time of `slower` over that of `faster`; None if no run has both."""
@@ -116,8 +123,15 @@ def merge(runs: Iterable[Run]) -> list[Row]:
             key = timing.op, timing.case, timing.threads
             row = rows.setdefault(key, Row(*key))
             row.seconds.setdefault(timing.implementation, {})[index] = timing.median
-            row.facts.update(timing.facts)
+            facts = dict(timing.facts)
+            if FIRST_RUN in facts:
+                row.first_runs.setdefault(timing.implementation, {})[index] = facts.pop(FIRST_RUN)
+            row.facts.update(facts)
     return list(rows.values())
+
+
+def _median(times: dict[int, float] | None) -> float | None:
+    return statistics.median(times.values()) if times else None
 
 
 def _commit(info: dict[str, Any]) -> str:
@@ -129,14 +143,14 @@ def _slim(entry: dict[str, Any]) -> Timing:
     info, stats = entry["extra_info"], entry["stats"]
     return Timing(
         **{name: info[name] for name in LABELS},
-        median=_rounded(stats["median"]),
-        iqr=_rounded(stats["iqr"]),
+        median=rounded(stats["median"]),
+        iqr=rounded(stats["iqr"]),
         rounds=stats["rounds"],
         facts={name: value for name, value in info.items() if name not in LABELS},
     )
 
 
-def _rounded(seconds: float) -> float:
+def rounded(seconds: float) -> float:
     """To five digits, more than any clock is good for."""
     return float(f"{seconds:.5g}")
 

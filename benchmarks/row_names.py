@@ -30,5 +30,8 @@ COST_MODEL = "gram_loss by form"
 CEILING = "ceiling"
 """Ops of the suites that have their own table in the report."""
 
+FIRST_RUN = "first_run"
+"""A row's own fact: seconds by the step of the first run of several steps."""
+
 GPU = 0
 """Stands in place of the number of threads in rows that were measured on a GPU."""

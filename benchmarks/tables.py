@@ -128,6 +128,16 @@ def op_table(rows: Sequence[Row]) -> str:
     return markdown(columns, lines)
 
 
+def first_run_table(rows: Sequence[Row]) -> str:
+    """What a step takes in the first run, which loads, chooses and captures, and in those that follow."""
+    lines = [
+        [f"`{row.op}` {row.case}", name, duration(row.first_run(name)), duration(row.median(name))]
+        for row in widest(rows)
+        for name in row.first_runs
+    ]
+    return markdown(["", "", "first run", "later runs"], lines) if lines else ""
+
+
 def rate(row: Row, implementation: str = OWN) -> str:
     """Bytes or operations of the op per second; empty where the suite does not count them."""
     seconds = row.median(implementation)

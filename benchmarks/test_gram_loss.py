@@ -5,10 +5,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
-from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor
 
 from benchmarks.gram_cases import ALL_LAYERS, CASES, LAYERS, eager_gram, eager_gram_loss, eager_loss_of_layers
@@ -17,6 +17,9 @@ from benchmarks.row_names import COMPILED, EAGER, OWN, PRODUCTS
 from benchmarks.timing import Case, device, measure, prepare, rows
 from stic_fast import gram, gram_loss
 from stic_fast.ops.gram_loss import prefers_dual
+
+if TYPE_CHECKING:
+    from pytest_benchmark.fixture import BenchmarkFixture
 
 LOSS, KEPT = "gram_loss and gradient", "gram_loss of a kept target"
 

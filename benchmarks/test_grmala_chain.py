@@ -98,7 +98,7 @@ def marks_of(marker: str) -> list[pytest.MarkDecorator]:
 
 @pytest.mark.parametrize(("implementation", "setting"), rows())
 def test_grmala_chain(benchmark: BenchmarkFixture, implementation: str, setting: Setting) -> None:
-    config, shape, steps = PRESETS[setting.preset], setting.case.shape, setting.steps[implementation]
+    config, shape, steps = PRESETS["stic"][setting.preset], setting.case.shape, setting.steps[implementation]
     network = config.network
     model = WideResNet(
         depth=network.depth,

@@ -5,11 +5,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor
 
 from benchmarks.langevin_rivals import Eps, eager, eager_in_place, torchebm_step
@@ -17,6 +16,9 @@ from benchmarks.row_names import COMPILED, COPY, EAGER, NOISE_FREE, OWN, REFEREN
 from benchmarks.timing import Case, measure, measure_copy, prepare, rows
 from stic_fast import grmala_step, grmala_step_
 from stic_fast.ops.grmala_step import reference
+
+if TYPE_CHECKING:
+    from pytest_benchmark.fixture import BenchmarkFixture
 
 PER_CHAIN = "step sizes per chain"
 CASES = (

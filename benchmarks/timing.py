@@ -16,14 +16,18 @@ import torch
 from torch import Tensor
 
 from benchmarks import gpu
-from benchmarks.row_names import COMPILED, COPY, GPU, REFERENCE, TORCHEBM
+from benchmarks.row_names import COMPILED, COPY, FIRST_RUN, GPU, REFERENCE, TORCHEBM
 from benchmarks.wording import workers
 
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
 
-COMPILER_WARNING = "ignore:.torch.jit.:DeprecationWarning"
-"""PyTorch's compiler, when first imported, uses what PyTorch has deprecated."""
+COMPILER_WARNINGS = (
+    "ignore:.torch.jit.:DeprecationWarning",
+    "ignore:TensorFloat32 tensor cores for float32 matrix multiplication available:UserWarning",
+)
+"""What PyTorch's compiler warns of: when first imported it uses what PyTorch has deprecated, and on a GPU it advises
+TF32, which the eager rows leave off as well."""
 
 POOL_BYTES = 64 * 2**20
 """Least size of the inputs a row rotates through: far beyond an L2 cache, so that no call finds its own there."""
@@ -80,7 +84,7 @@ def rows(implementations: Iterable[str], cases: Iterable[Case]) -> list[Any]:
         if implementation in (REFERENCE, TORCHEBM):
             marks.append(pytest.mark.cpu)
         if implementation == COMPILED:
-            marks += [pytest.mark.compile, pytest.mark.filterwarnings(COMPILER_WARNING)]
+            marks += [pytest.mark.compile, pytest.mark.filterwarnings(*COMPILER_WARNINGS)]
         parameters.append(pytest.param(implementation, case, id=f"{implementation}-{case}", marks=marks))
     return parameters
 
@@ -126,13 +130,16 @@ def measure(
 ) -> None:
     """Times `function(*draw())`, inputs drawn beforehand; results are for the clock alone, tests/ checks them.
 
+    With `--benchmark-disable` one set of inputs is drawn and the function called once.
+
     Args:
-        steps: the function runs so many of what the row is about; the clock divides by it.
+        steps: the function runs so many of what the row is about; the clock divides by it. What the first of such runs
+            took, with all that is loaded, chosen and captured only once, is told apart.
         captured: on a GPU, whether calls can be timed in a CUDA graph, see `gpu.batch_of`. Runs of steps are not.
         facts: what the report needs beyond the name, such as the `bytes` the op has to move or its `operations`.
     """
     where = device()
-    inputs = _drawn(draw, gpu.pool_bytes() if is_gpu(where) else POOL_BYTES)
+    inputs = [draw()] if benchmark.disabled else _drawn(draw, gpu.pool_bytes() if is_gpu(where) else POOL_BYTES)
     if is_gpu(where):
         torch.set_default_device(None)  # it would take its time in every call of PyTorch
     turns = itertools.cycle(inputs)
@@ -159,6 +166,10 @@ def measure(
     if is_gpu(where) or calls > 1:
         # pytest-benchmark has no public way to give a row its clock while it runs.
         benchmark._timer = clock_by(calls, gpu.finished if is_gpu(where) else time.perf_counter)
+    if steps > 1:
+        begin = benchmark._timer()
+        call()
+        benchmark.extra_info[FIRST_RUN] = benchmark._timer() - begin
     if is_gpu(where):
         _time_on_gpu(benchmark, call)
     else:

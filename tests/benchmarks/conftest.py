@@ -14,6 +14,13 @@ ROOT = Path(__file__).parents[2]
 # At the end: the checkout's stic_fast, which has no native module, must not hide the installed one.
 sys.path.append(str(ROOT))
 
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The markers of the suites, which some tests import; their own conftest.py is read only when they are run."""
+    for name in ("compile", "cpu", "paper", "slow"):
+        config.addinivalue_line("markers", name)
+
+
 MACHINE = {
     "cpu": "Some CPU",
     "cores": 2,

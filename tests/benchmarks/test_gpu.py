@@ -17,9 +17,10 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks import conftest, gpu, timing
+from benchmarks import conftest, gpu, gpu_first, timing
 from benchmarks.ceilings import GPU_CEILINGS
 from benchmarks.gram_cases import eager_loss_of_layers
+from benchmarks.row_names import FIRST_RUN
 from benchmarks.targets import GPU_RATIOS
 from stic_fast import gram_loss
 
@@ -57,22 +58,6 @@ class StandIn:
         time.sleep(1e-4)
 
 
-class Benchmark:
-    """As much of pytest-benchmark's fixture as a row uses."""
-
-    disabled, group = False, ""
-
-    def __init__(self) -> None:
-        self.extra_info: dict[str, Any] = {}
-        self.seconds: list[float] = []
-
-    def pedantic(self, call: Any, *, rounds: int) -> None:
-        for _ in range(rounds):
-            begin = self._timer()
-            call()
-            self.seconds.append(self._timer() - begin)
-
-
 @pytest.fixture
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> StandIn:
     return StandIn(monkeypatch)
@@ -82,8 +67,8 @@ def drawn() -> tuple[torch.Tensor]:
     return (torch.zeros(16),)
 
 
-def timed(function: Any, **options: Any) -> Benchmark:
-    benchmark: Any = Benchmark()
+def timed(function: Any, **options: Any) -> gpu_first.Rounds:
+    benchmark: Any = gpu_first.Rounds()
     timing.measure(
         benchmark, op="op", case="case", implementation="stic_fast", function=function, draw=drawn, **options
     )
@@ -120,6 +105,36 @@ def test_a_run_of_steps_is_timed_as_so_many_steps(stand_in: StandIn) -> None:
     row = timed(lambda x: time.sleep(2e-2), steps=20)
     assert stand_in.captures == 0 and "timed" not in row.extra_info
     assert 1e-3 <= min(row.seconds) < 5e-3 and len(row.seconds) >= gpu.FEWEST_ROUNDS
+
+
+def test_the_first_of_several_runs_is_told_apart(stand_in: StandIn) -> None:
+    """It loads libraries, chooses algorithms and takes memory, which the median must not hide."""
+    runs = 0
+
+    def function(x: torch.Tensor) -> None:
+        nonlocal runs
+        runs += 1
+        time.sleep(1e-1 if runs == 1 else 1e-3)
+
+    row = timed(function, steps=10)
+    assert 1e-2 <= row.extra_info[FIRST_RUN] < 2e-2 and max(row.seconds) < row.extra_info[FIRST_RUN]
+    assert FIRST_RUN not in timed(lambda x: x + 1).extra_info
+
+
+def test_one_call_of_one_set_of_inputs_where_nothing_is_timed(stand_in: StandIn) -> None:
+    """Not 64 MiB of inputs, no batches, no captures: `--benchmark-disable` only sees that a row still runs."""
+    calls = {"draw": 0, "function": 0}
+
+    def draw() -> tuple[torch.Tensor]:
+        calls["draw"] += 1
+        return (torch.zeros(16),)
+
+    def function(x: torch.Tensor) -> None:
+        calls["function"] += 1
+
+    benchmark: Any = gpu_first.Rounds(disabled=True)
+    timing.measure(benchmark, op="op", case="case", implementation="own", function=function, draw=draw, steps=3)
+    assert calls == {"draw": 1, "function": 1} and stand_in.captures == 0 and benchmark.seconds == []
 
 
 def test_outputs_do_not_share_their_memory(stand_in: StandIn) -> None:

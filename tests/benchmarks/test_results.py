@@ -61,6 +61,16 @@ def test_ratios_are_taken_within_a_run() -> None:
     assert row.median("stic_fast") == 1.0 and row.median("eager") == 5.0
 
 
+def test_first_runs_are_facts_of_an_implementation() -> None:
+    timings = [
+        Timing("op", "case", name, 0, 1.0, 0.0, 5, {"first_run": first, "bytes": 8})
+        for name, first in (("stic_fast", 3.0), ("eager", 2.0))
+    ]
+    (row,) = merge([Run({}, timings, []), run(torchebm=1.0)])[:1]
+    assert row.first_run("stic_fast") == 3.0 and row.first_run("eager") == 2.0 and row.first_run("torchebm") is None
+    assert row.facts == {"bytes": 8} and timings[0].facts["first_run"] == 3.0
+
+
 def test_no_ratio_across_runs() -> None:
     (row,) = merge([run(stic_fast=1.0), run(eager=6.0)])
     assert row.ratio("eager", "stic_fast") is None and row.median("torchebm") is None

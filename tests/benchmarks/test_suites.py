@@ -9,6 +9,7 @@ import importlib
 import math
 import subprocess
 import sysconfig
+import warnings
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from benchmarks.memory import requests
 from benchmarks.memory_probe import CLEAR, peak_of
 from benchmarks.results import load
 from benchmarks.row_names import COMPILED, REFERENCE
-from benchmarks.timing import Case, rows
+from benchmarks.timing import COMPILER_WARNINGS, Case, rows
 from stic_fast import gram_loss, grmala_step
 
 ROOT = Path(__file__).parents[2]
@@ -33,9 +34,7 @@ def test_docstring_examples(name: str) -> None:
     assert result.attempted and not result.failed
 
 
-def test_rows_mark_what_quick_leaves_out_and_drop_large_references(request: pytest.FixtureRequest) -> None:
-    for name in ("compile", "slow", "cpu"):  # as the suites' conftest.py does
-        request.config.addinivalue_line("markers", name)
+def test_rows_mark_what_quick_leaves_out_and_drop_large_references() -> None:
     found = rows(("stic_fast", REFERENCE, COMPILED), (Case((2, 3)), Case((2**21,), marker="slow")))
     names = {row.id: [mark.name for mark in row.marks] for row in found}
     assert names == {
@@ -45,6 +44,26 @@ def test_rows_mark_what_quick_leaves_out_and_drop_large_references(request: pyte
         "stic_fast-(2097152,) float32": ["slow"],
         "torch.compile-(2097152,) float32": ["slow", "compile", "filterwarnings"],
     }
+
+
+@pytest.mark.filterwarnings(*COMPILER_WARNINGS)
+def test_advice_of_the_compiler_fails_no_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a GPU it advises TF32 for float32, in its own words; here a warning is an error."""
+    from torch._inductor import compile_fx
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (9, 0))
+    assert torch.get_float32_matmul_precision() == "highest"
+    advise = getattr(compile_fx._warn_tf32_disabled, "__wrapped__", compile_fx._warn_tf32_disabled)
+    advise()
+    with pytest.raises(UserWarning, match="TensorFloat32"), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        advise()
+
+
+def test_rows_of_the_compiler_leave_its_advice_out() -> None:
+    (row,) = rows((COMPILED,), (Case((2, 3)),))
+    assert [mark.args for mark in row.marks if mark.name == "filterwarnings"] == [COMPILER_WARNINGS]
 
 
 def test_eager_updates_do_what_grmala_step_does() -> None:

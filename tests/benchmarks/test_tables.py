@@ -12,6 +12,7 @@ from benchmarks.results import Row, Run
 from benchmarks.tables import (
     caption,
     ceiling_table,
+    first_run_table,
     flat_extent,
     form_table,
     memory_tables,
@@ -104,6 +105,14 @@ def test_thread_table() -> None:
         [row(threads=1, stic_fast=4.0), row(threads=2, stic_fast=2.5)]
     )
     assert thread_table([row(stic_fast=1.0)]) == ""
+
+
+def test_first_runs_stand_beside_later_ones() -> None:
+    chain = row("chain", "net", 0, stic_fast=0.025, eager=0.2)
+    chain.first_runs["stic_fast"] = {0: 0.5, 1: 0.7}
+    table = first_run_table([row(stic_fast=1.0), chain])
+    assert table.splitlines()[2:] == ["| `chain` net | stic_fast | 600 ms | 25.0 ms |"]
+    assert first_run_table([row(stic_fast=1.0)]) == ""
 
 
 def test_rate_counts_operations_before_bytes() -> None:
