@@ -7,8 +7,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from contextlib import ExitStack, contextmanager
-from functools import cache
-from threading import get_ident
+from threading import local
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -50,8 +49,11 @@ class CapturedStep:
     step at once.
 
     All calls happen within this object's context, in which the current stream is one that is kept for captures; it
-    waits for the caller's stream, and the caller's stream for it. The graph and its memory are given back at the end.
-    Between calls, the step may be called eagerly as well.
+    waits for the caller's stream, and the caller's stream for it. Between calls, the step may be called eagerly as
+    well.
+
+    The memory of the graph is kept for the next capture on the device by the same thread, so that a run after the first
+    one neither takes memory from the device nor waits for it; when the thread ends, it is given back.
 
     A step that waits for the GPU, by `.item()` or a condition on a tensor, cannot be captured. The last eager call
     watches for that: there is then one warning, and all goes on eagerly, as `torch.compile` would. A capture that
@@ -68,7 +70,8 @@ class CapturedStep:
     """
 
     def __init__(self, step: Step, device: torch.device) -> None:
-        self._step, self._device, self._stream = step, device, _stream_of(device, get_ident())
+        self._step, self._device, self._place = step, device, _place_of(device)
+        self._stream = self._place.stream
         self._graph: torch.cuda.CUDAGraph | None = None
         self._eager_calls, self._waits = 0, False
         self._context = ExitStack()
@@ -83,9 +86,7 @@ class CapturedStep:
         return self
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        if self._graph is not None:
-            self._graph.reset()  # CUDA itself waits for a replay under way
-            self._graph = None
+        self._graph = None
         self._context.close()
 
     def __call__(self, number: int) -> None:
@@ -112,6 +113,8 @@ class CapturedStep:
             warnings.simplefilter("always")
             with _telling_of_waits():
                 self._step(self._number)
+                self._number.add_(1)
+        self._number_there += 1
         waits = False
         for warning in caught:
             if _WAITED in str(warning.message):
@@ -128,10 +131,8 @@ class CapturedStep:
 
     def _captured(self) -> torch.cuda.CUDAGraph:
         """The graph of one step, which advances the number as well. Nothing is computed yet."""
-        graph = torch.cuda.CUDAGraph()
         try:
-            # thread_local: what other threads of the program do meanwhile neither fails nor spoils the capture.
-            with torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
+            with self._place.capture() as graph:
                 self._step(self._number)
                 self._number.add_(1)
         except RuntimeError as error:
@@ -149,10 +150,59 @@ def _first_words(error: BaseException) -> str:
     return (str(error) or type(error).__name__).splitlines()[0]
 
 
-@cache
-def _stream_of(device: torch.device, thread: int) -> torch.cuda.Stream:
-    """One stream of a device for all captures of a thread: cuBLAS keeps some memory for every stream it has seen."""
-    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+class _Place:
+    """Where a thread captures on a device, one graph after the other.
+
+    There is one stream for all: cuBLAS keeps some memory for every stream it has seen. And one pool of memory, which
+    lives as long as a graph has it; so the last one is kept until the next has been captured.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.stream: torch.cuda.Stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self._device = device
+        self._last: torch.cuda.CUDAGraph | None = None
+
+    @contextmanager
+    def capture(self) -> Iterator[torch.cuda.CUDAGraph]:
+        """A graph of what is called within, in the memory of the one before it.
+
+        That one may be replayed still, as all replays are on one stream and leave nothing in that memory to be read.
+        `torch.cuda.graph` would wait for the GPU and empty the allocator's cache each time.
+        """
+        _make_room(self._device)
+        graph, pool = torch.cuda.CUDAGraph(), self._last.pool() if self._last else torch.cuda.graph_pool_handle()
+        # thread_local: what other threads of the program do meanwhile neither fails nor spoils the capture.
+        graph.capture_begin(pool=pool, capture_error_mode="thread_local")
+        try:
+            yield graph
+        finally:
+            graph.capture_end()
+        self._last = graph
+
+
+class _Places(local):
+    """Those of a thread, by device."""
+
+    def __init__(self) -> None:
+        self.by_device: dict[torch.device, _Place] = {}
+
+
+_PLACES = _Places()
+
+
+def _place_of(device: torch.device) -> _Place:
+    return _PLACES.by_device.get(device) or _PLACES.by_device.setdefault(device, _Place(device))
+
+
+def _make_room(device: torch.device) -> None:
+    """Gives the allocator's cache back to the device where a capture may need it: within one, that cannot be done.
+
+    Steps have just run eagerly, and what they took lies in the cache; so no capture needs more than the cache holds.
+    """
+    cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    if torch.cuda.mem_get_info(device)[0] < cached:
+        torch.cuda.synchronize(device)
+        torch.cuda.empty_cache()
 
 
 @contextmanager

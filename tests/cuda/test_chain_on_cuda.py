@@ -149,8 +149,8 @@ def test_on_another_device_than_the_current(chain: Chain, replays: list[int]) ->
     assert torch.equal(ours.cpu(), expected.cpu())
 
 
-def test_memory_is_given_back(chain: Chain) -> None:
-    chain.run()  # libraries keep what they first take
+def test_runs_after_the_first_take_no_more_memory(chain: Chain) -> None:
+    chain.run()  # libraries keep what they first take, and the place of captures the memory of its last graph
     gc.collect()
     torch.cuda.empty_cache()
     before = torch.cuda.memory_allocated(), torch.cuda.memory_reserved()
@@ -159,6 +159,27 @@ def test_memory_is_given_back(chain: Chain) -> None:
     gc.collect()
     torch.cuda.empty_cache()
     assert torch.cuda.memory_allocated() == before[0] and torch.cuda.memory_reserved() <= before[1]
+
+
+def test_a_capture_neither_waits_nor_empties_the_cache(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    for name in ("synchronize", "empty_cache"):
+        monkeypatch.setattr(torch.cuda, name, lambda *_, name=name: calls.append(name))
+    chain.run()
+    assert calls == []
+
+
+def test_a_captured_run_inside_another(chain: Chain, replays: list[int]) -> None:
+    """Their graphs share one pool of memory, and the outer one is replayed afterwards."""
+    expected = chain.run(sampler={"capture": False}).x
+    within: list[Tensor] = []
+
+    def once() -> None:
+        if len(replays) == FEWEST_REPLAYS and not within:
+            within.append(chain.run().x)
+
+    assert torch.equal(chain.run(on_step=once).x, expected)
+    assert torch.equal(within[0], expected) and len(replays) == 2 * (STEPS - WARM_UP)
 
 
 def test_torchs_random_numbers_go_on(chain: Chain) -> None:

@@ -57,17 +57,18 @@ def target() -> Tensor:
 
 
 @pytest.fixture
-def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandInGpu]:
+def gpu(monkeypatch: pytest.MonkeyPatch) -> StandInGpu:
     """`torch.cuda` as far as captures use it, on the CPU; GRMALA takes the CPU's chains for a GPU's."""
     stand_in = StandInGpu()
-    for name in ("Stream", "stream", "current_stream", "CUDAGraph", "graph", "get_sync_debug_mode"):
+    for name in (
+        *("Stream", "stream", "current_stream", "CUDAGraph", "graph_pool_handle", "get_sync_debug_mode"),
+        *("set_sync_debug_mode", "memory_reserved", "memory_allocated", "mem_get_info", "synchronize", "empty_cache"),
+    ):
         monkeypatch.setattr(torch.cuda, name, getattr(stand_in, name))
-    monkeypatch.setattr(torch.cuda, "set_sync_debug_mode", stand_in.set_sync_debug_mode)
     monkeypatch.setattr(grmala, "pays", lambda _, steps: captured_step.pays(torch.device("cuda"), steps))
     monkeypatch.setattr(checks, "_stays_tensor", lambda size: isinstance(size, Tensor))  # as on a GPU
-    captured_step._stream_of.cache_clear()
-    yield stand_in
-    captured_step._stream_of.cache_clear()
+    monkeypatch.setattr(captured_step, "_PLACES", captured_step._Places())
+    return stand_in
 
 
 class StandInGpu:
@@ -78,6 +79,7 @@ class StandInGpu:
         self.graphs: list[RecordedGraph] = []
         self.now = self.caller = StandInStream("caller", self.log)
         self.mode, self._watch = 0, WaitsAreTold()
+        self.free, self.reserved, self.allocated = 2**40, 2**30, 2**20
 
     def Stream(self, device: torch.device) -> StandInStream:
         return StandInStream("own", self.log)
@@ -94,15 +96,26 @@ class StandInGpu:
             self.now = before
 
     def CUDAGraph(self) -> RecordedGraph:
-        self.graphs.append(RecordedGraph())
+        self.graphs.append(RecordedGraph(self))
         return self.graphs[-1]
 
-    @contextmanager
-    def graph(self, graph: RecordedGraph, *, stream: StandInStream, capture_error_mode: str) -> Iterator[None]:
-        assert stream is self.now is not self.caller, "a capture needs a stream of its own"
-        with graph.recording:
-            yield
-        graph.recording.undo()
+    def graph_pool_handle(self) -> object:
+        return object()
+
+    def mem_get_info(self, device: torch.device) -> tuple[int, int]:
+        return self.free, 2**40
+
+    def memory_reserved(self, device: torch.device) -> int:
+        return self.reserved
+
+    def memory_allocated(self, device: torch.device) -> int:
+        return self.allocated
+
+    def synchronize(self, device: torch.device) -> None:
+        self.log.append("the CPU waits")
+
+    def empty_cache(self) -> None:
+        self.log.append("the cache is emptied")
 
     def get_sync_debug_mode(self) -> int:
         return self.mode
@@ -172,8 +185,23 @@ class Recording(TorchDispatchMode):
 
 
 class RecordedGraph:
-    def __init__(self) -> None:
-        self.recording, self.replays = Recording(), 0
+    def __init__(self, gpu: StandInGpu) -> None:
+        self.recording, self.replays, self._gpu, self._pool = Recording(), 0, gpu, object()
+
+    def capture_begin(self, *, pool: object, capture_error_mode: str) -> None:
+        assert self._gpu.now is not self._gpu.caller, "a capture needs a stream of its own"
+        for graph in self._gpu.graphs:
+            if graph._pool is pool:  # whose memory this one takes
+                graph.recording.poison()
+        self._pool = pool
+        self.recording.__enter__()
+
+    def capture_end(self) -> None:
+        self.recording.__exit__(None, None, None)
+        self.recording.undo()
+
+    def pool(self) -> object:
+        return self._pool
 
     @torch.no_grad()
     def replay(self) -> None:
@@ -183,9 +211,6 @@ class RecordedGraph:
             for old, new in zip(tensors_in(out), tensors_in(again), strict=True):
                 if old.data_ptr() != new.data_ptr():  # neither a view nor written in place
                     old.detach().copy_(new)
-
-    def reset(self) -> None:
-        self.recording.poison()
 
 
 MAKE_THE_CPU_WAIT = (torch.ops.aten._local_scalar_dense.default, torch.ops.aten.lift_fresh.default)

@@ -6,13 +6,16 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from threading import Thread
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from stic_fast.errors import InputError
+from stic_fast.sampling import captured_step
 from stic_fast.sampling.captured_step import FEWEST_REPLAYS, WARM_UP, CapturedStep, pays
 
 CPU = torch.device("cpu")
@@ -75,17 +78,73 @@ def test_an_exception_leaves_no_stream_and_no_graph_behind(gpu: Any, calls: int)
             captured(number)
         raise KeyboardInterrupt
     assert gpu.now is gpu.caller and gpu.log[-1] == "caller waits for own"
-    for graph in gpu.graphs:
-        ((_, _, _, intermediate), *_) = graph.recording.calls
-        assert (intermediate == 77).all(), "the graph's memory must be given back"
+    assert captured._graph is None
 
 
-def test_one_stream_serves_all_captures(gpu: Any) -> None:
-    streams = []
-    for _ in range(3):
-        with CapturedStep(Counting(), CPU):
-            streams.append(gpu.now)
-    assert len(set(streams)) == 1
+def test_one_stream_and_one_pool_serve_all_captures_of_a_thread(gpu: Any) -> None:
+    """The second run takes the memory of the first one's graph, and waits for nothing."""
+
+    def run_in(streams: list[Any]) -> None:
+        for _ in range(3):
+            step = Counting(lambda x: x + 1)
+            with CapturedStep(step, CPU) as captured:
+                streams.append(gpu.now)
+                for number in range(WARM_UP + 2):
+                    captured(number)
+            assert step.x.tolist() == expected(list(range(WARM_UP + 2)))
+
+    ours: list[Any] = []
+    theirs: list[Any] = []
+    run_in(ours)
+    thread = Thread(target=run_in, args=(theirs,))
+    thread.start()
+    thread.join()
+    assert len(set(ours)) == 1 and len(set(theirs)) == 1 and ours[0] is not theirs[0]
+    pools = [graph.pool() for graph in gpu.graphs]
+    assert len(pools) == 6 and len({*pools[:3]}) == len({*pools[3:]}) == 1 and pools[0] is not pools[3]
+    assert set(gpu.log) == {"own waits for caller", "caller waits for own"}
+    last = captured_step._place_of(CPU)._last
+    assert last is gpu.graphs[2], "a pool lives as long as a graph that has it"
+
+
+def test_the_cache_is_emptied_only_where_a_capture_may_need_it(gpu: Any) -> None:
+    gpu.reserved, gpu.allocated = 1000, 400
+    for gpu.free in (601, 600, 599):
+        run(Counting(), range(WARM_UP + 1))
+    waits = ["the CPU waits", "the cache is emptied"]
+    assert [entry for entry in gpu.log if entry in waits] == waits
+    assert gpu.log.index(waits[0]) > 4, "only in the third run"
+
+
+def test_a_run_inside_another(gpu: Any) -> None:
+    """Both graphs lie in one pool; the outer one is replayed again afterwards."""
+    outer, inner = Counting(lambda x: x + 1), Counting(lambda x: x + 1)
+    with CapturedStep(outer, CPU) as captured:
+        for number in range(WARM_UP + 2):
+            captured(number)
+        run(inner, range(WARM_UP + 2))
+        captured(WARM_UP + 2)
+    assert outer.x.tolist() == expected(list(range(WARM_UP + 3)))
+    assert inner.x.tolist() == expected(list(range(WARM_UP + 2)))
+
+
+def test_all_that_a_capture_calls_has_been_called_before(gpu: Any) -> None:
+    """A kernel is loaded when it is first called, which a capture cannot; the number's own count is one of them."""
+    seen: set[tuple[Any, Any]] = set()
+
+    class Seeing(TorchDispatchMode):
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            seen.add((func, args[0].dtype if args and isinstance(args[0], Tensor) else None))
+            return func(*args, **kwargs or {})
+
+    with CapturedStep(lambda _: None, CPU) as captured:
+        with Seeing():
+            for number in range(WARM_UP):
+                captured(number)
+        captured(WARM_UP)
+    (graph,) = gpu.graphs
+    called = {(func, args[0].dtype) for func, args, _, _ in graph.recording.calls}
+    assert called == {(torch.ops.aten.add_.Tensor, torch.int64)} and called <= seen
 
 
 @pytest.mark.parametrize("wait", [lambda x: x.sum().item(), lambda x: bool((x > 0).any()), lambda x: torch.tensor([1])])
@@ -128,15 +187,15 @@ def test_the_first_error_is_told(gpu: Any, monkeypatch: pytest.MonkeyPatch) -> N
         if len(calls) > WARM_UP:
             raise RuntimeError("CUDA error: out of memory\nand so on")
 
-    monkeypatch.setattr(torch.cuda, "graph", lambda *_, **__: FailingCapture())
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", FailingCapture)
     with pytest.raises(InputError, match=r"\(CUDA error: out of memory\)"):
         run(Counting(fail), range(12))
 
 
 class FailingCapture:
-    def __enter__(self) -> None: ...
+    def capture_begin(self, **_: object) -> None: ...
 
-    def __exit__(self, *_: object) -> None:
+    def capture_end(self) -> None:
         raise RuntimeError("CUDA error: operation failed due to a previous error during capture")
 
 

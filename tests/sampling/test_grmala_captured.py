@@ -122,6 +122,8 @@ def test_copies_of_references_outlive_the_graph(
     sampler = {"precision": "bf16", "layout": "channels_last"}
     captured = chain.run(sampler=sampler).x
     assert gpu.replays > 0
+    again = chain.run(sampler=sampler).x  # its graph takes the memory of the first one
+    assert torch.equal(again, captured)
     assert torch.equal(chain.run(sampler={**sampler, "capture": False}).x, captured)
 
 
