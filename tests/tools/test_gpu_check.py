@@ -1,14 +1,19 @@
 # SPDX-FileCopyrightText: 2026 The stic_fast authors
 # SPDX-License-Identifier: MIT
-"""tools/gpu_check.sh refuses in one sentence what it cannot do, and tries every part whatever becomes of the others."""
+"""tools/gpu_check.sh keeps to its limits of time, leaves results after every step, and refuses in one sentence."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import tarfile
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,13 +21,32 @@ import torch
 SCRIPT = Path(__file__).parents[2] / "tools" / "gpu_check.sh"
 pytestmark = pytest.mark.skipif(shutil.which("bash") is None or shutil.which("timeout") is None, reason="needs bash")
 
+MOST_SECONDS = 450
+MOST_FILES = 8
+STEPS = [
+    "build",
+    "info",
+    "native",
+    "tests",
+    "grmala_step",
+    "gram_loss",
+    "chain",
+    "page",
+    "memcheck",
+    "racecheck",
+    "ncu",
+]
 PYTHON = """#!/bin/bash
 echo "$@" >> "$CALLS"
 case "$*" in
-  *get_device_capability*) echo "90 Some GPU 80GB" ;;
-  *"pip install"*) exit ${BUILD:-0} ;;
+  *get_device_capability*) echo "90 2.99.0 Some GPU 80GB" ;;
+  *cache_tag*) echo cpython-312 ;;
+  *"pip install"*) mkdir -p "$WORK/site" && exit ${BUILD:-0} ;;
+  *"pytest tests/cuda"*) echo "7 passed"; exit ${TESTS:-0} ;;
+  *"gpu_first gram_loss"*) for word; do :; done; echo {} > "$word"; sleep ${HANG:-0} ;;
+  *--json*) for word; do :; done; echo {} > "$word"; echo "grmala_step: 1 ms" ;;
   *"pytest benchmarks/test_"*) for word; do [[ $word == --benchmark-json=* ]] && echo {} > "${word#*=}"; done ;;
-  *benchmarks.report*) printf '## Targets\\n\\na table\\n\\n## Ops\\n' > "$OUT/some-gpu-80gb.md" ;;
+  *benchmarks.report*) printf '## Targets\\n\\na "table"\\n\\n## Ops\\n' > "$RESULTS/some-gpu-80gb.md" ;;
 esac
 """
 NVCC = """#!/bin/bash
@@ -33,14 +57,21 @@ chmod +x "$2"
 """
 CHECKER = """#!/bin/bash
 echo "checker $@" >> "$CALLS"
+[ -z "${REFUSED:-}" ] || { echo "Device not supported" && exit 1; }
 "${@: -1}"
 """
+PROFILER = """#!/bin/bash
+echo "profiler $@" >> "$CALLS"
+[ -z "${REFUSED:-}" ] || { echo "==ERROR== LibraryNotLoaded" && exit 1; }
+"""
+PROGRAMS = {path.stem for path in SCRIPT.parents[1].glob("tests/cpp/*_cases.cpp")}
 
 
 @pytest.fixture
 def stand_ins(tmp_path: Path) -> dict[str, str]:
     """The environment in which the script finds programs that log how they are called."""
-    for name, text in (("python", PYTHON), ("nvcc", NVCC), ("compute-sanitizer", CHECKER)):
+    programs = {"python": PYTHON, "nvcc": NVCC, "compute-sanitizer": CHECKER, "ncu": PROFILER}
+    for name, text in programs.items():
         program = tmp_path / "bin" / name
         program.parent.mkdir(exist_ok=True)
         program.write_text(text)
@@ -52,71 +83,210 @@ def stand_ins(tmp_path: Path) -> dict[str, str]:
     }
 
 
-def check(*parts: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["bash", SCRIPT, *parts], env=environment, capture_output=True, text=True, timeout=60)
+def check(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["bash", SCRIPT, *arguments], env=environment, capture_output=True, text=True, timeout=60)
+
+
+def planned(*arguments: str, **environment: str) -> dict[str, int]:
+    """Steps and their limits, as printed, where there is neither a GPU nor PyTorch."""
+    finished = check(*arguments, "--plan", **{"PATH": os.environ["PATH"], "PYTHON": "nowhere", **environment})
+    assert finished.returncode == 0 and finished.stderr == ""
+    *steps, total = finished.stdout.splitlines()
+    limits = {line.split()[0]: int(line.split()[1]) for line in steps}
+    assert total.split() == ["at", "most", str(sum(limits.values())), "s"]
+    return limits
+
+
+def steps_of(environment: dict[str, str]) -> dict[str, dict[str, Any]]:
+    content = json.loads((Path(environment["OUT"]) / "steps.json").read_text())
+    assert content["gpu"] == "Some GPU 80GB" and content["arch"] == "90"
+    return {step["step"]: step for step in content["steps"]}
 
 
 def outcomes(environment: dict[str, str]) -> dict[str, str]:
+    found = {name: step["outcome"] for name, step in steps_of(environment).items()}
     lines = (Path(environment["OUT"]) / "summary.txt").read_text().splitlines()
-    parts = [line.split(maxsplit=3) for line in lines if " s  " in line]
-    return {part[0]: part[3] for part in parts}
+    assert [line.split()[0] for line in lines if " s  " in line] == list(found)
+    return found
 
 
-def test_all_parts(stand_ins: dict[str, str]) -> None:
+def archived(environment: dict[str, str]) -> set[str]:
+    with tarfile.open(Path(environment["OUT"]) / "gpu_check.tar.gz") as archive:
+        return {Path(name).name for name in archive.getnames()}
+
+
+def calls(environment: dict[str, str]) -> str:
+    return Path(environment["CALLS"]).read_text()
+
+
+def test_the_plan_fits_into_a_few_minutes() -> None:
+    limits = planned()
+    assert list(limits) == STEPS and sum(limits.values()) <= MOST_SECONDS
+    first = planned("--first")
+    assert first == {name: limit for name, limit in limits.items() if name in first} and 0 < len(first) < len(limits)
+    assert planned("--only", "chain,info") == {"info": limits["info"], "chain": limits["chain"]}
+    assert set(planned("--only", "suites")) == {"suites"}
+    assert set(planned(LIMIT="7").values()) == {7}
+
+
+def test_all_steps(stand_ins: dict[str, str]) -> None:
     finished = check(**stand_ins)
     assert finished.returncode == 0, finished.stdout + finished.stderr
-    assert outcomes(stand_ins) == dict.fromkeys(("build", "tests", "native", "sanitize", "benchmarks"), "passed")
-    assert "Some GPU 80GB, compute capability 9.0" in finished.stdout and "a table" in finished.stdout
-    calls = Path(stand_ins["CALLS"]).read_text()
-    programs = {path.stem for path in SCRIPT.parents[1].glob("tests/cpp/*_cases.cpp")}
+    assert outcomes(stand_ins) == dict.fromkeys(STEPS, "passed")
+    assert "Some GPU 80GB, compute capability 9.0, PyTorch 2.99.0" in finished.stdout and 'a "table"' in finished.stdout
     for expected in (
         "--no-build-isolation --no-deps",
         "CMAKE_CUDA_ARCHITECTURES=90-real",
         "pytest tests/cuda -m cuda",
-        "pytest benchmarks/test_grmala_chain.py --device cuda",
+        *(f"benchmarks.gpu_first {kind} --json" for kind in ("grmala_step", "gram_loss", "chain")),
         "--machine some-gpu-80gb",
-        *(f"-x cu tests/cpp/{name}.cpp" for name in programs),
+        *(f"-x cu tests/cpp/{name}.cpp" for name in PROGRAMS),
         *(f"checker --tool {tool} --report-api-errors no --error-exitcode 9" for tool in ("memcheck", "racecheck")),
+        "benchmarks.gpu_first grmala_step gram_loss --once",
     ):
-        assert expected in calls, expected
-    assert calls.count("-x cu ") == len(programs) and calls.count("checker ") == 2 * len(programs)
+        assert expected in calls(stand_ins), expected
+    assert calls(stand_ins).count("checker --tool memcheck ") == len(PROGRAMS)
+    assert calls(stand_ins).count("checker --tool racecheck ") == 1
+
+    assert_results(stand_ins)
 
 
-def test_every_part_is_tried(stand_ins: dict[str, str]) -> None:
-    finished = check(**stand_ins, BUILD="1", PROGRAM="3", LIMIT="50")
+def assert_results(stand_ins: dict[str, str]) -> None:
+    """Few files, an archive with the logs, and a line for each step."""
+    out = {path.name for path in Path(stand_ins["OUT"]).iterdir()}
+    rows = {"grmala_step.json", "gram_loss.json", "chain.json"}
+    assert (
+        out == {"summary.txt", "steps.json", "some-gpu-80gb.md", "gpu_check.tar.gz", *rows} and len(out) <= MOST_FILES
+    )
+    assert archived(stand_ins) >= {*rows, "summary.txt", "steps.json", *(f"{step}.log" for step in STEPS)}
+    found = steps_of(stand_ins)
+    assert found["tests"]["detail"] == "7 passed" and found["page"]["detail"] == 'a "table"'
+    assert found["native"]["detail"] == f"{len(PROGRAMS)} of {len(PROGRAMS)} programs passed"
+    assert {name: step["limit"] for name, step in found.items()} == planned()
+
+
+def test_a_step_that_fails_stops_none(stand_ins: dict[str, str]) -> None:
+    finished = check(**stand_ins, BUILD="1", PROGRAM="3", TESTS="1")
     assert finished.returncode == 1
-    assert outcomes(stand_ins) == {
-        "build": "FAILED, see build.log",
-        "tests": "passed",
-        "native": "FAILED, see native.log",
-        "sanitize": "FAILED, see sanitize.log",
-        "benchmarks": "passed",
+    bad = {"build", "native", "tests", "memcheck", "racecheck"}
+    assert outcomes(stand_ins) == {name: "failed" if name in bad else "passed" for name in STEPS}
+    assert steps_of(stand_ins)["native"]["detail"] == f"0 of {len(PROGRAMS)} programs passed"
+
+
+def test_a_step_that_runs_out_of_time_stops_none(stand_ins: dict[str, str]) -> None:
+    begin = time.monotonic()
+    finished = check("--only", "tests,gram_loss,chain", **stand_ins, HANG="50", LIMIT="1")
+    assert finished.returncode == 1 and time.monotonic() - begin < 30
+    assert outcomes(stand_ins) == {"tests": "passed", "gram_loss": "timed out", "chain": "passed"}
+    assert (Path(stand_ins["OUT"]) / "gram_loss.json").exists(), "what it had measured is kept"
+
+
+def test_an_interrupted_run_leaves_what_it_has(stand_ins: dict[str, str]) -> None:
+    environment = {**stand_ins, "HANG": "50"}
+    running = subprocess.Popen(["bash", SCRIPT, "--only", "tests,gram_loss,chain"], env=environment)
+    rows = Path(stand_ins["WORK"]) / "results" / "gram_loss.json"
+    for _ in range(500):
+        if rows.exists():
+            break
+        time.sleep(0.02)
+    assert outcomes(stand_ins) == {"tests": "passed"}, "a step's outcome is on disk before the next one ends"
+    assert "tests.log" in archived(stand_ins)
+    running.send_signal(signal.SIGTERM)
+    assert running.wait(timeout=20) == 130
+    assert outcomes(stand_ins) == {"tests": "passed", "gram_loss": "interrupted"}
+    assert {"gram_loss.json", "gram_loss.log", "steps.json"} <= archived(stand_ins)
+
+
+def test_a_test_run_is_asked_to_stop_before_it_is_killed(stand_ins: dict[str, str], tmp_path: Path) -> None:
+    """So that pytest still says what failed: the steps must not inherit a shell's ignored Ctrl-C."""
+    waits = "import time\ntry: time.sleep(50)\nexcept KeyboardInterrupt: print('3 passed, stopped')\n"
+    asked = f"""#!/bin/bash
+case "$*" in
+  *get_device_capability*) echo "90 2.99.0 Some GPU 80GB" ;;
+  *"pytest tests/cuda"*) exec {sys.executable} -c "{waits}" ;;
+esac
+"""
+    Path(stand_ins["PYTHON"]).write_text(asked)
+    check("--only", "tests", **stand_ins, LIMIT="1")
+    assert steps_of(stand_ins)["tests"] | {"seconds": 0} == {
+        "step": "tests",
+        "outcome": "timed out",
+        "seconds": 0,
+        "limit": 1,
+        "detail": "3 passed, stopped",
     }
 
 
-def test_chosen_parts_alone(stand_ins: dict[str, str]) -> None:
-    (Path(stand_ins["PATH"].split(os.pathsep)[0]) / "compute-sanitizer").unlink()
-    environment = {**stand_ins, "SUITES": "ceilings"}
-    assert check("benchmarks", "sanitize", **environment).returncode == 0
-    found = outcomes(environment)
-    assert list(found) == ["benchmarks", "sanitize"]
-    if shutil.which("compute-sanitizer") is None:
-        assert found["sanitize"] == "not run: compute-sanitizer is not there: nothing was checked"
-    calls = Path(stand_ins["CALLS"]).read_text()
-    assert "test_ceilings.py" in calls and "test_grmala_step.py" not in calls and "pip install" not in calls
+def test_what_this_machine_refuses_is_not_run(stand_ins: dict[str, str]) -> None:
+    assert check("--only", "build,memcheck,racecheck,ncu", **stand_ins, REFUSED="1").returncode == 0
+    found = steps_of(stand_ins)
+    assert {found.pop("build")["outcome"]} == {"passed"}
+    assert {step["outcome"] for step in found.values()} == {"not run"}
+    assert found["memcheck"]["detail"] == "compute-sanitizer does not know this device: nothing was checked"
+    assert found["ncu"]["detail"] == "ncu cannot read this device's counters"
 
 
-def test_an_unknown_part(stand_ins: dict[str, str]) -> None:
-    finished = check("tets", **stand_ins)
-    assert finished.returncode == 2
-    assert (
-        finished.stderr == "gpu_check: there is no part 'tets'; choose from: build tests native sanitize benchmarks\n"
+def test_prepared_once_compiled_once(stand_ins: dict[str, str]) -> None:
+    finished = check("--prepare", **stand_ins)
+    assert finished.returncode == 0 and finished.stdout.splitlines()[-1].startswith("prepared for sm_90"), (
+        finished.stderr
     )
+    assert "get_device_capability" not in calls(stand_ins), "there may be no GPU"
+    assert all(f"-arch=sm_90 -fmad=false -I tests/cpp -x cu tests/cpp/{n}.cpp" in calls(stand_ins) for n in PROGRAMS)
+    Path(stand_ins["CALLS"]).unlink()
+    check("--only", "build,native", **stand_ins)
+    assert outcomes(stand_ins) == {"build": "passed", "native": "passed"}
+    assert "pip install" not in calls(stand_ins) and "-x cu" not in calls(stand_ins)
+
+
+def test_prepared_for_another_gpu_is_compiled_anew(stand_ins: dict[str, str]) -> None:
+    check("--prepare", **stand_ins, ARCH="100")
+    assert "CMAKE_CUDA_ARCHITECTURES=100-real" in calls(stand_ins)
+    check("--only", "build", **stand_ins)
+    assert "CMAKE_CUDA_ARCHITECTURES=90-real" in calls(stand_ins) and "-arch=sm_90" in calls(stand_ins)
+
+
+def test_what_does_not_compile_is_not_prepared(stand_ins: dict[str, str]) -> None:
+    finished = check("--prepare", **stand_ins, BUILD="1")
+    assert finished.returncode == 2 and finished.stderr == "gpu_check: not all could be compiled\n"
+    Path(stand_ins["CALLS"]).unlink()
+    assert check("--prepare", **stand_ins).returncode == 0
+    assert "pip install" in calls(stand_ins) and "-x cu" not in calls(stand_ins), "only what is missing"
+
+
+def test_all_suites(stand_ins: dict[str, str]) -> None:
+    assert check("--only", "suites", **stand_ins, SUITES="ceilings noise").returncode == 0
+    assert outcomes(stand_ins) == {"suites": "passed"}
+    assert "test_ceilings.py --device cuda" in calls(stand_ins) and "test_grmala_step.py" not in calls(stand_ins)
+    assert {"suite_ceilings.json", "suite_noise.json"} <= archived(stand_ins)
+    assert (Path(stand_ins["OUT"]) / "some-gpu-80gb.md").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--only", "tets"], f"there is no step 'tets'; choose from: {' '.join(STEPS)} suites"),
+        (["--only"], "--only needs steps, such as --only tests,chain"),
+        (["--only", ""], f"--only names no step; choose from: {' '.join(STEPS)} suites"),
+        (["tests"], "there is no option 'tests'; see --help"),
+    ],
+)
+def test_bad_arguments(stand_ins: dict[str, str], arguments: list[str], sentence: str) -> None:
+    finished = check(*arguments, **stand_ins)
+    assert finished.returncode == 2 and finished.stderr == f"gpu_check: {sentence}\n"
+    assert not Path(stand_ins["OUT"]).exists()
+
+
+def test_help_names_every_option() -> None:
+    finished = check("--help", **os.environ)
+    assert finished.returncode == 0
+    assert all(option in finished.stdout for option in ("--plan", "--prepare", "--first", "--only", "OUT", "LIMIT"))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_one_sentence_where_there_is_no_gpu(tmp_path: Path) -> None:
-    finished = check(**{**os.environ, "PYTHON": sys.executable, "OUT": str(tmp_path / "out")})
+    places = {"OUT": str(tmp_path / "out"), "WORK": str(tmp_path / "work")}
+    finished = check(**{**os.environ, "PYTHON": sys.executable, **places})
     assert finished.returncode == 2 and finished.stdout == "" and not (tmp_path / "out").exists()
     assert finished.stderr == (
         "gpu_check: PyTorch finds no CUDA device; run this on a machine with an NVIDIA GPU and its driver\n"
