@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,7 +74,8 @@ def read_groups(texts: Sequence[str]) -> dict[str, dict[str, Any]]:
             record = read_record(Path(folder))
             if folder in records or record is None:
                 what = "stands twice" if folder in records else "has not been evaluated"
-                raise InputError(f"{folder} {what}; name each run once, after stic-fast evaluate {folder}")
+                evaluate = f"stic-fast evaluate {shlex.quote(folder)}"
+                raise InputError(f"{folder} {what}; name each run once, after {evaluate}")
             records[folder] = record
         groups[label.strip()] = records
     return groups

@@ -30,6 +30,8 @@ from stic_fast.training.config import from_plain
 SHOWN = 10  # drawn images of each class in samples.png
 PATHS, FRAMES = 8, 9  # of interpolation.png
 START, END = 3, 8  # its classes
+SCORES = "demo.json"
+"""Not evaluation.json, which is what `stic-fast evaluate` writes, of this run as of any other."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ class Demo(Options):
             with run.folder.one_writer():
                 scores = _drawn_and_judged(run, scale, progress)
                 scores["seconds"] = round(time.perf_counter() - started, 1)
-                run.folder.write_json("evaluation.json", {**scores, "version": __version__})
+                run.folder.write_json(SCORES, {**scores, "version": __version__})
         _tell(path, scores)
 
     def _trained(self, path: Path, progress: RichProgress) -> tuple[TrainedRun, Scale]:
@@ -144,7 +146,7 @@ def judged(run: TrainedRun, drawn: Tensor, labels: Tensor, iterations: int, prog
 
 
 def _refuse_finished(path: Path) -> None:
-    if (path / "evaluation.json").exists():
+    if (path / SCORES).exists():
         raise InputError(f"{path} holds a finished demo; look at its pictures, or give another folder with --out")
 
 
@@ -177,6 +179,6 @@ def _tell(path: Path, scores: dict[str, Any]) -> None:
         rows.add_row(f"{100 * scores[name]:.1f}%", what)
     rows.add_row(f"{scores['seconds']:.0f} s", "for everything")
     console().print(rows)
-    for name in ("samples.png", "interpolation.png", "curves.png", "evaluation.json"):
+    for name in ("samples.png", "interpolation.png", "curves.png", SCORES):
         say(f"{'numbers' if name.endswith('json') else 'picture'}: {path / name}")
     say(f"next:    stic-fast sample {shlex.quote(str(path))} --labels {START},{END} --n 40")

@@ -102,7 +102,7 @@ def _subtitle(run: TrainedRun, record: Mapping[str, Any]) -> str:
         f"images ({splits.train.name}, {shape} pixels); {len(splits.test.images):,} real test images were held out."
     )
     if not any(part in record for part in PARTS):
-        text += f" It has not been evaluated yet: `stic-fast evaluate {run.folder.path}` does."
+        text += f" It has not been evaluated yet: `stic-fast evaluate {shlex.quote(str(run.folder.path))}` does."
     return text
 
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import dataclass
 
 import torch
@@ -73,7 +74,8 @@ def resume(path: str | os.PathLike[str], *, method: str | None = None, progress:
     folder, config = _open(path)
     own = method_of(config).name
     if method not in (None, own):
-        raise InputError(f"{folder.path} is a run of method {own!r}; continue it with stic-fast train {own} --resume")
+        again = f"stic-fast train {own} --resume {shlex.quote(str(folder.path))}"
+        raise InputError(f"{folder.path} is a run of method {own!r}; continue it with {again}")
     splits = _images(folder, config)
     check_training_fits(config, splits, device())
     return _continue(folder, config, splits, build_network(config, splits), progress)

@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from stic_fast.cli import demo
 from stic_fast.cli.main import main
 
 _TINY = {
@@ -41,3 +43,14 @@ def tiny_run(tiny: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
 def own_run(tiny_run: Path, tmp_path: Path) -> Path:
     """A copy of the tiny run."""
     return Path(shutil.copytree(tiny_run, tmp_path / "own-run"))
+
+
+@pytest.fixture
+def tiny_scale(monkeypatch: pytest.MonkeyPatch) -> demo.Scale:
+    """A short demo that takes a second."""
+    pool = replace(demo.SHORT.settings.pool, chains=4, sampler=replace(demo.SHORT.settings.pool.sampler, steps=2))
+    sampler = replace(demo.SHORT.settings.sampler, steps=2)
+    settings = replace(demo.SHORT.settings, iterations=3, batch_size=4, pool=pool, sampler=sampler)
+    scale = demo.Scale(settings, images_per_class=12, judge_iterations=2)
+    monkeypatch.setattr(demo, "SHORT", scale)
+    return scale

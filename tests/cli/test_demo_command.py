@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import signal
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,7 +21,7 @@ def test_the_short_demo_trains_draws_and_judges(tmp_path: Path, capsys: pytest.C
     """The one long test: everything for real, at the scale that continuous integration runs."""
     out = tmp_path / "demo"
     assert main(["demo", "--short", "--out", str(out)]) == 0
-    scores = json.loads((out / "evaluation.json").read_text())
+    scores = json.loads((out / "demo.json").read_text())
     distances = {"distance_drawn_to_train", "distance_test_to_train"}
     wanted = {"accuracy", "cls_r", "cls_g", "judge_accuracy", "seconds", "seed", "n", "version"} | distances
     assert set(scores) == wanted and all(0 < scores[name] < 16 for name in distances)
@@ -33,28 +32,18 @@ def test_the_short_demo_trains_draws_and_judges(tmp_path: Path, capsys: pytest.C
     captured = capsys.readouterr()
     assert captured.err == "" and "\x1b" not in captured.out
     assert f"{100 * scores['accuracy']:.1f}%" in captured.out
-    for name in ("samples.png", "interpolation.png", "curves.png", "evaluation.json"):
+    for name in ("samples.png", "interpolation.png", "curves.png", "demo.json"):
         assert str(out / name) in captured.out
     for name in ("samples.png", "interpolation.png", "curves.png"):
         with Image.open(out / name) as picture:
             assert picture.convert("L").getextrema() == (0, 255) or name == "curves.png"
 
     assert main(["sample", str(out), "--labels", "3,8", "--n", "2", "--steps", "1"]) == 0
+    assert main(["report", str(out)]) == 0 and (out / "report.html").exists()
     capsys.readouterr()
     for again in (["--out", str(out)], ["--resume", str(out)]):
         assert main(["demo", *again]) == 2
         assert "holds a finished demo" in capsys.readouterr().err
-
-
-@pytest.fixture
-def tiny_scale(monkeypatch: pytest.MonkeyPatch) -> demo.Scale:
-    """A short demo that takes a second."""
-    pool = replace(demo.SHORT.settings.pool, chains=4, sampler=replace(demo.SHORT.settings.pool.sampler, steps=2))
-    sampler = replace(demo.SHORT.settings.sampler, steps=2)
-    settings = replace(demo.SHORT.settings, iterations=3, batch_size=4, pool=pool, sampler=sampler)
-    scale = demo.Scale(settings, images_per_class=12, judge_iterations=2)
-    monkeypatch.setattr(demo, "SHORT", scale)
-    return scale
 
 
 def test_a_stopped_demo_goes_on(
@@ -69,7 +58,7 @@ def test_a_stopped_demo_goes_on(
         patch.setattr(demo, "train_judge", interrupted)
         assert main(["demo", "--short", "--seed", "4", "--out", str(out)]) == 130
     assert capsys.readouterr().err == f"stic-fast: stopped; continue with stic-fast demo --resume {out}\n"
-    assert not (out / "evaluation.json").exists()
+    assert not (out / "demo.json").exists()
 
     assert main(["demo", "--short", "--out", str(out)]) == 2
     told = capsys.readouterr().err
@@ -79,7 +68,7 @@ def test_a_stopped_demo_goes_on(
     assert "leave out --seed" in capsys.readouterr().err
 
     assert main(["demo", "--resume", str(out)]) == 0
-    scores = json.loads((out / "evaluation.json").read_text())
+    scores = json.loads((out / "demo.json").read_text())
     assert (scores["seed"], scores["n"]) == (4, 10 * tiny_scale.images_per_class)
 
 
@@ -110,3 +99,16 @@ def test_judges_see_what_they_should(tiny_scale: demo.Scale, tmp_path: Path, mon
     assert torch.equal(seen["test"].cpu(), splits.test.images)
     assert seen["drawn"].shape == (120, 1, 8, 8)
     assert seen["asked"].tolist() == torch.arange(10).repeat_interleave(12).tolist()
+
+
+@pytest.mark.usefixtures("tiny_scale")
+def test_a_demo_can_be_evaluated_like_any_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What the demo writes down is not taken for an evaluation, nor written over by one."""
+    out = tmp_path / "demo"
+    assert main(["demo", "--short", "--out", str(out)]) == 0
+    scores = (out / "demo.json").read_text()
+    assert main(["evaluate", str(out), "--n", "40", "--metrics", "classifier"]) == 0
+    assert main(["report", str(out)]) == 0
+    assert (out / "demo.json").read_text() == scores
+    assert main(["demo", "--resume", str(out)]) == 2
+    assert "holds a finished demo" in capsys.readouterr().err
