@@ -13,11 +13,8 @@ import torch
 
 from benchmarks.machine import OtherWork, describe, load
 
-SLOW = {
-    "compile": "torch.compile, whose first call takes seconds",
-    "slow": "a row that takes seconds",
-    "paper": "the paper's WRN-28-10, seconds a step",
-}
+SLOW = ("compile", "slow", "paper")
+"""Markers of the rows that --quick leaves out."""
 TABLE = {
     "benchmark_max_time": "0.5",
     "benchmark_columns": ["median", "iqr", "rounds"],
@@ -38,12 +35,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Markers, the table's columns, and the state of the machine before the first row."""
+    """The table's columns, and the state of the machine before the first row."""
     if config.getoption("--device") == "cuda" and not torch.cuda.is_available():
         raise pytest.UsageError("--device cuda: PyTorch finds no CUDA device; leave the option out to measure the CPU")
-    config.addinivalue_line("markers", "cpu: a row of the CPU alone")
-    for name, purpose in SLOW.items():
-        config.addinivalue_line("markers", f"{name}: {purpose}; --quick leaves it out")
     for name, value in TABLE.items():
         flag = f"--{name.replace('_', '-')}"
         if not any(str(argument).startswith(flag) for argument in config.invocation_params.args):

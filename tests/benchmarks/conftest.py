@@ -15,12 +15,6 @@ ROOT = Path(__file__).parents[2]
 sys.path.append(str(ROOT))
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """The markers of the suites, which some tests import; their own conftest.py is read only when they are run."""
-    for name in ("compile", "cpu", "paper", "slow"):
-        config.addinivalue_line("markers", name)
-
-
 MACHINE = {
     "cpu": "Some CPU",
     "cores": 2,
