@@ -23,10 +23,19 @@ def command_line(command: Sequence[str], options: Any) -> str:
         value = getattr(options, field.name)
         if field.name == "run" or value == field.default:
             continue
-        own = [named.name for named in getattr(hints[field.name], "__metadata__", ()) if getattr(named, "name", None)]
-        option = (own or [field.name.replace("_", "-")])[0]
+        option = option_name(field.name, hints[field.name])
         if isinstance(value, bool):
             words.append(f"--{option}" if value else f"--no-{option}")
         else:
             words += [f"--{option}", *map(str, value if isinstance(value, tuple) else [value])]
     return shlex.join(words)
+
+
+def option_name(field: str, hint: Any) -> str:
+    """What the command line calls a field of this type: its own name, or the one noted beside its type.
+
+    >>> option_name("batch_size", int)
+    'batch-size'
+    """
+    own = [named.name for named in getattr(hint, "__metadata__", ()) if getattr(named, "name", None)]
+    return own[0] if own else field.replace("_", "-")

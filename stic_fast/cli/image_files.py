@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -44,8 +44,10 @@ def prepare_target(target: Path) -> None:
     elif target.exists():
         raise InputError(f"{target} is a file; let --out end in .png or .npz, or name a new folder")
     target.parent.mkdir(parents=True, exist_ok=True)
-    if not os.access(target.parent, os.W_OK):
-        raise InputError(f"{target.parent} may not be written; choose another --out")
+    try:
+        tempfile.TemporaryFile(dir=target.parent).close()
+    except OSError as error:
+        raise InputError(f"{target.parent} may not be written ({error.strerror}); choose another --out") from error
     _sweep(target)
 
 

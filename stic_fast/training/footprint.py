@@ -6,8 +6,8 @@ The network is built on PyTorch's meta device, where tensors have shapes and no 
 batches are counted there: what autograd keeps of a forward pass is what its backward pass needs.
 
     training = 20·weights + pool + max(batch, chains)        bytes
-    batch    = kept(images of an iteration) + 4·largest feature
-    chains   = kept(chains that run at once) + 4·largest feature + what their Gram terms hold
+    batch    = kept(images of an iteration) + 6·largest feature
+    chains   = kept(chains that run at once) + 6·largest feature + what their Gram terms hold
 
 It lies within a factor of two of the peak that the operating system reports, mostly below it.
 """
@@ -32,8 +32,9 @@ from stic_fast.training.methods import method_of
 FLOAT = 4
 PER_WEIGHT = 5
 """Numbers for each weight in training: itself, its gradient, Adam's two moments, and its copy on the way to disk."""
-TRANSIENT = 4
-"""Largest features beside what is kept: a layer's input and output, as it computes them and as it adds them up."""
+TRANSIENT = 6
+"""Largest features beside what is kept: a layer's input, output and their gradients, with copies in the layout that the
+CPU library computes in; as measured."""
 
 
 def network_without_memory(config: RunConfig, splits: Splits) -> Classifier:

@@ -72,7 +72,7 @@ class SticConfig(RunConfig):
         """The pool's chains beside those of every run."""
         super().check_together()
         pool = self.pool
-        check_count("pool.refresh", pool.refresh, least=0, most=pool.chains, why="pool.chains")
+        check_count("pool.refresh", pool.refresh, least=0, most=pool.chains, why="as many as pool.chains")
         evolutions = self.passes * (1 + (self.iterations if pool.refresh else 0))
         check_count("steps of a chain of the pool", evolutions * pool.sampler.steps, least=0, most=MAX_STEP, why=NOISE)
 
