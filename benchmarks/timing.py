@@ -163,13 +163,13 @@ def measure(
     if is_gpu(where) and steps == 1:
         call, calls = gpu.batch_of(function, inputs, captured=captured)
         benchmark.extra_info["timed"] = "in a graph" if captured else "call by call"
+    now = clock_by(calls, gpu.finished if is_gpu(where) else time.perf_counter)
     if is_gpu(where) or calls > 1:
-        # pytest-benchmark has no public way to give a row its clock while it runs.
-        benchmark._timer = clock_by(calls, gpu.finished if is_gpu(where) else time.perf_counter)
+        benchmark._timer = now  # pytest-benchmark has no public way to give a row its clock while it runs
+    begin = now()
+    call()
     if steps > 1:
-        begin = benchmark._timer()
-        call()
-        benchmark.extra_info[FIRST_RUN] = benchmark._timer() - begin
+        benchmark.extra_info[FIRST_RUN] = now() - begin
     if is_gpu(where):
         _time_on_gpu(benchmark, call)
     else:
@@ -211,15 +211,13 @@ def _drawn(draw: Callable[[], tuple[Any, ...]], least_bytes: int) -> list[tuple[
 
 def _time_on_gpu(benchmark: BenchmarkFixture, call: Callable[[], Any]) -> None:
     """A fixed number of rounds: pytest-benchmark would take the divided time for what a round takes."""
-    call()
     begin = gpu.finished()
     call()
     benchmark.pedantic(call, rounds=gpu.rounds_of(gpu.finished() - begin))
 
 
 def _warm_up(call: Callable[[], Any]) -> None:
-    """At least two calls: the first allocates, starts threads and compiles."""
-    call()
+    """At least one call more than the first, which allocates, starts threads and compiles."""
     start = time.perf_counter()
     call()
     while time.perf_counter() - start < WARM_UP_SECONDS:

@@ -18,7 +18,7 @@
 #
 #   OUT      folder for results (gpu_check_results)
 #   WORK     folder for what is built (build/gpu_check); carry it to the machine with the GPU after --prepare
-#   PYTHON   interpreter, 3.11 or later (python3)
+#   PYTHON   interpreter, 3.11 or later (python3); to prepare, of the version that the machine with the GPU has
 #   ARCH     compute capability to prepare for, without the point (90)
 #   NAME     of the machine in the report (the GPU's)
 #   SUITES   of the benchmarks, in this order (all, those with targets first)
@@ -30,8 +30,8 @@ cd "$(dirname "$SELF")/.." || exit
 STEPS=(build info native tests grmala_step gram_loss chain page memcheck racecheck ncu)
 FIRST=(build info tests grmala_step gram_loss chain page)
 APART=(suites)
-declare -A LIMITS=([build]=90 [info]=15 [native]=35 [tests]=95 [grmala_step]=25 [gram_loss]=60 [chain]=45 [page]=10
-  [memcheck]=35 [racecheck]=20 [ncu]=20 [suites]=1800)
+declare -A LIMITS=([build]=90 [info]=15 [native]=30 [tests]=90 [grmala_step]=25 [gram_loss]=60 [chain]=60 [page]=10
+  [memcheck]=30 [racecheck]=20 [ncu]=20 [suites]=1800)
 declare -A PURPOSES=(
   [build]="the package and the native programs for this GPU, as far as they are not prepared"
   [info]="import stic_fast and what stic-fast info says"
@@ -91,16 +91,26 @@ digest() {
 digest_of_site() {
   local version
   version=$("$PYTHON" -c 'import sys; print(sys.implementation.cache_tag)')
-  digest "$ARCH $version" CMakeLists.txt pyproject.toml csrc stic_fast
+  digest "$ARCH $version" CMakeLists.txt pyproject.toml csrc
 }
 
 digest_of_programs() { digest "$ARCH" csrc/core csrc/cuda tests/cpp; }
+
+# Whether what has this name in WORK is of this digest, and runs here.
+is_prepared() {
+  local name=$1 wanted=$2
+  shift 2
+  [ "$(cat "$WORK/$name.digest" 2>/dev/null)" = "$wanted" ] && "$@" >/dev/null && echo "$name: as prepared"
+}
 
 # Compiles the package into WORK/site, unless it is there.
 build_site() {
   local wanted
   wanted=$(digest_of_site)
-  [ "$(cat "$WORK/site.digest" 2>/dev/null)" = "$wanted" ] && echo "package: as prepared" && return
+  if is_prepared site "$wanted" env PYTHONPATH="$WORK/site/stic_fast" "$PYTHON" -P -c 'import _native'; then
+    tar -cf - --exclude='*.so' --exclude=__pycache__ stic_fast | tar -xf - -C "$WORK/site" # as they are by now
+    return
+  fi
   rm -rf "$WORK/site" "$WORK/site.digest"
   CUDACXX=$nvcc STIC_CUDA=ON "$PYTHON" -m pip install --disable-pip-version-check --no-index --no-build-isolation \
     --no-deps --target "$WORK/site" --config-settings=cmake.define.CMAKE_CUDA_ARCHITECTURES="$ARCH-real" . || return
@@ -111,7 +121,8 @@ build_site() {
 build_programs() {
   local source wanted status=0 compilers=()
   wanted=$(digest_of_programs)
-  [ "$(cat "$WORK/native.digest" 2>/dev/null)" = "$wanted" ] && echo "native programs: as prepared" && return
+  chmod -f +x "$WORK"/native/*
+  is_prepared native "$wanted" "$WORK/native/noise_cases" --list && return
   rm -rf "$WORK/native" "$WORK/native.digest"
   mkdir -p "$WORK/native" || return
   for source in tests/cpp/*_cases.cpp; do

@@ -41,6 +41,7 @@ echo "$@" >> "$CALLS"
 case "$*" in
   *get_device_capability*) echo "90 2.99.0 Some GPU 80GB" ;;
   *cache_tag*) echo cpython-312 ;;
+  *"import _native"*) exit ${FOREIGN:-0} ;;
   *"pip install"*) mkdir -p "$WORK/site" && exit ${BUILD:-0} ;;
   *"pytest tests/cuda"*) echo "7 passed"; exit ${TESTS:-0} ;;
   *"gpu_first gram_loss"*) for word; do :; done; echo {} > "$word"; sleep ${HANG:-0} ;;
@@ -52,7 +53,7 @@ esac
 NVCC = """#!/bin/bash
 echo "$@" >> "$CALLS"
 while [ "$1" != -o ]; do shift; done
-printf '#!/bin/bash\\nexit %s\\n' "${PROGRAM:-0}" > "$2"
+printf '#!/bin/bash\\n[ "$1" = --list ] && exit %s\\nexit %s\\n' "${FOREIGN:-0}" "${PROGRAM:-0}" > "$2"
 chmod +x "$2"
 """
 CHECKER = """#!/bin/bash
@@ -237,6 +238,34 @@ def test_prepared_once_compiled_once(stand_ins: dict[str, str]) -> None:
     check("--only", "build,native", **stand_ins)
     assert outcomes(stand_ins) == {"build": "passed", "native": "passed"}
     assert "pip install" not in calls(stand_ins) and "-x cu" not in calls(stand_ins)
+
+
+def test_python_files_are_those_of_the_checkout(stand_ins: dict[str, str]) -> None:
+    """To change one does not have the native module compiled anew."""
+    check("--prepare", **stand_ins)
+    Path(stand_ins["CALLS"]).unlink()
+    site = Path(stand_ins["WORK"]) / "site" / "stic_fast"
+    site.mkdir()
+    (site / "pixels.py").write_text("old")
+    check("--only", "build", **stand_ins)
+    assert "pip install" not in calls(stand_ins)
+    assert (site / "pixels.py").read_text() == (SCRIPT.parents[1] / "stic_fast" / "pixels.py").read_text()
+    assert not list(site.glob("*.so"))
+
+
+def test_what_was_prepared_but_does_not_run_here_is_compiled_anew(stand_ins: dict[str, str]) -> None:
+    """Built on a machine with other system libraries, say."""
+    check("--prepare", **stand_ins, FOREIGN="1")
+    Path(stand_ins["CALLS"]).unlink()
+    check("--only", "build", **stand_ins, FOREIGN="1")
+    assert "pip install" in calls(stand_ins) and "-x cu" in calls(stand_ins)
+
+
+def test_a_program_that_lost_its_permission_on_the_way(stand_ins: dict[str, str]) -> None:
+    check("--prepare", **stand_ins)
+    for program in (Path(stand_ins["WORK"]) / "native").iterdir():
+        program.chmod(0o644)
+    assert check("--only", "build,native", **stand_ins).returncode == 0
 
 
 def test_prepared_for_another_gpu_is_compiled_anew(stand_ins: dict[str, str]) -> None:
