@@ -204,7 +204,8 @@ class Calls:
         elif isinstance(value, bool):
             place[index] = not value
         elif isinstance(value, int):
-            place[index] = self.random.choice([0, -1, 2**31, 2**32, 2**62, -(2**63), 1])
+            sizes = place is not arguments  # none that memory might just hold
+            place[index] = self.random.choice([0, -1, 1, 2**62, -(2**63), *([] if sizes else [2**31, 2**32])])
         elif isinstance(value, float):
             place[index] = self.random.choice([float("nan"), float("inf"), -1.0, 0.0, 1e300])
         elif isinstance(value, torch.dtype):
