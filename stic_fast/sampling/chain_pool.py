@@ -11,6 +11,7 @@ from torch import Tensor
 
 from stic_fast.errors import InputError
 from stic_fast.models import Classifier
+from stic_fast.noise_addresses import POOL
 from stic_fast.ops import noise
 from stic_fast.pixels import to_bytes, to_unit
 from stic_fast.sampling.canvas import canvas
@@ -58,7 +59,7 @@ class ChainPool:
             raise InputError(f"a pool needs chains, got hard={hard} and soft={soft}; give at least one")
         self.real_images, self.real_labels, self.recipe = images, labels, recipe
         self.num_classes, self.hard, self.alpha, self.seed = num_classes, hard, alpha, seed
-        self.ids = torch.arange(hard + soft, device=images.device)
+        self.ids = POOL.ids(hard + soft, device=images.device)
         self.round = 0
         self.steps_done = 0
         self.condition = self._fresh_conditions(self.ids)

@@ -110,19 +110,19 @@ def interpolate(
     *,
     references: int = 1,
     seed: int,
-    first_id: int = 0,
+    chain_ids: Tensor | None = None,
 ) -> Condition:
     """Per chain a path from real images of class `start` to ones of class `end`: len(weights) conditions in a row.
 
     Args:
         weights: the share of `end`, 0 .. 1, along the path.
         references: R.
-        first_id: id of the first draw.
+        seed, chain_ids: address of the draws, one for each path's start and then one for each one's end; 0 on if None.
 
     Returns:
         Condition of chains·len(weights) chains, path by path.
     """
-    ids = torch.arange(2 * chains, device=labels.device) + first_id
+    ids = torch.arange(2 * chains, device=labels.device) if chain_ids is None else chain_ids
     classes = torch.tensor([start, end], device=labels.device).repeat_interleave(chains)
     rows = draw_hard(labels, classes, ids, references=references, seed=seed).first
     share = torch.tensor(weights, device=labels.device, dtype=torch.float32).repeat(chains)

@@ -16,6 +16,7 @@ from stic_fast.counts import NotNegative, Range
 from stic_fast.data.class_names import find_class
 from stic_fast.errors import InputError
 from stic_fast.evaluation.records import chosen
+from stic_fast.noise_addresses import NEIGHBOURS, SAMPLES
 from stic_fast.ops import noise
 from stic_fast.pixels import to_bytes, to_unit
 from stic_fast.plots.diversity import Anchor, Curve, diversity_figure
@@ -24,12 +25,10 @@ from stic_fast.studies.finding import Finding
 from stic_fast.studies.judged import Judged
 from stic_fast.studies.options import JudgingOptions
 from stic_fast.studies.sampling_error import error_of_mean, error_of_share
-from stic_fast.training import FRESH_CHAINS, Drawing, Progress, TrainedRun, open_run
-from stic_fast.training.drawing import SAMPLE_CHAINS
+from stic_fast.training import Drawing, Progress, TrainedRun, open_run
 
-NEIGHBOUR_CHAINS = FRESH_CHAINS + 2**29
-"""Ids of the chains of neighbours begin here; neighbour k of anchor a has the number k·MOST_ANCHORS + a."""
 MOST_ANCHORS = 100
+"""Neighbour k of anchor a has the number k·MOST_ANCHORS + a among the chains of neighbours."""
 SHOWN = 2  # neighbours of each anchor at each radius, in the picture
 FRESH, OTHERS, REAL = (
     "fresh canvases, same condition",
@@ -101,12 +100,12 @@ class Diversity(JudgingOptions):
         condition = draw_hard(
             splits.labels,
             numbers % run.model.num_classes,
-            SAMPLE_CHAINS + numbers,
+            SAMPLES.of(numbers),
             references=recipe.references,
             seed=self.seed,
         )
         rows = torch.arange(len(numbers), device=device).repeat_interleave(self.neighbours)
-        ids = NEIGHBOUR_CHAINS + torch.arange(self.neighbours, device=device).repeat(len(numbers)) * MOST_ANCHORS + rows
+        ids = NEIGHBOURS.of(torch.arange(self.neighbours, device=device).repeat(len(numbers)) * MOST_ANCHORS + rows)
         starts = _starts(to_unit(anchors.to(device))[rows], radii, ids, recipe, self.seed)
         ends = []
         batches = -(-len(ids) // self.batch_size)

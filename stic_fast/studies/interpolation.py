@@ -15,6 +15,7 @@ from torch import Tensor
 from stic_fast.counts import MOST, Range
 from stic_fast.data.class_names import find_class
 from stic_fast.errors import InputError
+from stic_fast.noise_addresses import PATHS
 from stic_fast.pixels import to_bytes, to_unit
 from stic_fast.plots.interpolation import Strips, interpolation_figure
 from stic_fast.sampling import interpolate
@@ -24,7 +25,6 @@ from stic_fast.studies.options import JudgingOptions
 from stic_fast.studies.other_runs import open_beside
 from stic_fast.studies.sampling_error import error_of_mean
 from stic_fast.training import Progress, TrainedRun, open_run
-from stic_fast.training.drawing import PATH_CHAINS
 
 MOST_FRAMES = 100
 SHOWN = 3  # paths in the picture
@@ -91,7 +91,7 @@ class Interpolation(JudgingOptions):
             shares,
             references=run.recipe.references,
             seed=self.seed,
-            first_id=PATH_CHAINS,
+            chain_ids=PATHS.ids(2 * self.n, device=train.labels.device),
         )
         return to_bytes(condition.references(train.images)[:, 0])
 

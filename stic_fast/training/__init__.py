@@ -9,7 +9,7 @@ from stic_fast.training.drawing import Drawing
 from stic_fast.training.engine import Engine
 from stic_fast.training.gmmc import Gmmc, GmmcConfig
 from stic_fast.training.jem import Jem, JemConfig
-from stic_fast.training.method import FRESH_CHAINS, Loss, Method
+from stic_fast.training.method import Loss, Method
 from stic_fast.training.methods import METHODS
 from stic_fast.training.progress import Progress
 from stic_fast.training.replay import ReplayConfig
@@ -19,7 +19,6 @@ from stic_fast.training.softmax import Softmax, SoftmaxConfig
 from stic_fast.training.stic import PoolConfig, Stic, SticConfig, VicinityConfig
 
 __all__ = [
-    "FRESH_CHAINS",
     "METHODS",
     "AugmentationConfig",
     "Drawing",

@@ -7,6 +7,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from stic_fast.noise_addresses import REAL_ORDER, ChainIds
 from stic_fast.ops import noise
 
 
@@ -19,7 +20,7 @@ class BatchOrder:
         count: rows of the set.
         batch_size: rows of a batch.
         seed: of the permutations.
-        lane: tells orders over the same set apart.
+        ids: of the rows' noise, which tell orders over the same set apart.
 
     >>> order = BatchOrder(count=4, batch_size=2, seed=0)
     >>> torch.cat([order.rows(0), order.rows(1)]).sort().values
@@ -27,11 +28,17 @@ class BatchOrder:
     """
 
     def __init__(
-        self, *, count: int, batch_size: int, seed: int, lane: int = 0, device: torch.device | str = "cpu"
+        self,
+        *,
+        count: int,
+        batch_size: int,
+        seed: int,
+        ids: ChainIds = REAL_ORDER,
+        device: torch.device | str = "cpu",
     ) -> None:
         self.batch_size = batch_size
         self.seed = seed
-        self.ids = torch.arange(count, device=device) + lane * 2**28
+        self.ids = ids.ids(count, device=device)
         self._epochs: dict[int, Tensor] = {}
 
     def rows(self, iteration: int) -> Tensor:

@@ -12,17 +12,12 @@ from torch import Tensor
 
 from stic_fast.counts import check_count
 from stic_fast.models import Layout, Precision
+from stic_fast.noise_addresses import PATHS, SAMPLES
 from stic_fast.ops.checks import MAX_SEED
 from stic_fast.sampling import Condition, Recipe, draw_hard, draw_images, interpolate
 from stic_fast.training.footprint import check_drawing_fits
-from stic_fast.training.method import FRESH_CHAINS
 from stic_fast.training.progress import Progress
 from stic_fast.training.runs import TrainedRun
-
-SAMPLE_CHAINS = FRESH_CHAINS + 2**20
-"""Ids of the chains of samples begin here, beyond those of the pictures that training draws."""
-PATH_CHAINS = FRESH_CHAINS + 2**30
-"""Ids of the chains of interpolations begin here."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +58,7 @@ class Drawing:
     def of_numbers(self, numbers: Tensor, progress: Progress) -> Tensor:
         """Images by their numbers, int64 (images,): number i is the (i // C)-th of class i mod C of C classes."""
         numbers = numbers.to(self._labels.device)
-        classes, ids = numbers % self.run.model.num_classes, SAMPLE_CHAINS + numbers
+        classes, ids = numbers % self.run.model.num_classes, SAMPLES.of(numbers)
         references = self.settled.references
         condition = draw_hard(self._labels, classes, ids, references=references, seed=self.seed)
         return self._draw(condition, ids, progress)
@@ -76,12 +71,11 @@ class Drawing:
         Args:
             shares: of class `end` along the path, 0 .. 1.
         """
-        references = self.settled.references
+        ids, references = PATHS.ids(2 * paths, device=self._labels.device), self.settled.references
         condition = interpolate(
-            self._labels, start, end, paths, shares, references=references, seed=self.seed, first_id=PATH_CHAINS
+            self._labels, start, end, paths, shares, references=references, seed=self.seed, chain_ids=ids
         )
-        ids = PATH_CHAINS + torch.arange(paths, device=self._labels.device).repeat_interleave(len(shares))
-        return self._draw(condition, ids, progress)
+        return self._draw(condition, ids[:paths].repeat_interleave(len(shares)), progress)
 
     @property
     def _labels(self) -> Tensor:

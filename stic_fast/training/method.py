@@ -12,6 +12,7 @@ from torch import Tensor
 from stic_fast.data import Splits
 from stic_fast.evaluation import accuracy
 from stic_fast.models import Classifier
+from stic_fast.noise_addresses import PASS_ENDS
 from stic_fast.plots import save_grid
 from stic_fast.sampling import ChainPool, Recipe, draw_hard, draw_images
 from stic_fast.training.config import RunConfig
@@ -21,8 +22,6 @@ from stic_fast.training.real_batches import RealBatches
 from stic_fast.training.run_folder import RunFolder, writing
 from stic_fast.training.saved_state import restore_pool
 
-FRESH_CHAINS = 2**31
-"""Ids of chains outside the pool begin here, so that they share no noise with it."""
 GRID_COLUMNS = 10
 
 Settings = TypeVar("Settings", bound=RunConfig)
@@ -78,7 +77,7 @@ class Method(Generic[Settings]):
         train, test, classes = self.splits.train, self.splits.test, self.model.num_classes
         with progress.task(f"samples after pass {pass_number}", self.recipe.sampler.steps) as advance:
             asked = torch.arange(classes, device=train.labels.device).repeat_interleave(GRID_COLUMNS)
-            ids = torch.arange(len(asked), device=train.labels.device) + FRESH_CHAINS
+            ids = PASS_ENDS.ids(len(asked), device=train.labels.device)
             drawn = draw_images(
                 self.model,
                 self.recipe,

@@ -7,17 +7,17 @@ from __future__ import annotations
 import zlib
 from functools import cached_property
 
-import torch
 from torch import Tensor
 
 from stic_fast.data import ImageSet
 from stic_fast.errors import InputError
+from stic_fast.noise_addresses import BATCH_ROWS, MIXUP_ORDER, REAL_ORDER
 from stic_fast.ops import vrm_batch
 from stic_fast.training.batch_order import BatchOrder
 from stic_fast.training.config import RunConfig
 
-BATCH_ROWS = 2**30
-"""Ids of the rows of training batches begin here, so that mixup shares no noise with the conditions of a pool."""
+ORDERS = REAL_ORDER, MIXUP_ORDER
+"""The order of real images at each place of an iteration that takes some."""
 
 
 class RealBatches:
@@ -94,7 +94,7 @@ class RealBatches:
             max_shift=max_shift,
             seed=self.config.seed,
             step=iteration,
-            chain_ids=torch.arange(len(images), device=images.device) + BATCH_ROWS + place * self.config.batch_size,
+            chain_ids=BATCH_ROWS.ids(len(images), start=place * self.config.batch_size, device=images.device),
         )
 
     def _order(self, place: int) -> BatchOrder:
@@ -103,7 +103,7 @@ class RealBatches:
                 count=len(self.labels),
                 batch_size=self.config.batch_size,
                 seed=self.config.seed,
-                lane=place,
+                ids=ORDERS[place],
                 device=self.labels.device,
             )
         return self._orders[place]

@@ -13,14 +13,12 @@ from torch import Tensor
 from stic_fast.counts import Count, Probability, check_count
 from stic_fast.data import Splits
 from stic_fast.models import Classifier
+from stic_fast.noise_addresses import POOL_ORDER
 from stic_fast.ops.checks import MAX_STEP
 from stic_fast.sampling import GRMALA, Canvas, ChainPool, Recipe
 from stic_fast.training.batch_order import BatchOrder
 from stic_fast.training.config import NOISE, AtOnce, AugmentationConfig, RunConfig
 from stic_fast.training.method import Method
-
-POOL_LANE = 2
-"""Of the order in which chains are taken from the pool, apart from those of real images."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +73,7 @@ class ReplayMethod(Method[Settings], Generic[Settings]):
             count=config.pool.chains,
             batch_size=config.batch_size,
             seed=config.seed,
-            lane=POOL_LANE,
+            ids=POOL_ORDER,
             device=splits.train.labels.device,
         )
 

@@ -15,12 +15,13 @@ from torch.nn.functional import cross_entropy
 from stic_fast.counts import MOST, Count, CountOrZero, Probability, Range, check_count
 from stic_fast.data import ImageSet, Splits
 from stic_fast.models import Classifier
+from stic_fast.noise_addresses import FAKE_PICKS
 from stic_fast.ops import noise
 from stic_fast.ops.checks import MAX_STEP
 from stic_fast.ops.gram_loss import Normalize
 from stic_fast.sampling import GRMALA, Canvas, ChainPool, Recipe
 from stic_fast.training.config import NOISE, AtOnce, AugmentationConfig, RunConfig
-from stic_fast.training.method import FRESH_CHAINS, Loss, Method
+from stic_fast.training.method import Loss, Method
 from stic_fast.training.network import network_of
 from stic_fast.training.progress import Progress
 from stic_fast.training.saved_state import check_form
@@ -210,7 +211,7 @@ class Stic(Method[SticConfig]):
         labels = torch.full((size,), self.model.num_classes, device=real.device)
         if self.pool is None:
             return torch.full((size, *real.shape[1:]), 255, dtype=torch.uint8, device=real.device), labels
-        ids = torch.arange(size, device=real.device) + FRESH_CHAINS + size * soft
+        ids = FAKE_PICKS.ids(size, start=size * soft, device=real.device)
         stream = noise.Stream.BATCH_ORDER
         draws = noise.uniform(
             (size, 1), seed=self.config.seed, step=iteration, chain_ids=ids, stream=stream, device=real.device

@@ -7,6 +7,7 @@ from __future__ import annotations
 import torch
 from scipy import stats
 
+from stic_fast.noise_addresses import MIXUP_ORDER, REAL_ORDER
 from stic_fast.training.batch_order import BatchOrder
 
 
@@ -39,7 +40,8 @@ def test_rows_do_not_depend_on_what_was_asked_before() -> None:
 
 def test_lanes_and_seeds_are_orders_of_their_own() -> None:
     epochs = [
-        rows(BatchOrder(count=50, batch_size=50, seed=seed, lane=lane), 1) for seed, lane in ((1, 0), (1, 1), (2, 0))
+        rows(BatchOrder(count=50, batch_size=50, seed=seed, ids=ids), 1)
+        for seed, ids in ((1, REAL_ORDER), (1, MIXUP_ORDER), (2, REAL_ORDER))
     ]
     assert all(torch.equal(epoch.sort().values, torch.arange(50)) for epoch in epochs)
     agreements = [int((a == b).sum()) for i, a in enumerate(epochs) for b in epochs[:i]]

@@ -15,6 +15,7 @@ from torch import Tensor
 from stic_fast.data import ImageSet, Splits
 from stic_fast.errors import InputError
 from stic_fast.models import WideResNet
+from stic_fast.noise_addresses import BATCH_ROWS, MIXUP_ORDER, REAL_ORDER
 from stic_fast.ops import vrm_batch
 from stic_fast.sampling import ChainPool
 from stic_fast.training import (
@@ -29,7 +30,6 @@ from stic_fast.training import (
     train,
 )
 from stic_fast.training.batch_order import BatchOrder
-from stic_fast.training.real_batches import BATCH_ROWS
 
 KINDS = ["real", "mixup", "hard_fake", "soft_fake"]
 
@@ -88,7 +88,7 @@ def test_the_four_terms_of_equation_5_by_hand(tiny: SticConfig, splits: Splits) 
     expected = {}
     for place, kind in enumerate(KINDS):
         real = place < 2
-        rows = BatchOrder(count=30, batch_size=8, seed=9, lane=place).rows(5)
+        rows = BatchOrder(count=30, batch_size=8, seed=9, ids=(REAL_ORDER, MIXUP_ORDER)[place % 2]).rows(5)
         x, y = vrm_batch(
             train_set.images[rows] if real else blank,
             train_set.labels[rows] if real else torch.full((8,), 3),
@@ -99,7 +99,7 @@ def test_the_four_terms_of_equation_5_by_hand(tiny: SticConfig, splits: Splits) 
             max_shift=1 if real else 0,
             seed=9,
             step=5,
-            chain_ids=torch.arange(8) + 8 * place + BATCH_ROWS,
+            chain_ids=BATCH_ROWS.ids(8, start=8 * place),
         )
         expected[f"loss_{kind}"] = cross_entropy(method.model, x, y)  # type: ignore[arg-type]
         if kind == "real":
