@@ -158,35 +158,44 @@ class Dual {
       }
   }
 
-  // sums += slab·products over the slab's 64 positions.
+  // sums += slab·products over the slab's 64 positions, of which the tensor cores sum 32 from nothing.
   __device__ void add_slab(float (&sums)[2][4], const T* slab, int first_channel, const float (*products)[2][2]) const {
+#pragma unroll
+    for (int pair = 0; pair < kSide / 16; pair += kDepth / 16) {
+      float part[2][4] = {};
+#pragma unroll
+      for (int i = 0; i < kDepth / 16; ++i) add_pair(part, slab, first_channel, products, pair + i);
+      for (int i = 0; i < 2; ++i) add_rounded(sums[i], part[i]);
+    }
+  }
+
+  // sums += slab·products over 16 positions.
+  __device__ void add_pair(float (&sums)[2][4], const T* slab, int first_channel, const float (*products)[2][2],
+                           int pair) const {
     const Lane lane;
+    Fragment<4, kSplit> a[2];
 #pragma unroll
-    for (int pair = 0; pair < kSide / 16; ++pair) {
-      Fragment<4, kSplit> a[2];
+    for (int i = 0; i < 2; ++i) {
+      if constexpr (channels_last) {
 #pragma unroll
-      for (int i = 0; i < 2; ++i) {
-        if constexpr (channels_last) {
-#pragma unroll
-          for (int k = 0; k < 2; ++k) {
-            float two[2];
-            Slab::read(two, slab, position_of(2 * pair + i, k), first_channel + 2 * lane.group);
-            for (int j = 0; j < 2; ++j) a[i].set(2 * k + j, two[j]);
-          }
-        } else {
-          float four[4];
-          Slab::read(four, slab, first_channel + i * 8 + lane.group, position_of(2 * pair, 0));
-#pragma unroll
-          for (int k = 0; k < 4; ++k) a[k / 2].set(k % 2 * 2 + i, four[k]);
+        for (int k = 0; k < 2; ++k) {
+          float two[2];
+          Slab::read(two, slab, position_of(2 * pair + i, k), first_channel + 2 * lane.group);
+          for (int j = 0; j < 2; ++j) a[i].set(2 * k + j, two[j]);
         }
-      }
+      } else {
+        float four[4];
+        Slab::read(four, slab, first_channel + i * 8 + lane.group, position_of(2 * pair, 0));
 #pragma unroll
-      for (int i = 0; i < 4; ++i) {
-        Fragment<2, accurate> b;
-        b.set(0, products[2 * pair + i / 2][i % 2][0]);
-        b.set(1, products[2 * pair + i / 2][i % 2][1]);
-        add_product(sums[i % 2], a[i / 2], b);
+        for (int k = 0; k < 4; ++k) a[k / 2].set(k % 2 * 2 + i, four[k]);
       }
+    }
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      Fragment<2, accurate> b;
+      b.set(0, products[2 * pair + i / 2][i % 2][0]);
+      b.set(1, products[2 * pair + i / 2][i % 2][1]);
+      add_product(sums[i % 2], a[i / 2], b);
     }
   }
 

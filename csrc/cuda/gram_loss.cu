@@ -45,6 +45,7 @@ static cudaError_t start(Layers& group, int count, cudaStream_t stream) {
 
 cudaError_t gram_loss(const GramLayer* layers, int64_t count, int64_t chains, DType dtype, bool accurate,
                       cudaStream_t stream) {
+  constexpr int64_t kMostBlocks = 0x7FFFFFFF;
   if (chains == 0) return cudaSuccess;
   for (int64_t i = 0; i < count; ++i)
     if (layers[i].dual && std::max(layers[i].size, layers[i].reference_size) > kMostDualPositions)
@@ -55,6 +56,7 @@ cudaError_t gram_loss(const GramLayer* layers, int64_t count, int64_t chains, DT
   for (size_t first = 0; first < sorted.size(); first += gram::kMostLayers) {
     gram::Layers group{};
     const int members = static_cast<int>(std::min<size_t>(gram::kMostLayers, sorted.size() - first));
+    if (chains > kMostBlocks / members) return cudaErrorInvalidConfiguration;
     std::copy_n(sorted.begin() + first, members, group.at);
     group.chains = static_cast<int>(chains);
     const cudaError_t error = with_feature_type(dtype, [&](auto* type) {

@@ -28,20 +28,20 @@ class Primal {
  public:
   __device__ Primal(const GramLayer& layer, int64_t chain, unsigned char* shared)
       : layer_(layer),
-        target_(layer.shared_target ? 0 : chain),
-        features_(features_of<T, channels_last>(layer.features, chain, layer.channels, layer.size)),
-        gradient_(layer.gradient ? static_cast<T*>(layer.gradient) + chain * layer.channels * layer.size : nullptr),
-        difference_(layer.difference ? layer.difference + chain * layer.channels * difference_pitch(layer.channels)
-                                     : nullptr),
+        chain_(chain),
         slots_(shared),
         warp_row_(threadIdx.x / 64 * 32),
         warp_column_(threadIdx.x / 32 % 2 * 64) {}
 
-  // Sums D part by part and keeps it; `partial` holds one number per warp.
+  // Sums D part by part and keeps it; `partial` holds one number per warp. One loop over all parts: what the compiler
+  // would keep of a row of them, in two, takes registers too.
   __device__ Squares squares(double* partial) {
     double square = 0, norm = 0, skew = 0;
-    for (int row = 0; row < layer_.channels; row += kPart)
-      for (int column = row; column < layer_.channels; column += kPart) add_part(row, column, square, norm, skew);
+    for (int row = 0, column = 0; row < layer_.channels;) {
+      add_part(row, column, square, norm, skew);
+      column += kPart;
+      if (column >= layer_.channels) column = row += kPart;
+    }
     const double size = layer_.size, divisor = layer_.gram ? 1.0 : layer_.reference_size;
     const double all_square = block_sum(square, partial), all_norm = block_sum(norm, partial);
     return {all_square / (size * size) + block_sum(skew, partial), all_norm / (divisor * divisor)};
@@ -49,12 +49,13 @@ class Primal {
 
   // gradient = factor·DF.
   __device__ void gradient(float factor) {
-    for (int channel = 0; channel < layer_.channels; channel += kPart)
-      for (int position = 0; position < layer_.size; position += kPart) {
-        WarpSums<channels_last> sums;
-        add_gradient(sums, channel, position);
-        write(sums, channel + warp_row_, position + warp_column_, factor);
-      }
+    for (int channel = 0, position = 0; channel < layer_.channels;) {
+      WarpSums<channels_last> sums;
+      add_gradient(sums, channel, position);
+      write(sums, channel + warp_row_, position + warp_column_, factor);
+      position += kPart;
+      if (position >= layer_.size) position = 0, channel += kPart;
+    }
   }
 
  private:
@@ -67,14 +68,12 @@ class Primal {
     if (layer_.gram) {
       start_from_gram(sums, row + warp_row_, column + warp_column_, weight, norm, skew);
     } else {
-      add_products(sums,
-                   features_of<T, channels_last>(layer_.reference, target_, layer_.channels, layer_.reference_size),
-                   layer_.reference_size, row, column, idle);
+      add_products(sums, reference(), layer_.reference_size, row, column, idle);
       norm += weight * square_of(sums);
       const float scale = -static_cast<float>(layer_.size) / static_cast<float>(layer_.reference_size);
       sums.for_each([&](int, int, float sum) { return scale * sum; });
     }
-    add_products(sums, features_, layer_.size, row, column, idle);
+    add_products(sums, features(), layer_.size, row, column, idle);
     square += weight * square_of(sums);
     if (layer_.gradient && !idle) keep(sums, row + warp_row_, column + warp_column_, block_row < block_column);
   }
@@ -110,13 +109,14 @@ class Primal {
   // sums += DF[channel.., position..].
   __device__ void add_gradient(WarpSums<channels_last>& sums, int channel, int position) {
     const int pitch = static_cast<int>(difference_pitch(layer_.channels));
-    const Matrix<float> difference(difference_, 0, layer_.channels, layer_.channels, pitch);
+    const Matrix<T> features = this->features();
+    const Matrix<float> difference(this->difference(), 0, layer_.channels, layer_.channels, pitch);
     for_each_step<kPrimalStages>(
         (layer_.channels + kDepth - 1) / kDepth,
         [&](int step, int slot) {
           for (int half = 0; half < 2; ++half) {
             fetch<channels_last>(left_at<float>(slot, half), difference, channel + half * kSide, step * kDepth);
-            fetch<channels_last>(right_at(slot, half), features_, position + half * kSide, step * kDepth);
+            fetch<channels_last>(right_at(slot, half), features, position + half * kSide, step * kDepth);
           }
         },
         [&](int, int slot) {
@@ -135,7 +135,7 @@ class Primal {
   __device__ void start_from_gram(WarpSums<!channels_last>& sums, int first_row, int first_column, float weight,
                                   double& norm, double& skew) {
     const int channels = layer_.channels;
-    const float* const gram = layer_.gram + target_ * channels * channels;
+    const float* const gram = layer_.gram + target() * channels * channels;
     float norms = 0, skews = 0;
     sums.for_each([&](int i, int j, float) {
       const int row = first_row + i, column = first_column + j;
@@ -154,15 +154,16 @@ class Primal {
   __device__ void keep(WarpSums<!channels_last>& sums, int first_row, int first_column, bool mirrored) {
     const int channels = layer_.channels;
     const int64_t pitch = difference_pitch(channels);
+    float* const difference = this->difference();
     sums.for_each_run([&](int row, int column, const auto& run) {
       if (first_row + row < channels)
-        store_run(difference_ + (first_row + row) * pitch + first_column + column, run,
+        store_run(difference + (first_row + row) * pitch + first_column + column, run,
                   channels - first_column - column);
     });
     if (!mirrored) return;
     sums.for_each([&](int i, int j, float sum) {
       const int row = first_row + i, column = first_column + j;
-      if (row < channels && column < channels) difference_[column * pitch + row] = sum;
+      if (row < channels && column < channels) difference[column * pitch + row] = sum;
       return sum;
     });
   }
@@ -170,19 +171,20 @@ class Primal {
   // A part of the gradient: channels by positions.
   __device__ void write(WarpSums<channels_last>& sums, int first_channel, int first_position, float factor) const {
     const int channels = layer_.channels, size = layer_.size;
+    T* const gradient = static_cast<T*>(layer_.gradient) + chain_ * channels * size;
     sums.for_each([&](int, int, float sum) { return factor * sum; });
     if constexpr (channels_last)
       sums.for_each([&](int i, int j, float number) {
         const int channel = first_channel + i, position = first_position + j;
         if (channel < channels && position < size)
-          store(gradient_ + static_cast<int64_t>(position) * channels + channel, number);
+          store(gradient + static_cast<int64_t>(position) * channels + channel, number);
         return number;
       });
     else
       sums.for_each_run([&](int row, int column, const auto& run) {
         const int channel = first_channel + row, position = first_position + column;
         if (channel < channels)
-          store_run(gradient_ + static_cast<int64_t>(channel) * size + position, run, size - position);
+          store_run(gradient + static_cast<int64_t>(channel) * size + position, run, size - position);
       });
   }
 
@@ -205,6 +207,18 @@ class Primal {
     return sum;
   }
 
+  // Where things lie is computed anew at every use: it would take registers that the products need.
+  __device__ int64_t target() const { return layer_.shared_target ? 0 : chain_; }
+  __device__ Matrix<T> features() const {
+    return features_of<T, channels_last>(layer_.features, chain_, layer_.channels, layer_.size);
+  }
+  __device__ Matrix<T> reference() const {
+    return features_of<T, channels_last>(layer_.reference, target(), layer_.channels, layer_.reference_size);
+  }
+  __device__ float* difference() const {
+    return layer_.difference + chain_ * layer_.channels * difference_pitch(layer_.channels);
+  }
+
   // A slot holds two tiles of the left factor, with room for fp32, and two of the right one.
   template <typename Left>
   __device__ Left* left_at(int slot, int half) const {
@@ -215,10 +229,7 @@ class Primal {
   }
 
   const GramLayer& layer_;
-  const int64_t target_;
-  const Matrix<T> features_;
-  T* const gradient_;
-  float* const difference_;
+  const int64_t chain_;
   unsigned char* const slots_;
   const int warp_row_, warp_column_;
 };

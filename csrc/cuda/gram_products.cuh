@@ -6,6 +6,10 @@
 // Two bfloat16 factors are multiplied as they are. Others are TF32: 10 bits of mantissa, exact for bfloat16. Where
 // fp32 is to count in full, it is split into two TF32 numbers, and of the four products the three large ones are added.
 //
+// The tensor cores multiply exactly but do not round what they add to the nearest fp32 number: they cut it off, each
+// time they add, so that sums of one sign come out too small, the more so the longer they are. Hence they sum no more
+// than one tile's depth, from nothing; that is added in fp32, rounded to nearest, to what the tiles before have given.
+//
 // Which of a tile's 32 or 64 indices a lane takes as its row, column or depth is free as long as both factors agree. A
 // lane takes four neighbours of a tile's row, so that one access of 16 bytes (8 for bfloat16) feeds four
 // registers: four rows or columns where the side lies inside, the depths of two steps where the summed dimension does.
@@ -41,6 +45,13 @@ __device__ __forceinline__ void add_product(float (&sums)[4], const Fragment<4, 
 // Two numbers that are neighbours along the summed dimension, as the tensor cores take them.
 __device__ __forceinline__ uint32_t pair_of(BFloat16 first, BFloat16 second) {
   return first.bits | static_cast<uint32_t>(second.bits) << 16;
+}
+
+// numbers += more, each rounded to the nearest.
+template <int n>
+__device__ __forceinline__ void add_rounded(float (&numbers)[n], const float (&more)[n]) {
+#pragma unroll
+  for (int i = 0; i < n; ++i) numbers[i] += more[i];
 }
 
 // A lane's place in a fragment.
@@ -108,80 +119,90 @@ struct WarpSums {
   }
 
  private:
+  // body(half, sums) for the first 32 columns, unless left out, and the last: what the tensor cores sum of a tile.
+  template <typename Body>
+  __device__ __forceinline__ void for_each_half(bool right_half, const Body& body) {
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      if (half == 0 && right_half) continue;
+      float sums[kRows / 16][kColumns / 16][4] = {};
+      body(half, sums);
+#pragma unroll
+      for (int i = 0; i < kRows / 16; ++i)
+#pragma unroll
+        for (int tile = 0; tile < kColumns / 16; ++tile) add_rounded(at[i][half * kColumns / 16 + tile], sums[i][tile]);
+    }
+  }
+
+  // Whole loops along the depth, for loads ahead of their use; of split numbers half of them, for want of registers.
+
   // A tile's row holds sides: a lane's four are its rows, or its column in four neighbouring products.
   template <bool split_left, bool split_right, typename Left, typename Right>
   __device__ __forceinline__ void add_outside(const Left* left, int first_row, const Right* right, bool right_half) {
     const Lane lane;
-#pragma unroll
-    for (int depth = 0; depth < kDepth; depth += 8) {
-      Fragment<4, split_left> a[2];
-#pragma unroll
-      for (int k = 0; k < 2; ++k) {
-        float four[4];
-        Tile<Left, false>::read(four, left, depth + lane.member + k * 4, first_row + 4 * lane.group);
-#pragma unroll
-        for (int i = 0; i < 4; ++i) a[i / 2].set(k * 2 + i % 2, four[i]);
-      }
-#pragma unroll
-      for (int half = 0; half < 2; ++half) {
-        if (half == 0 && right_half) continue;
+    for_each_half(right_half, [&](int half, auto& sums) {
+#pragma unroll(split_left ? 2 : 4)
+      for (int depth = 0; depth < kDepth; depth += 8) {
+        Fragment<4, split_left> a[2];
         Fragment<2, split_right> b[4];
 #pragma unroll
         for (int k = 0; k < 2; ++k) {
           float four[4];
+          Tile<Left, false>::read(four, left, depth + lane.member + k * 4, first_row + 4 * lane.group);
+#pragma unroll
+          for (int i = 0; i < 4; ++i) a[i / 2].set(k * 2 + i % 2, four[i]);
           Tile<Right, false>::read(four, right, depth + lane.member + k * 4, half * 32 + 4 * lane.group);
 #pragma unroll
           for (int i = 0; i < 4; ++i) b[i].set(k, four[i]);
         }
 #pragma unroll
-        for (int i = 0; i < 8; ++i) add_product(at[i / 4][half * 4 + i % 4], a[i / 4], b[i % 4]);
+        for (int i = 0; i < 8; ++i) add_product(sums[i / 4][i % 4], a[i / 4], b[i % 4]);
       }
-    }
+    });
   }
 
   // A tile's row holds depths: a lane's four are those of two steps.
   template <bool split_left, bool split_right, typename Left, typename Right>
   __device__ __forceinline__ void add_inside(const Left* left, int first_row, const Right* right, bool right_half) {
     const Lane lane;
+    for_each_half(right_half, [&](int half, auto& sums) {
+#pragma unroll(split_left ? 1 : 2)
+      for (int depth = 0; depth < kDepth; depth += 16) {
+        Fragment<4, split_left> a[2][2];
 #pragma unroll
-    for (int depth = 0; depth < kDepth; depth += 16) {
-      Fragment<4, split_left> a[2][2];
+        for (int i = 0; i < 4; ++i) {
+          float four[4];
+          Tile<Left, true>::read(four, left, first_row + i * 8 + lane.group, depth + 4 * lane.member);
 #pragma unroll
-      for (int i = 0; i < 4; ++i) {
-        float four[4];
-        Tile<Left, true>::read(four, left, first_row + i * 8 + lane.group, depth + 4 * lane.member);
+          for (int k = 0; k < 4; ++k) a[k / 2][i / 2].set(k % 2 * 2 + i % 2, four[k]);
+        }
 #pragma unroll
-        for (int k = 0; k < 4; ++k) a[k / 2][i / 2].set(k % 2 * 2 + i % 2, four[k]);
+        for (int tile = 0; tile < 4; ++tile) {
+          float four[4];
+          Tile<Right, true>::read(four, right, half * 32 + tile * 8 + lane.group, depth + 4 * lane.member);
+          Fragment<2, split_right> b[2];
+#pragma unroll
+          for (int k = 0; k < 4; ++k) b[k / 2].set(k % 2, four[k]);
+#pragma unroll
+          for (int i = 0; i < 4; ++i) add_product(sums[i % 2][tile], a[i / 2][i % 2], b[i / 2]);
+        }
       }
-#pragma unroll
-      for (int tile = 0; tile < kColumns / 8; ++tile) {
-        if (tile < 4 && right_half) continue;
-        float four[4];
-        Tile<Right, true>::read(four, right, tile * 8 + lane.group, depth + 4 * lane.member);
-        Fragment<2, split_right> b[2];
-#pragma unroll
-        for (int k = 0; k < 4; ++k) b[k / 2].set(k % 2, four[k]);
-#pragma unroll
-        for (int i = 0; i < 4; ++i) add_product(at[i % 2][tile], a[i / 2][i % 2], b[i / 2]);
-      }
-    }
+    });
   }
 
   // Both factors bfloat16: sixteen depths at once.
   __device__ __forceinline__ void add_pairs(const BFloat16* left, int first_row, const BFloat16* right,
                                             bool right_half) {
+    for_each_half(right_half, [&](int half, auto& sums) {
 #pragma unroll
-    for (int depth = 0; depth < kDepth; depth += 16) {
-      uint32_t a[2][4], b[4][2];
-      read_pairs(left, first_row, depth, [&](int i, int k, uint32_t pair) { a[i / 2][k * 2 + i % 2] = pair; });
-#pragma unroll
-      for (int half = 0; half < 2; ++half) {
-        if (half == 0 && right_half) continue;
+      for (int depth = 0; depth < kDepth; depth += 16) {
+        uint32_t a[2][4], b[4][2];
+        read_pairs(left, first_row, depth, [&](int i, int k, uint32_t pair) { a[i / 2][k * 2 + i % 2] = pair; });
         read_pairs(right, half * 32, depth, [&](int i, int k, uint32_t pair) { b[i][k] = pair; });
 #pragma unroll
-        for (int i = 0; i < 8; ++i) mma_bf16(at[i / 4][half * 4 + i % 4], a[i / 4], b[i % 4]);
+        for (int i = 0; i < 8; ++i) mma_bf16(sums[i / 4][i % 4], a[i / 4], b[i % 4]);
       }
-    }
+    });
   }
 
   // take(i, k, pair) for the lane's four of 32 sides, i, and the two pairs of its depths, k.

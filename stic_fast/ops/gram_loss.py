@@ -44,6 +44,11 @@ def gram_loss(
 
     .. math:: \ell_b = \sum_L s_L \| G^L(F_b) - A^L_b \|_F^2
 
+    On a GPU, tensor cores multiply exactly but cut off what they add instead of rounding it, up to 2⁻²³ of the sum each
+    time. They sum 32 products at most; float32 adds those, rounded to nearest. So an entry of G loses some 2⁻²⁰ of its
+    terms' absolute values, however many they are. The same call gives the same bits again on the same kind of GPU, but
+    others on another kind or on a CPU. Large layers of few chains go through cuBLAS, which adds as it does.
+
     Args:
         features: (batch, channels, *S), or a sequence of such layers of one batch, dtype and device.
         reference: features whose Gram matrix is A, layer by layer; their own S is allowed; batch may be 1.
@@ -52,9 +57,9 @@ def gram_loss(
         normalize: the scale s_L. "relative": 1/‖A‖². "log": the layer's term is log(1 + relative), whose gradient
             stays bounded when a chain is far away. "gatys": 1/(4C²), as in Gatys et al. "none": M², the paper's
             unnormalised FFᵀ.
-        allow_tf32: whether a GPU may take float32 features as TF32 numbers, 10 bits of mantissa; otherwise it takes
-            them as two each, as exact as float32 and up to three times as many multiplications. 16-bit features
-            count exactly and sums are float32 either way; a CPU has no TF32.
+        allow_tf32: whether a GPU may take float32 features as TF32 numbers, 10 bits of mantissa, which loses 2⁻¹¹ of
+            each; otherwise it takes them as two each, up to three times as many multiplications. 16-bit features count
+            exactly in G; their gradient multiplies them with G − A in TF32. A CPU has no TF32.
 
     Returns:
         (batch,), float32 (float64 for float64 features). Differentiable once in `features`; `reference` and `gram`

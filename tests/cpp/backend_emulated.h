@@ -70,6 +70,13 @@ inline std::string begin_run(int run) {
          (schedule.deferred_copies ? "deferred" : "at once");
 }
 
+// How the tensor cores add: as hardware does, unless told otherwise.
+constexpr const char* kMoreOptions = " [--sums truncated|nearest]";
+inline bool choose_sums(const std::string& way) {
+  emulation::sums = way == "nearest" ? emulation::Sums::kNearest : emulation::Sums::kTruncated;
+  return way == "nearest" || way == "truncated";
+}
+
 inline void watch(const std::string& combination, int seconds) { emulation::watch(combination, seconds); }
 
 // Emulated launches are over when they return, and throw their faults.

@@ -3,6 +3,8 @@
 
 // What kernels may rely on, of the emulation and of hardware alike: asynchronous copies and matrix fragments. Run on a
 // GPU, this program shows that the emulation does what the GPU does.
+#include <algorithm>
+
 #include "../../csrc/cuda/device.cuh"
 #include "testing.h"
 
@@ -100,6 +102,73 @@ void add_product(Suite& suite, const char* name, int depth, void (*kernel)(const
   });
 }
 
+// How far from exact a product may be, whatever hardware adds: twice, for two halves, what every addend loses at 2⁻²⁴
+// of the largest one and the sum at fp32 (emulation/fragments.h).
+template <typename T>
+void add_rounding(Suite& suite, const char* name, int depth, void (*kernel)(const T*, const T*, float*)) {
+  suite.add(text("sums of ", name, " lose no more than is said"), [=](Trial& trial) {
+    const auto a = uniform_values<float>(16 * depth, -1, 2, 8), b = uniform_values<float>(depth * 8, -1, 2, 9);
+    const auto d = uniform_values<float>(16 * 8, -20, 40, 10);
+    std::vector<T> rounded_a, rounded_b;
+    const auto rounded = [](float value) { return stic::float_of((stic::bits_of(value) + 0x8000u) & 0xFFFF0000u); };
+    for (const float value : a) rounded_a.push_back(stored<T>(rounded(value)));
+    for (const float value : b) rounded_b.push_back(stored<T>(rounded(value)));
+    auto on_a = trial.input(rounded_a), on_b = trial.input(rounded_b);
+    auto on_d = trial.input(d);
+    trial.launch(launch(kernel, {1, 32}, on_a.data(), on_b.data(), on_d.data()));
+    trial.expect_that("d", on_d, [&](const std::vector<float>& got) -> std::string {
+      for (int i = 0; i < 16 * 8; ++i) {
+        double exact = d[i], sum = std::fabs(d[i]), largest = sum;
+        for (int k = 0; k < depth; ++k) {
+          const double product = number(rounded_a[i / 8 * depth + k]) * number(rounded_b[k * 8 + i % 8]);
+          exact += product, sum += std::fabs(product), largest = std::fmax(largest, std::fabs(product));
+        }
+        const double within = 2 * ((depth / 2 + 1) * 0x1p-24 * largest + 0x1p-23 * sum);
+        if (!(std::fabs(got[i] - exact) <= within))
+          return text("[", i, "] is ", got[i], ", wanted ", exact, " to within ", within);
+      }
+      return {};
+    });
+  });
+}
+
+// d += the sum of eight products, where the two ways of the emulation differ.
+void emulated_sums([[maybe_unused]] Suite& suite) {
+#if defined(STIC_EMULATED)
+  suite.add("what is cut off a sum", [](Trial& trial) {
+    struct Sum {
+      float start;
+      std::vector<float> products;
+      float truncated, nearest;
+    };
+    constexpr float kTiny = 0x1p-25f, kNext = 0x1.000002p0f, kBefore = 0x1.fffffep-1f;  // around 1
+    const Sum sums[] = {
+        {1, {kTiny, kTiny, kTiny, kTiny}, 1, kNext},
+        {1, {2 * kTiny, 2 * kTiny}, kNext, kNext},
+        {1, {3 * kTiny}, 1, kNext},
+        {-1, {-3 * kTiny}, -1, -kNext},
+        {1, {2 * kTiny, 0, 0, 0, 2 * kTiny}, 1, kNext},  // one in each half
+        {kTiny, {1, kTiny, kTiny, kTiny}, 1, kNext},
+        {1, {-1.5f * kTiny}, 1, kBefore},
+        {1, {-2 * kTiny}, kBefore, kBefore},
+        {0, {1.5f * 0x1p-126f}, 1.5f * 0x1p-126f, 1.5f * 0x1p-126f},
+        {0, {}, 0, 0},
+        {INFINITY, {1}, INFINITY, INFINITY},
+    };
+    const bool truncated = stic::emulation::sums == stic::emulation::Sums::kTruncated;
+    int row = 0;
+    for (const Sum& sum : sums) {
+      std::vector<float> a(16 * 8, 0), b(8 * 8, 1), d(16 * 8, sum.start), wanted = d;
+      std::copy(sum.products.begin(), sum.products.end(), a.begin());
+      for (int column = 0; column < 8; ++column) wanted[column] = truncated ? sum.truncated : sum.nearest;
+      auto on_a = trial.input(a), on_b = trial.input(b), on_d = trial.input(d);
+      trial.launch(launch(multiply_tf32, {1, 32}, on_a.data(), on_b.data(), on_d.data()));
+      trial.expect_equal(text("d of sum ", row++), on_d, wanted);
+    }
+  });
+#endif
+}
+
 __global__ void round_to_tf32(const float* in, float* out) {
   out[threadIdx.x] = stic::float_of(stic::to_tf32(in[threadIdx.x]));
 }
@@ -107,6 +176,9 @@ __global__ void round_to_tf32(const float* in, float* out) {
 void fragment_cases(Suite& suite) {
   add_product<float>(suite, "tf32", 8, multiply_tf32);
   add_product<stic::BFloat16>(suite, "bf16", 16, multiply_pairs);
+  add_rounding<float>(suite, "tf32", 8, multiply_tf32);
+  add_rounding<stic::BFloat16>(suite, "bf16", 16, multiply_pairs);
+  emulated_sums(suite);
   suite.add("to_tf32", [](Trial& trial) {
     const float infinity = INFINITY;
     const std::vector<std::pair<float, float>> pairs = {{0.0f, 0.0f},

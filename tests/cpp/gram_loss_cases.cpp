@@ -99,7 +99,9 @@ struct Wanted {
   Doubles terms, terms_within, slopes, slopes_within, gradient, gradient_within;
 };
 
-// fp32 sums lose 2⁻¹⁹ of what they add, a factor in TF32 loses 2⁻¹¹.
+// A factor in TF32 loses 2⁻¹¹. Of the sum over a slab the tensor cores cut off up to 2⁻²³ each time they add: half of
+// that on average, of half the sum, 24 times where numbers are split (eight steps of four, three products each), which
+// is 2⁻²⁰·⁴. What fp32 adds of the slabs is rounded to nearest and loses less. A square loses twice as much: 2⁻¹⁹.
 template <typename T>
 static Wanted wanted_of(const Layer<T>& layer, int64_t chains, bool accurate) {
   constexpr double kSums = 0x1p-19, kFactor = 0x1p-11, kSmallest = 0x1p-24;
@@ -119,8 +121,7 @@ static Wanted wanted_of(const Layer<T>& layer, int64_t chains, bool accurate) {
     result.terms.push_back(wanted.term);
     result.terms_within.push_back(kSums * (wanted.term_noise + std::fabs(wanted.term)));
     result.slopes.push_back(wanted.slope);
-    result.slopes_within.push_back(wanted.slope *
-                                   (1e-6 + (layer.what.scale == GramScale::kLog ? kSums : 0) * wanted.term_noise));
+    result.slopes_within.push_back(kSums * wanted.slope_noise + 2 * rounding<float>() * wanted.slope);
     for (int i = 0; i < shape.channels * shape.size; ++i) {
       const int at = last ? i % shape.channels * shape.size + i / shape.channels : i;
       const double value = std::fabs(wanted.gradient[at]), before = kSums * wanted.gradient_before[at];
@@ -192,6 +193,18 @@ static void shape_cases(Suite& suite) {
       }
 }
 
+// Sums so long that the tensor cores would lose too much of them. Numbers of one sign are the worst.
+template <typename T>
+static void deep_cases(Suite& suite) {
+  for (const Shape& shape : {Shape{true, 1000, 4, 3}, Shape{false, 20, 1200, 1000}})
+    for (const bool channels_last : {false, true})
+      for (const bool accurate : {false, true}) {
+        if (accurate && sizeof(T) != 4) continue;
+        const LayerCase what{shape, channels_last, false, GramScale::kRelative};
+        add_case<T>(suite, "deep " + name_of(what), {what}, 1, accurate);
+      }
+}
+
 template <typename T>
 static void option_cases(Suite& suite) {
   for (const Shape& shape : {kShapes[3], kShapes[5], kShapes[11], kShapes[18]})
@@ -242,6 +255,18 @@ static void limit_cases(Suite& suite) {
                 const cudaError_t error = cuda::gram_loss(&description, 1, 1, DType::kFloat32, false, nullptr);
                 trial.check(error == cudaErrorInvalidValue, "it was launched");
               });
+}
+
+// More blocks than a grid may have are refused, whatever 32 bits make of their number.
+static void grid_cases(Suite& suite) {
+  for (const int64_t chains : {int64_t{1} << 31, (int64_t{1} << 32) + 1, int64_t{1} << 27})
+    suite.add(text("gram_loss of ", chains, " chains"), [=](Trial& trial) {
+      const LayerCase what{{true, 4, 4, 4}, false, false, GramScale::kLog};
+      Layer<float> layer = make_layer<float>(trial, what, 1, 3);
+      const std::vector<cuda::GramLayer> layers(32, described(layer));
+      const cudaError_t error = cuda::gram_loss(layers.data(), 32, chains, DType::kFloat32, false, nullptr);
+      trial.check(error == cudaErrorInvalidConfiguration, "it was launched");
+    });
 }
 
 // NaN and what an exact match gives.
@@ -315,6 +340,7 @@ static void gram_loss_cases(Suite& suite) {
     using T = typename decltype(type)::type;
     if constexpr (std::is_same_v<T, float> || std::is_same_v<T, BFloat16>) {
       shape_cases<T>(suite);
+      deep_cases<T>(suite);
       option_cases<T>(suite);
       grouped_cases<T>(suite);
       gradient_cases<T>(suite);
@@ -322,6 +348,7 @@ static void gram_loss_cases(Suite& suite) {
   });
   small_memory_cases(suite);
   limit_cases(suite);
+  grid_cases(suite);
   value_cases(suite);
 }
 STIC_TEST_PROGRAM(gram_loss_cases)

@@ -16,7 +16,7 @@ namespace stic::testing {
 using Doubles = std::vector<double>;
 
 struct GramReference {
-  double term, slope, term_noise;
+  double term, slope, term_noise, slope_noise;
   Doubles gradient;         // (channels, size)
   Doubles gradient_noise;   // of its last product: Σ |D|·|F|, or Σ |F|·|P| + |R|·|Q|
   Doubles gradient_before;  // of the products before
@@ -58,14 +58,15 @@ inline void add_dual_noise(Doubles& noise, const Doubles& left, const Doubles& f
 inline GramReference gram_reference(const Doubles& features, const Doubles& reference, Doubles gram, int channels,
                                     int size, int reference_size, GramScale scale, bool dual) {
   const size_t square_count = static_cast<size_t>(channels) * channels;
-  Doubles difference(square_count), summed(square_count);
+  Doubles difference(square_count), summed(square_count), summed_target(square_count);
   if (gram.empty()) {
     gram.assign(square_count, 0);
     add_gram(gram, reference, channels, reference_size, 1.0 / reference_size);
-    add_gram(summed, absolute(reference), channels, reference_size, static_cast<double>(size) / reference_size);
+    add_gram(summed_target, absolute(reference), channels, reference_size, 1.0 / reference_size);
   } else {
-    for (size_t i = 0; i < square_count; ++i) summed[i] = size * std::fabs(gram[i]);
+    summed_target = absolute(gram);
   }
+  for (size_t i = 0; i < square_count; ++i) summed[i] = size * summed_target[i];
   add_gram(difference, features, channels, size, 1.0 / size);
   add_gram(summed, absolute(features), channels, size, 1.0);
   for (size_t i = 0; i < square_count; ++i) difference[i] -= gram[i];
@@ -75,7 +76,13 @@ inline GramReference gram_reference(const Doubles& features, const Doubles& refe
   const GramTerm term = gram_term(scale, squares(difference), norm, channels, size);
   result.term = term.value;
   result.slope = term.slope;
-  result.term_noise = term.slope * squares(summed) / (static_cast<double>(size) * size);
+  const double square_noise = squares(summed) / (static_cast<double>(size) * size);
+  result.term_noise = term.slope * square_noise;
+  // The slope is 1/‖A‖² or, of the logarithm, 1/(‖A‖² + ‖G − A‖²), unless it is a constant: the derivative of 1/x in
+  // x is −1/x², the slope's own square, which meets what x adds up.
+  const double of_norm = scale == GramScale::kLog || scale == GramScale::kRelative ? squares(summed_target) : 0;
+  const double of_square = scale == GramScale::kLog ? square_noise : 0;
+  result.slope_noise = term.slope * term.slope * (of_norm + of_square);
   const size_t count = static_cast<size_t>(channels) * size;
   result.gradient.assign(count, 0);
   result.gradient_noise.assign(count, 0);

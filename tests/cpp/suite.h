@@ -54,9 +54,9 @@ inline Options parsed(int count, char** words) {
       options.runs = std::atoi(value);
     else if (word == "--seconds" && std::atoi(value) >= 1)
       options.seconds = std::atoi(value);
-    else {
-      std::fprintf(stderr, "usage: %s [--list] [--first] [--filter TEXT] [--runs N, at least 2] [--seconds N]\n",
-                   words[0]);
+    else if (word != "--sums" || !backend::choose_sums(value)) {
+      std::fprintf(stderr, "usage: %s [--list] [--first] [--filter TEXT] [--runs N, at least 2] [--seconds N]%s\n",
+                   words[0], backend::kMoreOptions);
       std::exit(2);
     }
     ++i;
