@@ -67,6 +67,21 @@ def report(folder: Path):
     return of
 
 
+def test_inline_assembly_is_one_instruction_at_a_time() -> None:
+    """Of several, one may write to a register from which another has yet to read: the compiler takes them for one."""
+    statements = [
+        (path.name, " ".join(re.findall(r'"([^"]*)"', text)), "volatile" in text)
+        for path in sorted(SOURCES.parent.glob("**/*.*"))
+        for text in re.findall(r"\basm\b[^;:]*\((?:\s*\"[^\"]*\")+", path.read_text())
+    ]
+    assert len(statements) > 10
+    for name, code, is_volatile in statements:
+        assert code.count(";") == 1, f"{name}: {code}"
+        assert is_volatile or "mma.sync" not in code, (
+            f"{name}: the compiler may move {code} into a branch of some lanes"
+        )
+
+
 @pytest.mark.parametrize("name", KERNELS)
 def test_everything_stays_in_registers(name: str, report) -> None:
     kernels = report(name)

@@ -89,8 +89,10 @@ STIC_HD float square_root(float value) {
 // `value` within [low, high]; NaN stays NaN. Where value and bound are zeros of unlike sign, either may come out.
 STIC_HD float clamped(float value, float low, float high) {
 #if defined(__CUDA_ARCH__)
-  asm("max.NaN.f32 %0, %0, %1;\n\tmin.NaN.f32 %0, %0, %2;" : "+f"(value) : "f"(low), "f"(high));
-  return value;
+  float floored, result;  // two statements: one might write to where the bound that it reads last is kept
+  asm("max.NaN.f32 %0, %1, %2;" : "=f"(floored) : "f"(value), "f"(low));
+  asm("min.NaN.f32 %0, %1, %2;" : "=f"(result) : "f"(floored), "f"(high));
+  return result;
 #else
   const float floored = value < low ? low : value;  // false for NaN
   return floored > high ? high : floored;

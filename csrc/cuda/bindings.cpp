@@ -105,10 +105,17 @@ void gram_gradient_on(const std::vector<GradientTuple>& tuples, int64_t chains, 
         "the kernel of gram_loss's gradient");
 }
 
-// Whether a device can run the kernels.
+// Whether a device can run the kernels: whether the module holds code for it, machine code or PTX that its driver
+// translates. It leaves no error behind.
 bool supports(int device) {
-  int major = 0;
-  return cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) == cudaSuccess && major >= 8;
+  int before = 0;
+  bool found = cudaGetDevice(&before) == cudaSuccess && cudaSetDevice(device) == cudaSuccess;
+  if (found) {
+    found = find_kernels() == cudaSuccess;
+    cudaSetDevice(before);
+  }
+  cudaGetLastError();
+  return found;
 }
 
 }  // namespace

@@ -13,6 +13,9 @@
 #include <cuda_runtime.h>
 
 #include <cstdint>
+#include <mutex>
+#include <set>
+#include <utility>
 
 namespace stic {
 
@@ -53,9 +56,12 @@ __device__ __forceinline__ uint32_t to_tf32(float value) {
 //   a[0..3]: (group, member), (group + 8, member), (group, member + 4), (group + 8, member + 4)
 //   b[0..1]: (member, group), (member + 4, group)
 //   d[0..3]: (group, 2·member), (group, 2·member + 1), (group + 8, 2·member), (group + 8, 2·member + 1)
-// as (row, column). PTX ISA, "Matrix fragments for mma.m16n8k8 with .tf32".
+// as (row, column). PTX ISA, "Matrix fragments for mma.m16n8k8 with .tf32". Volatile, lest the compiler move it to
+// where its results are used, a branch that some lanes do not take. How sums are rounded:
+// tests/cpp/emulation/fragments.h.
 __device__ __forceinline__ void mma_tf32(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
-  asm("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
+  asm volatile(
+      "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
       "{%0, %1, %2, %3};"
       : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
@@ -67,7 +73,8 @@ __device__ __forceinline__ void mma_tf32(float (&d)[4], const uint32_t (&a)[4], 
 //   b[0..1]: (2·member, group), (2·member + 8, group)
 // as (row, column) of the first; d as above. PTX ISA, "Matrix fragments for mma.m16n8k16 with floating point type".
 __device__ __forceinline__ void mma_bf16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
-  asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
+  asm volatile(
+      "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
       "{%0, %1, %2, %3};"
       : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
@@ -80,14 +87,42 @@ struct Launch {
   cudaStream_t stream = nullptr;
 };
 
-// Starts a kernel; returns CUDA's error.
+// The most shared memory, in bytes, that one block may have on the current device.
+inline cudaError_t shared_limit(int& bytes) {
+  int device;
+  const cudaError_t error = cudaGetDevice(&device);
+  return error != cudaSuccess ? error : cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
+}
+
+// Lets a kernel have all of that, once for each device: a limit that every launch set to its own size could be lowered
+// by another thread before the launch.
+inline cudaError_t allow_all_shared(const void* kernel) {
+  static std::mutex one_at_a_time;
+  static std::set<std::pair<const void*, int> > allowed;
+  int device, most;
+  cudaError_t error = cudaGetDevice(&device);
+  if (error != cudaSuccess) return error;
+  const std::lock_guard<std::mutex> turn(one_at_a_time);
+  if (allowed.count({kernel, device})) return cudaSuccess;
+  if ((error = shared_limit(most)) != cudaSuccess) return error;
+  error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, most);
+  if (error == cudaSuccess) allowed.insert({kernel, device});
+  return error;
+}
+
+// An error where there is no code of a kernel for the current device.
+template <typename... Parameters>
+cudaError_t find_code(void (*kernel)(Parameters...)) {
+  cudaFuncAttributes attributes;
+  return cudaFuncGetAttributes(&attributes, reinterpret_cast<const void*>(kernel));
+}
+
+// Starts a kernel, which has no shared memory but what the launch asks for; returns CUDA's error.
 template <typename... Parameters, typename... Arguments>
 cudaError_t launch(void (*kernel)(Parameters...), const Launch& shape, const Arguments&... arguments) {
   constexpr size_t kAlways = 48 * 1024;  // beyond it a kernel has to ask
   if (shape.shared > kAlways) {
-    const cudaError_t error =
-        cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize,
-                             static_cast<int>(shape.shared));
+    const cudaError_t error = allow_all_shared(reinterpret_cast<const void*>(kernel));
     if (error != cudaSuccess) return error;
   }
   cudaLaunchConfig_t config{};
@@ -96,13 +131,6 @@ cudaError_t launch(void (*kernel)(Parameters...), const Launch& shape, const Arg
   config.dynamicSmemBytes = shape.shared;
   config.stream = shape.stream;
   return cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...);
-}
-
-// The most shared memory, in bytes, that one block may have on the current device.
-inline cudaError_t shared_limit(int& bytes) {
-  int device;
-  const cudaError_t error = cudaGetDevice(&device);
-  return error != cudaSuccess ? error : cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
 }
 
 }  // namespace stic

@@ -16,6 +16,9 @@
 namespace stic {
 namespace cuda {
 
+// An error where the module holds no code for the current device: all kernels are compiled for the same ones.
+cudaError_t find_kernels();
+
 cudaError_t noise_fill(const NoiseFill& args, cudaStream_t stream);
 cudaError_t grmala_step(const GrmalaStep& args, cudaStream_t stream);
 cudaError_t metropolis_accept(const MetropolisAccept& args, cudaStream_t stream);

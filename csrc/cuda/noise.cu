@@ -7,6 +7,8 @@
 namespace stic {
 namespace cuda {
 
+cudaError_t find_kernels() { return find_code(noise_fill_kernel<float>); }
+
 cudaError_t noise_fill(const NoiseFill& args, cudaStream_t stream) {
   if (args.chains == 0 || args.elements == 0) return cudaSuccess;
   return with_storage_type(args.dtype, [&](auto* type) {

@@ -25,13 +25,19 @@
 #define __launch_bounds__(...)
 #define __grid_constant__
 
-enum cudaError_t { cudaSuccess = 0, cudaErrorInvalidValue = 1, cudaErrorInvalidConfiguration = 9 };
+enum cudaError_t {
+  cudaSuccess = 0,
+  cudaErrorInvalidValue = 1,
+  cudaErrorInvalidConfiguration = 9,
+  cudaErrorNoKernelImageForDevice = 209
+};
 using cudaStream_t = struct EmulatedStream*;
 
 inline const char* cudaGetErrorString(cudaError_t error) {
-  return error == cudaSuccess             ? "no error"
-         : error == cudaErrorInvalidValue ? "invalid argument"
-                                          : "invalid configuration argument";
+  return error == cudaSuccess                     ? "no error"
+         : error == cudaErrorInvalidValue         ? "invalid argument"
+         : error == cudaErrorInvalidConfiguration ? "invalid configuration argument"
+                                                  : "no kernel image is available for execution on the device";
 }
 
 struct dim3 {
@@ -110,6 +116,7 @@ inline void mma_bf16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[
                      emulation::Site site = emulation::Site("mma_bf16")) {
   emulation::multiply(site, emulation::Precision::kBf16, d, a, b);
 }
+
 struct Launch {
   dim3 grid, block;
   size_t shared = 0;
@@ -122,6 +129,11 @@ inline bool is_possible(const Launch& shape) {
   const auto within = [](unsigned size, uint64_t most) { return size > 0 && size <= most; };
   return within(grid.x, 0x7FFFFFFF) && within(grid.y, 65535) && within(grid.z, 65535) && within(block.x, 1024) &&
          within(block.y, 1024) && within(block.z, 64) && uint64_t{block.x} * block.y * block.z <= 1024;
+}
+
+template <typename... Parameters>
+cudaError_t find_code(void (*)(Parameters...)) {
+  return emulation::holds_code ? cudaSuccess : cudaErrorNoKernelImageForDevice;
 }
 
 template <typename... Parameters, typename... Arguments>

@@ -206,18 +206,17 @@ void launch_cases(Suite& suite) {
   struct Refused {
     const char* name;
     dim3 grid, block;
-    cudaError_t error;
   };
   for (const Refused& refused :
-       {Refused{"no blocks", dim3(0), dim3(32), cudaErrorInvalidConfiguration},
-        Refused{"no threads", dim3(1), dim3(32, 0), cudaErrorInvalidConfiguration},
-        Refused{"1025 threads", dim3(1), dim3(1025), cudaErrorInvalidConfiguration},
-        Refused{"65536 rows of blocks", dim3(1, 65536), dim3(1), cudaErrorInvalidConfiguration},
-        Refused{"65 layers of threads", dim3(1), dim3(1, 1, 65), cudaErrorInvalidConfiguration}})
+       {Refused{"no blocks", dim3(0), dim3(32)}, Refused{"no threads", dim3(1), dim3(32, 0)},
+        Refused{"1025 threads", dim3(1), dim3(1025)}, Refused{"65536 rows of blocks", dim3(1, 65536), dim3(1)},
+        Refused{"65 layers of threads", dim3(1), dim3(1, 1, 65)}})
     suite.add(text("refused: ", refused.name), [=](Trial& trial) {
       auto out = trial.output<int>(1);
-      trial.check(launch(number_threads, {refused.grid, refused.block}, out.data()) == refused.error,
-                  "was not refused");
+      const cudaError_t error = launch(number_threads, {refused.grid, refused.block}, out.data());
+      // Which of the two depends on who looks first, CUDA's runtime or its driver, and on their versions.
+      trial.check(error == cudaErrorInvalidConfiguration || error == cudaErrorInvalidValue,
+                  text("it returned ", cudaGetErrorString(error)));
       trial.expect_equal("out", out, std::vector<int>{-1});
     });
 }

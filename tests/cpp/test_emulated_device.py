@@ -74,8 +74,10 @@ def both(emulated: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Both:
     return results
 
 
-def test_supports(emulated: ModuleType) -> None:
-    assert emulated.supports(0) and not emulated.supports(1)
+def test_supports_asks_for_code_and_leaves_nothing_behind(emulated: ModuleType) -> None:
+    there_are_two, the_current_one, no_error = 2, 0, 0
+    assert [emulated.supports(device) for device in range(there_are_two + 1)] == [True, False, False]
+    assert emulated.left_behind() == (the_current_one, no_error)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -32,6 +32,9 @@ struct Schedule {
 };
 extern Schedule schedule;
 
+// Whether there are kernels for the device. A test may take them away.
+inline bool holds_code = true;
+
 struct Grid {
   Index blocks, threads;
   size_t shared;
