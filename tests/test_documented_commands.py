@@ -261,7 +261,7 @@ def test_options_that_are_named_alone(capsys: pytest.CaptureFixture[str]) -> Non
         with pytest.raises(SystemExit):
             parse([*command.split(), "--help"])
         ours |= set(re.findall(r"--[a-z][\w.-]*", capsys.readouterr().out))
-    programs = {"--filter", "--list", "--first", "--runs", "--seconds"}  # of the native programs
+    programs = {"--filter", "--list", "--first", "--runs", "--seconds", "--sums"}  # of the native programs
     assert all(f'"{option}"' in (ROOT / "tests/cpp/suite.h").read_text() for option in programs)
     report = set(re.findall(r'"(--[a-z]+)"', (ROOT / "benchmarks/report.py").read_text()))
     script = set(re.findall(r"^ +(--[a-z]+)[ )]", (ROOT / "tools/gpu_check.sh").read_text(), re.M))

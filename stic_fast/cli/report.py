@@ -18,6 +18,7 @@ import tyro
 from torch import Tensor
 
 from stic_fast.cli.evaluate import OUTLIER_SCORES, PARTS, drawn_folder
+from stic_fast.cli.terminal import say
 from stic_fast.evaluation.drawn_images import DrawnImages, read_about
 from stic_fast.evaluation.out_of_distribution import SCORE_LABELS, SCORE_NAMES
 from stic_fast.evaluation.records import read_record
@@ -72,7 +73,7 @@ class Report:
         target = self.out or self.run / "report.html"
         with run.folder.one_writer_of(target):
             self._page(run, record).write(target)
-        print(f"page: {target}")
+        say(f"page: {target}")
 
     def _page(self, run: TrainedRun, record: Mapping[str, Any]) -> Page:
         page = Page(f"Run {self.run.resolve().name}", _subtitle(run, record))

@@ -71,7 +71,7 @@ def _refuse_none(name: str, arguments: Sequence[Any]) -> None:
 
 @functools.cache
 def has_cuda_kernels(device: int) -> bool:
-    """Whether this build has kernels for CUDA and the device of that index can run them: compute capability 8.0."""
+    """Whether this build has kernels for CUDA and the device of that index can run them: it holds code for it."""
     return kernels.cuda is not None and kernels.cuda.supports(device)
 
 

@@ -91,6 +91,7 @@ def test_settings_of_nasty_values(own_run: Path, capsys: pytest.CaptureFixture[s
     plain = json.loads(file.read_text())
     plain["settings"]["vrm"] = NASTY
     file.write_text(json.dumps(plain))
+    (own_run / "SHA256SUMS").unlink()  # a setting edited by hand, not a damaged file
     assert main(["sample", str(own_run)]) == 2
     err = capsys.readouterr().err
     assert err.count("\n") == 1 and err[:-1].isprintable() and "vrm cannot be" in err
