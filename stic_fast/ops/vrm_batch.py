@@ -156,6 +156,7 @@ def beta_quantile(uniform: Tensor, alpha: float) -> Tensor:
     """
     if alpha == 1.0:
         return uniform.float()
+
     quantile = betaincinv(alpha, alpha, uniform.double().cpu().numpy())
     return torch.as_tensor(quantile, dtype=torch.float32, device=uniform.device)
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -24,9 +25,8 @@ from stic_fast.sampling.recipe import Recipe
 class ChainPool:
     """Chains 0 .. hard − 1 are asked for one class, the rest for a mixture of two.
 
-    The fakes of STIC's passes (Algorithm 1), and the replay buffer of energy-based models (JEM; GMMC, Algorithm 1). The
-    chains are stored as bytes on the device of `images`. Chain k's id is k for ever; what distinguishes its restarts
-    is the round they happen in.
+    The fakes of STIC's passes (Algorithm 1), and the replay buffer of energy-based models (JEM; GMMC, Algorithm 1).
+    Chain k's id is k for ever; what distinguishes its restarts is the round they happen in.
 
     Args:
         images, labels: the real images that conditions refer to, uint8 (images, channels, height, width) and int64.
@@ -35,6 +35,8 @@ class ChainPool:
         hard, soft: numbers of chains.
         alpha: of the soft chains' λ ~ Beta(α, α).
         seed: of all noise.
+        keep: "floats", states exactly as the chains left them; or "bytes", rounded to the 256 levels of images in a
+            quarter of the memory, which undoes every move below 1/255 between two runs of a chain.
 
     >>> from stic_fast.sampling import GRMALA
     >>> images, labels = torch.zeros(4, 1, 8, 8, dtype=torch.uint8), torch.tensor([0, 0, 1, 1])
@@ -54,11 +56,12 @@ class ChainPool:
         soft: int = 0,
         alpha: float = 1.0,
         seed: int,
+        keep: Literal["floats", "bytes"] = "floats",
     ) -> None:
         if hard < 0 or soft < 0 or hard + soft == 0:
             raise InputError(f"a pool needs chains, got hard={hard} and soft={soft}; give at least one")
         self.real_images, self.real_labels, self.recipe = images, labels, recipe
-        self.num_classes, self.hard, self.alpha, self.seed = num_classes, hard, alpha, seed
+        self.num_classes, self.hard, self.alpha, self.seed, self.keep = num_classes, hard, alpha, seed, keep
         self.ids = POOL.ids(hard + soft, device=images.device)
         self.round = 0
         self.steps_done = 0
@@ -71,6 +74,11 @@ class ChainPool:
     def rows_of_class(self, label: int) -> Tensor:
         """The hard chains that are asked for one class."""
         return self.ids[: self.hard][self.ids[: self.hard] % self.num_classes == label]
+
+    def unit_states(self, rows: Tensor) -> Tensor:
+        """Where these chains are, float32 (rows, channels, height, width) in [−1, 1]."""
+        states = self.states[rows]
+        return to_unit(states) if self.keep == "bytes" else states
 
     def restart(self, probability: float, rows: Tensor | None = None) -> int:
         """Begins a new round: each chain, or each of `rows`, restarts with this probability.
@@ -109,7 +117,7 @@ class ChainPool:
         x, trace = continue_chains(
             model,
             self.recipe,
-            to_unit(self.states[rows]),
+            self.unit_states(rows),
             self.condition[rows],
             self.real_images,
             self.real_labels,
@@ -120,7 +128,7 @@ class ChainPool:
             trace_every=trace_every,
             on_step=on_step,
         )
-        self.states.index_copy_(0, rows, to_bytes(x))
+        self.states.index_copy_(0, rows, self._kept(x))
         self.steps_done += self.recipe.sampler.steps
         return trace
 
@@ -159,7 +167,10 @@ class ChainPool:
         return mixed.replaced(is_hard.nonzero()[:, 0], one)
 
     def _fresh_states(self, rows: Tensor) -> Tensor:
-        return to_bytes(canvas(self.recipe.start, self.real_images.shape[1:], rows, seed=self.seed, step=self.round))
+        return self._kept(canvas(self.recipe.start, self.real_images.shape[1:], rows, seed=self.seed, step=self.round))
+
+    def _kept(self, x: Tensor) -> Tensor:
+        return to_bytes(x) if self.keep == "bytes" else x
 
 
 def _described(state: dict[str, Tensor]) -> str:

@@ -139,7 +139,9 @@ class AtOnce(NamedTuple):
     images: int
     """Images in one forward pass of an iteration."""
     chains: int = 0
-    """Chains that are kept, as bytes."""
+    """Chains that are kept."""
+    bytes_of_state: int = 4
+    """What each number of their states takes."""
     running: int = 0
     """Of these, how many run at once."""
     running_setting: str = "batch_size"

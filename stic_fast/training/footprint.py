@@ -26,7 +26,7 @@ from stic_fast.models import Classifier
 from stic_fast.models.frozen import frozen
 from stic_fast.ops.gram_loss import prefers_dual
 from stic_fast.sampling import Recipe
-from stic_fast.training.config import RunConfig
+from stic_fast.training.config import AtOnce, RunConfig
 from stic_fast.training.methods import method_of
 
 FLOAT = 4
@@ -68,7 +68,7 @@ def training_bytes(config: RunConfig, splits: Splits) -> dict[str, float]:
     work = {"batch_size": _pass_bytes(model, at_once.images, shape, frozen_weights=False)}
     if at_once.sampler is not None:
         recipe = Recipe(at_once.sampler, references=at_once.references)
-        parts["pool.chains"] = _pool_bytes(at_once.chains, at_once.references, shape)
+        parts["pool.chains"] = _pool_bytes(at_once, shape)
         chains = chain_bytes(model, recipe, at_once.running, shape)
         work[at_once.running_setting] = max(work.get(at_once.running_setting, 0.0), chains)
     setting = max(work, key=lambda name: work[name])
@@ -153,9 +153,10 @@ def _gram_bytes(
     return chains * (references * read + FLOAT * matrices)
 
 
-def _pool_bytes(chains: int, references: int, shape: tuple[int, ...]) -> float:
-    """The chains as bytes; beside them, while they are begun or moved, as floats; and the rows of their references."""
-    return chains * (_numbers(shape) * (1 + 2 * FLOAT) + 6 * FLOAT * (1 + 2 * references))
+def _pool_bytes(at_once: AtOnce, shape: tuple[int, ...]) -> float:
+    """The chains as kept; beside them, while they are begun or moved, as floats; and the rows of their references."""
+    of_states = _numbers(shape) * (at_once.bytes_of_state + 2 * FLOAT)
+    return at_once.chains * (of_states + 6 * FLOAT * (1 + 2 * at_once.references))
 
 
 def _numbers(shape: tuple[int, ...]) -> int:

@@ -91,7 +91,7 @@ class Gmmc(ReplayMethod[GmmcConfig]):
         beta, drawn, asked = self.beta(iteration), None, None
         if beta:
             drawn, asked = self.negatives(iteration)
-            x = torch.cat([x, to_unit(drawn)])
+            x = torch.cat([x, drawn])
         embedding = self.model.logits_and_features(x, [EMBEDDING])[1][0].float()
         distances = self.model.squared_distances(embedding)
         real, labels = distances[: len(y)], y.argmax(1)

@@ -16,7 +16,6 @@ from torch.nn.functional import cross_entropy
 from stic_fast.counts import NotNegative
 from stic_fast.errors import InputError
 from stic_fast.models import Classifier
-from stic_fast.pixels import to_unit
 from stic_fast.sampling import LogJoint, LogMarginal, Recipe
 from stic_fast.training.method import Loss
 from stic_fast.training.replay import ReplayMethod, ReplayRunConfig
@@ -75,7 +74,7 @@ class Jem(ReplayMethod[JemConfig]):
         asked = None
         if weights.image or weights.joint:
             drawn, asked = self.negatives(iteration)
-            x = torch.cat([x, to_unit(drawn)])
+            x = torch.cat([x, drawn])
         logits = self.model(x).float()
         real, fake = logits[: len(y)], logits[len(y) :]
         terms: dict[str, Tensor] = {}

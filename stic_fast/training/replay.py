@@ -25,7 +25,7 @@ from stic_fast.training.method import Method
 class ReplayConfig:
     """The replay buffer: chains that go on from iteration to iteration."""
 
-    # Chains, kept as bytes.
+    # Chains.
     chains: Count = 10_000
     # Probability that a chain restarts before it runs.
     restart_probability: Probability = 0.05
@@ -78,7 +78,7 @@ class ReplayMethod(Method[Settings], Generic[Settings]):
         )
 
     def negatives(self, iteration: int) -> tuple[Tensor, Tensor]:
-        """The iteration's chains, run on: uint8 (B, channels, height, width), and the classes they are asked for.
+        """The iteration's chains, run on: float32 (B, channels, height, width), and the classes they are asked for.
 
         A batch of the buffer at a time, in an order of its own, so that each chain runs once an epoch. One that ends an
         epoch and begins the next in the same batch runs once for both.
@@ -88,7 +88,7 @@ class ReplayMethod(Method[Settings], Generic[Settings]):
         rows = torch.unique(self.order.rows(iteration))
         self.pool.restart(self.config.pool.restart_probability, rows)
         self.pool.evolve(self.model, rows=rows)
-        return self.pool.states[rows], rows % self.model.num_classes
+        return self.pool.unit_states(rows), rows % self.model.num_classes
 
     def new_pool(self) -> ChainPool:
         """All chains on their canvases."""

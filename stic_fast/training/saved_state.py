@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from stic_fast.ops.checks import MAX_STEP
+from stic_fast.pixels import to_unit
 from stic_fast.sampling import ChainPool
 
 
@@ -90,6 +91,7 @@ def restore_pool(pool: ChainPool, saved: Any, *, images: int) -> None:
         InputError: the state is of a pool of other numbers of chains or references, or of another image shape.
     """
     own = pool.state_dict()
+    saved = _as_floats(saved) if pool.keep == "floats" else saved
     check_form(saved, own, "pool", sizes=False)
     for name in ("clock", "split"):
         check_form(saved[name], own[name], f"pool.{name}")
@@ -98,6 +100,14 @@ def restore_pool(pool: ChainPool, saved: Any, *, images: int) -> None:
     for name, below in (("first", images), ("second", images), ("clock", MAX_STEP)):
         if not 0 <= int(saved[name].min()) <= int(saved[name].max()) < below:
             raise Misfit(f"its pool.{name} must be from 0 to {below - 1}")
+
+
+def _as_floats(saved: Any) -> Any:
+    """A pool whose states earlier versions kept as bytes."""
+    states = saved.get("states") if isinstance(saved, Mapping) else None
+    if not isinstance(states, Tensor) or states.dtype != torch.uint8:
+        return saved
+    return {**saved, "states": to_unit(states)}
 
 
 def _described(value: Any) -> str:

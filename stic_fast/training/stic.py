@@ -88,6 +88,7 @@ class SticConfig(RunConfig):
         return AtOnce(
             images=self.batch_size * (4 if self.vrm == "on" else 2),
             chains=self.pool.chains,
+            bytes_of_state=1,
             running=min(self.pool.chains, self.pool.batch_size),
             running_setting="pool.batch_size",
             references=self.references,
@@ -195,6 +196,7 @@ class Stic(Method[SticConfig]):
             soft=soft,
             alpha=self.config.augmentation.mixup_alpha,
             seed=self.config.seed,
+            keep="bytes",  # a fake is an image, to be told from other images
         )
 
     def _refresh(self, iteration: int) -> None:

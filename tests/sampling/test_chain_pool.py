@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -19,8 +19,17 @@ from stic_fast.sampling import GRMALA, ChainPool, GramRegulariser, Recipe, canva
 SAMPLER = GRMALA(steps=2, eps3=0.1)
 
 
-def new_pool(images: Tensor, labels: Tensor, hard: int = 7, soft: int = 5, seed: int = 3, **recipe: Any) -> ChainPool:
-    return ChainPool(images, labels, Recipe(SAMPLER, **recipe), num_classes=3, hard=hard, soft=soft, seed=seed)
+def new_pool(
+    images: Tensor,
+    labels: Tensor,
+    hard: int = 7,
+    soft: int = 5,
+    seed: int = 3,
+    keep: Literal["floats", "bytes"] = "bytes",
+    **recipe: Any,
+) -> ChainPool:
+    recipe = Recipe(SAMPLER, **recipe)
+    return ChainPool(images, labels, recipe, num_classes=3, hard=hard, soft=soft, seed=seed, keep=keep)
 
 
 def everything(pool: ChainPool) -> list[Tensor]:
@@ -112,6 +121,24 @@ def test_evolving_is_the_sampler_on_the_chains_conditions(images: Tensor, labels
     second = SAMPLER.run(net, to_unit(pool.states), target, seed=3, gram=gram, first_step=2)
     pool.evolve(net, batch_size=12)
     assert torch.equal(pool.states, to_bytes(second.x)) and pool.steps_done == 4
+
+
+def test_states_are_kept_exactly_unless_bytes_are_asked_for(images: Tensor, labels: Tensor, net: WideResNet) -> None:
+    """Normals reach 6.66, so every move is below 1/255: they add up, or rounded to bytes leave every chain in place."""
+    net, small = net.float(), GRMALA(steps=1, eps1=0.0, eps2=0.0, eps3=0.0005)
+    pool, rounded = new_pool(images, labels, keep="floats"), new_pool(images, labels)
+    for each in (pool, rounded):
+        each.recipe = Recipe(small)
+    x = canvas("uniform", (1, 8, 8), pool.ids, seed=3)
+    assert pool.states.dtype == torch.float32 and torch.equal(pool.states, x)
+    start, stays = x, rounded.states.clone()
+    for first_step in range(3):
+        x = small.run(net, x, pool.condition.targets(labels, 3), seed=3, first_step=first_step).x
+        pool.evolve(net)
+        rounded.evolve(net)
+    assert torch.equal(pool.states, x) and torch.equal(pool.unit_states(pool.ids[2:4]), x[2:4])
+    assert torch.equal(rounded.states, stays)
+    assert float((x - start).std()) == pytest.approx(0.0005 * 3**0.5, rel=0.1)
 
 
 def test_the_batch_size_of_evolving_does_not_matter(images: Tensor, labels: Tensor, net: WideResNet) -> None:

@@ -17,7 +17,6 @@ from torch import Tensor
 from stic_fast.data import Splits
 from stic_fast.errors import InputError
 from stic_fast.models import Classifier
-from stic_fast.pixels import to_unit
 from stic_fast.sampling import GRMALA, ChainPool, LogJoint, LogMarginal
 from stic_fast.training import Jem, JemConfig, OptimiserConfig, build_network, train
 from stic_fast.training.config import check
@@ -49,7 +48,7 @@ def batch_of(config: JemConfig, splits: Splits) -> Batch:
     other = method_of(config, splits)
     x, y = other.real.draw(0, ITERATION)
     drawn, asked = other.negatives(ITERATION)
-    return Batch(copy.deepcopy(other.model).double(), x.double(), y.argmax(1), to_unit(drawn).double(), asked)
+    return Batch(copy.deepcopy(other.model).double(), x.double(), y.argmax(1), drawn.double(), asked)
 
 
 def log_sum_exp(row: list[float]) -> float:

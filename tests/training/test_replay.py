@@ -13,7 +13,6 @@ from torch import Tensor
 
 from stic_fast.data import Splits
 from stic_fast.errors import Diverged
-from stic_fast.pixels import to_bytes, to_unit
 from stic_fast.sampling import GRMALA, ChainPool, LogMarginal, canvas
 from stic_fast.training import Jem, JemConfig, build_network
 
@@ -42,7 +41,7 @@ def visits(monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
 def test_the_chains_begin_on_their_canvases(tiny_jem: JemConfig, splits: Splits) -> None:
     pool = method_of(with_pool(tiny_jem, start="normal"), splits).new_pool()
     assert (len(pool), pool.hard, pool.seed) == (20, 20, tiny_jem.seed)
-    assert torch.equal(pool.states, to_bytes(canvas("normal", (1, 8, 8), torch.arange(20), seed=tiny_jem.seed)))
+    assert torch.equal(pool.states, canvas("normal", (1, 8, 8), torch.arange(20), seed=tiny_jem.seed))
     assert pool.recipe.sampler == tiny_jem.pool.sampler
 
 
@@ -51,7 +50,7 @@ def test_negatives_are_chains_of_the_pool_with_the_classes_asked_for(tiny_jem: J
     for iteration in range(5):
         drawn, asked = method.negatives(iteration)
         pool, rows = pool_of(method), torch.unique(method.order.rows(iteration))
-        assert drawn.dtype == torch.uint8 and torch.equal(drawn, pool.states[rows])
+        assert drawn.dtype == torch.float32 and torch.equal(drawn, pool.states[rows])
         assert torch.equal(asked, rows % 3)
         assert torch.equal(splits.train.labels[pool.condition.first[rows, 0]], asked), "restarts keep the class"
 
@@ -88,13 +87,13 @@ def test_every_chain_runs_once_an_epoch(tiny_jem: JemConfig, splits: Splits, vis
 def test_chains_go_on_where_they_were_with_new_noise(tiny_jem: JemConfig, splits: Splits) -> None:
     sampler = GRMALA(steps=3, eps1=0.1, eps2=0.0, eps3=0.05)
     method = method_of(with_pool(tiny_jem, chains=8, restart_probability=0.0, sampler=sampler), splits)
-    x = to_unit(method.new_pool().states)
+    x = method.new_pool().states
     for iteration in range(3):
         drawn, asked = method.negatives(iteration)
         assert pool_of(method).steps_done == 3 * (iteration + 1)
         options = {"seed": tiny_jem.seed, "objective": LogMarginal(), "first_step": 3 * iteration}
-        x = to_unit(to_bytes(sampler.run(method.model, x, asked, **options).x))
-        assert torch.equal(to_unit(drawn), x)
+        x = sampler.run(method.model, x, asked, **options).x
+        assert torch.equal(drawn, x)
 
 
 def test_a_chain_restarts_with_the_configured_probability(

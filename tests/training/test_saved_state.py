@@ -14,8 +14,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from stic_fast.data import Splits
 from stic_fast.errors import InputError
-from stic_fast.training import JemConfig, Progress, RunConfig, RunFolder, SticConfig, resume, train
+from stic_fast.pixels import to_bytes, to_unit
+from stic_fast.training import Jem, JemConfig, Progress, RunConfig, RunFolder, SticConfig, build_network, resume, train
 
 
 class Stop(Progress):
@@ -161,3 +163,13 @@ def test_a_state_of_a_replay_buffer_is_checked_alike(tiny_jem: JemConfig, tmp_pa
     (checkpoint.path / "SHA256SUMS").unlink()
     with pytest.raises(InputError, match=r"state\.pt is damaged .its pool.weight must be float32 .* not float64"):
         resume(own)
+
+
+def test_a_buffer_that_was_kept_as_bytes_goes_on_as_floats(tiny_jem: JemConfig, splits: Splits) -> None:
+    """Runs of earlier versions rounded the chains of energy-based methods."""
+    method = Jem(build_network(tiny_jem, splits), splits, tiny_jem)
+    method.negatives(0)
+    state = method.state_dict()
+    state["pool"]["states"] = to_bytes(state["pool"]["states"])
+    method.load_state_dict(state)
+    assert method.pool is not None and torch.equal(method.pool.states, to_unit(state["pool"]["states"]))
