@@ -23,7 +23,7 @@ OPS = torch.ops.stic_fast
 def test_random_raw_calls_are_refused_or_right() -> None:
     environment = {**os.environ, "OMP_NUM_THREADS": "2"}
     commands = [
-        [sys.executable, "-P", "-W", "ignore", "-X", "faulthandler", str(PROGRAM), str(seed), str(CALLS)]
+        [sys.executable, "-W", "ignore", "-X", "faulthandler", str(PROGRAM), str(seed), str(CALLS)]
         for seed in range(PROCESSES)
     ]
     running = [
