@@ -10,20 +10,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock, Timeout
 from PIL import Image
 from torch import Tensor
 
 from stic_fast.errors import InputError
 from stic_fast.plots.grid import write_png
-from stic_fast.whole_file import is_unfinished, whole_file
+from stic_fast.stored import read_json
+from stic_fast.training.one_writer import LOCK, is_fresh, one_writer
+from stic_fast.whole_file import whole_file
 
-UNFINISHED, LOCK = ".unfinished.json", ".lock"
+UNFINISHED = ".unfinished.json"
 
 
 def refuse_folder(folder: Path) -> None:
@@ -32,8 +34,7 @@ def refuse_folder(folder: Path) -> None:
     Raises:
         InputError: it does.
     """
-    names = {path.name for path in folder.iterdir()}
-    if UNFINISHED not in names and not all(name == LOCK or is_unfinished(name) for name in names):
+    if not (folder / UNFINISHED).exists() and not is_fresh(folder):
         raise InputError(f"the folder {folder} is not empty; give a new one")
 
 
@@ -59,20 +60,15 @@ class ImageFolder:
 
     def __init__(self, folder: Path, labels: Tensor, about: Mapping[str, Any]) -> None:
         self.folder, self.labels, self.about = folder, labels, json.loads(json.dumps(dict(about)))
-        self._lock = FileLock(folder / LOCK, timeout=0)
+        self._writing = ExitStack()
 
     def __enter__(self) -> ImageFolder:
         self.folder.mkdir(exist_ok=True)
         refuse_folder(self.folder)
-        try:
-            self._lock.acquire()
-        except Timeout as error:
-            raise InputError(f"{self.folder} is being written by another process; wait until that ends") from error
-        try:
+        with ExitStack() as writing:
+            writing.enter_context(one_writer(self.folder))
             self._begin()
-        except BaseException:
-            self._lock.release()
-            raise
+            self._writing = writing.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -80,18 +76,15 @@ class ImageFolder:
         if (self.folder / UNFINISHED).exists() and not len(self.missing()):
             (self.folder / UNFINISHED).unlink()
             (self.folder / LOCK).unlink(missing_ok=True)
-        self._lock.release()
+        self._writing.close()
 
     def _begin(self) -> None:
-        for path in self.folder.iterdir():
-            if is_unfinished(path.name):
-                path.unlink()
         note = self.folder / UNFINISHED
         if not note.exists():
             with whole_file(note) as file:
                 file.write(json.dumps(self.about, indent=2).encode())
             return
-        found = _read(note)
+        found = read_json(note, "remove its folder to draw the images anew")
         other = sorted(key for key in self.about | found if self.about.get(key) != found.get(key))
         if other:
             raise InputError(
@@ -115,10 +108,3 @@ class ImageFolder:
 
     def _file(self, place: int) -> Path:
         return self.folder / f"{place:05d}_{int(self.labels[place])}.png"
-
-
-def _read(note: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads(note.read_text()))
-    except (ValueError, TypeError, RecursionError) as error:
-        raise InputError(f"{note} is damaged ({error}); remove its folder to draw the images anew") from error
