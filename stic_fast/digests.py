@@ -16,8 +16,8 @@ from os import PathLike
 from pathlib import Path
 from typing import BinaryIO
 
+from stic_fast.atomic_write import atomic_write
 from stic_fast.errors import InputError
-from stic_fast.whole_file import whole_file
 
 SUMS = "SHA256SUMS"
 DIFFERS = f"its SHA-256 is not the one in the {SUMS} beside it"
@@ -41,7 +41,7 @@ class Digesting:
 
 @contextmanager
 def listed_file(path: str | PathLike[str]) -> Iterator[Digesting]:
-    """As `whole_file`, and the file is listed in the SHA256SUMS of its folder.
+    """As `atomic_write`, and the file is listed in the SHA256SUMS of its folder.
 
     A process killed at any time leaves the older file or the new one, and each of them is listed or was never.
 
@@ -57,7 +57,7 @@ def listed_file(path: str | PathLike[str]) -> Iterator[Digesting]:
     '2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824  greeting\\n'
     """
     path = Path(path)
-    with whole_file(path) as file:
+    with atomic_write(path) as file:
         digesting = Digesting(file)
         yield digesting
         digest = digesting.sha256.hexdigest()
@@ -105,7 +105,7 @@ def listed(folder: Path) -> dict[str, list[str]]:
 
 def _write_list(folder: Path, digests: dict[str, list[str]]) -> None:
     lines = [f"{digest}  {name}\n" for name, each in sorted(digests.items()) for digest in dict.fromkeys(each)]
-    with whole_file(folder / SUMS) as file:
+    with atomic_write(folder / SUMS) as file:
         file.write("".join(lines).encode())
 
 

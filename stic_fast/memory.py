@@ -30,22 +30,22 @@ def available(device: torch.device | None = None) -> float:
     return _on_host(_SYSTEM)
 
 
-def check_fits(what: str, needed: float, mend: str, *, device: torch.device | None = None) -> None:
+def check_fits(what: str, needed: float, hint: str, *, device: torch.device | None = None) -> None:
     """Refuses what needs more memory than there is.
 
     Args:
         what: the subject of the sentence.
-        mend: what would make it smaller.
+        hint: what would make it smaller.
 
     Raises:
-        InputError: with the bytes needed, the bytes there are, and the mend.
+        InputError: with the bytes needed, the bytes there are, and the hint.
 
     >>> check_fits("a batch", 10_000, "lower batch_size")
     """
     there = available(device)
     if needed > there:
         where = "on the GPU" if device is not None and device.type == "cuda" else "on this machine"
-        raise InputError(f"{what} needs about {written(needed)} and {written(there)} are free {where}; {mend}")
+        raise InputError(f"{what} needs about {written(needed)} and {written(there)} are free {where}; {hint}")
 
 
 def written(size: float) -> str:

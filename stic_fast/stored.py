@@ -27,12 +27,12 @@ DEEPEST = 64
 Content = TypeVar("Content")
 
 
-def read_stored(path: Path, parse: Callable[[bytes], Content], mend: str) -> Content:
+def read_stored(path: Path, parse: Callable[[bytes], Content], hint: str) -> Content:
     """What `parse` makes of a file's bytes, once they are those that were written.
 
     Args:
         parse: may raise anything.
-        mend: what to do about a file that is damaged, the end of the sentence.
+        hint: what to do about a file that is damaged, the end of the sentence.
 
     Raises:
         FileNotFoundError: there is no such file, and none is listed.
@@ -43,16 +43,16 @@ def read_stored(path: Path, parse: Callable[[bytes], Content], mend: str) -> Con
     ...
     FileNotFoundError: [Errno 2] No such file or directory: 'nowhere.json'
     """
-    content, whole = read_bytes(path, mend)
+    content, whole = read_bytes(path, hint)
     if not whole:
-        raise damaged(path, DIFFERS, mend)
+        raise damaged(path, DIFFERS, hint)
     try:
         return parse(content)
     except Exception as error:  # whatever the readers of JSON, zip, pickle and tensors raise, MemoryError among it
-        raise damaged(path, reason(error), mend) from error
+        raise damaged(path, reason(error), hint) from error
 
 
-def read_bytes(path: Path, mend: str) -> tuple[bytes, bool]:
+def read_bytes(path: Path, hint: str) -> tuple[bytes, bool]:
     """A file's bytes, and whether they are those that were written.
 
     Raises:
@@ -61,37 +61,37 @@ def read_bytes(path: Path, mend: str) -> tuple[bytes, bool]:
     """
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # a folder; or a pipe, which would be waited for
-            raise damaged(path, "it is no file", mend)
+            raise damaged(path, "it is no file", hint)
         return read_checked(path)
     except FileNotFoundError as error:
         if path.name not in listed(path.parent):
             raise
-        raise InputError(f"{path} is missing; {mend}") from error
+        raise InputError(f"{path} is missing; {hint}") from error
     except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror or error}); {mend}") from error
+        raise InputError(f"{path} cannot be read ({error.strerror or error}); {hint}") from error
 
 
-def read_json(path: Path, mend: str) -> dict[str, Any]:
+def read_json(path: Path, hint: str) -> dict[str, Any]:
     """The object in a JSON file.
 
     Raises:
         FileNotFoundError: there is no such file, and none is listed.
         InputError: it is damaged, no object, or nested more deeply than `DEEPEST`.
     """
-    return read_stored(path, parse_object, mend)
+    return read_stored(path, parse_object, hint)
 
 
-def read_tensors(path: Path, mend: str) -> dict[str, Tensor]:
+def read_tensors(path: Path, hint: str) -> dict[str, Tensor]:
     """The tensors of a safetensors file.
 
     Raises:
         FileNotFoundError: there is no such file, and none is listed.
         InputError: it is damaged.
     """
-    return read_stored(path, load, mend)
+    return read_stored(path, load, hint)
 
 
-def read_torch(path: Path, mend: str) -> Any:
+def read_torch(path: Path, hint: str) -> Any:
     """What torch.save has written, on the CPU. Never unpickles code.
 
     Raises:
@@ -105,7 +105,7 @@ def read_torch(path: Path, mend: str) -> Any:
         except Exception as error:  # torch's own sentence advises to unpickle all the same
             raise ValueError("torch cannot read it as tensors and plain values") from error
 
-    return read_stored(path, parse, mend)
+    return read_stored(path, parse, hint)
 
 
 def parse_object(content: bytes) -> dict[str, Any]:
@@ -130,9 +130,9 @@ def parse_object(content: bytes) -> dict[str, Any]:
     return plain
 
 
-def damaged(path: Path, reason: str, mend: str) -> InputError:
+def damaged(path: Path, reason: str, hint: str) -> InputError:
     """The error for a file that cannot be used."""
-    return InputError(f"{path} is damaged ({reason}); {mend}")
+    return InputError(f"{path} is damaged ({reason}); {hint}")
 
 
 def reason(error: Exception) -> str:

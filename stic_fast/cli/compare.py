@@ -12,13 +12,13 @@ from typing import Annotated, Any
 
 import tyro
 
+from stic_fast.atomic_write import atomic_write
 from stic_fast.cli.terminal import say
 from stic_fast.errors import InputError
 from stic_fast.evaluation.comparison import ComparedScore, compared
 from stic_fast.evaluation.comparison_table import comparison_text
 from stic_fast.evaluation.records import read_record
 from stic_fast.plots.comparison import Panel, save_comparison
-from stic_fast.whole_file import whole_file
 
 PICTURED = ("FD", "recall", "Cls_R", "Cls_G", "accuracy", "ECE", "AUROC-log_density", "PGD-8")
 """Scores in the picture unless others are asked for; those that no run has are left out."""
@@ -48,7 +48,7 @@ class Compare:
         text = comparison_text(groups, shown)
         table, picture = (self.out.with_suffix(ending) for ending in ENDINGS)
         self.out.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(table) as file:
+        with atomic_write(table) as file:
             file.write(text.encode(errors="backslashreplace"))
         save_comparison(panels_of(pictured), picture)
         say(text)

@@ -24,7 +24,7 @@ from stic_fast.cli.train import resumable
 from stic_fast.counts import Options, Seed
 from stic_fast.errors import InputError
 from stic_fast.evaluation import accuracy, cls_g, cls_r, nearest_distances, train_judge
-from stic_fast.training import Drawing, Progress, RunFolder, SticConfig, TrainedRun, resume, train
+from stic_fast.training import ImageSampler, Progress, RunFolder, SticConfig, TrainedRun, resume, train
 from stic_fast.training.config import from_plain
 
 SHOWN = 10  # drawn images of each class in samples.png
@@ -100,13 +100,13 @@ class Demo(Options):
 
 def _drawn_and_judged(run: TrainedRun, scale: Scale, progress: Progress) -> dict[str, Any]:
     """The demo's pictures, and its numbers."""
-    path, drawing = run.folder.path, Drawing(run, run.config.seed)
+    path, image_sampler = run.folder.path, ImageSampler(run, run.config.seed)
     labels = spread(range(run.model.num_classes), scale.images_per_class * run.model.num_classes)
-    drawn = drawing.of_classes(labels, progress)
+    drawn = image_sampler.of_classes(labels, progress)
     first = (torch.arange(len(labels)) % scale.images_per_class) < SHOWN
     write_images(path / "samples.png", drawn[first], labels[first], run.splits.train.class_names)
     shares = even_shares(FRAMES)
-    paths = drawing.of_paths(START, END, PATHS, shares, progress)
+    paths = image_sampler.of_paths(START, END, PATHS, shares, progress)
     save_paths(path / "interpolation.png", paths, shares, title=path_title(str(START), str(END)))
     scores = judged(run, drawn, labels, scale.judge_iterations, progress)
     return {**scores, "seed": run.config.seed, "n": len(labels)}

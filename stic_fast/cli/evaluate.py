@@ -25,10 +25,10 @@ from stic_fast.evaluation.attack_record import attack_record
 from stic_fast.evaluation.drawn_images import DrawnImages
 from stic_fast.evaluation.image_record import image_record
 from stic_fast.evaluation.outliers import outlier_sets
-from stic_fast.evaluation.records import FORMAT, RECORD, chosen, classifier_record, outlier_record
+from stic_fast.evaluation.records import FORMAT, RECORD, classifier_record, outlier_record, subset
 from stic_fast.models import Layout, Precision
 from stic_fast.studies import Judged
-from stic_fast.training import Drawing, TrainedRun, open_run
+from stic_fast.training import ImageSampler, TrainedRun, open_run
 
 OUTLIER_SCORES = "outlier_scores.safetensors"
 """The scores behind the AUROCs, float64 (N,), named SCORE/SET; in the run's folder `evaluation`."""
@@ -79,7 +79,7 @@ class Evaluate(Options):
         progress.say(f"next:    stic-fast report {shlex.quote(str(self.run))}")
 
     def _record(self, run: TrainedRun, parts: list[str], started: float, progress: RichProgress) -> dict[str, Any]:
-        drawing = Drawing(run, self.seed, self.steps, self.batch_size, self.precision, self.layout)
+        image_sampler = ImageSampler(run, self.seed, self.steps, self.batch_size, self.precision, self.layout)
         train, test = run.splits.train, run.splits.test
         record: dict[str, Any] = {
             "format": FORMAT,
@@ -94,7 +94,7 @@ class Evaluate(Options):
         for part in parts:
             begun = time.perf_counter()
             record[part] = {
-                "images": lambda: self._images(run, drawing, progress),
+                "images": lambda: self._images(run, image_sampler, progress),
                 "classifier": lambda: self._classifier(run),
                 "outliers": lambda: self._outliers(run),
                 "attacks": lambda: self._attacks(run),
@@ -112,7 +112,7 @@ class Evaluate(Options):
             )
         return [part for part in PARTS if part in asked]
 
-    def _images(self, run: TrainedRun, drawing: Drawing, progress: RichProgress) -> dict[str, Any]:
+    def _images(self, run: TrainedRun, image_sampler: ImageSampler, progress: RichProgress) -> dict[str, Any]:
         judged = Judged.of(
             run,
             judge=self.judge,
@@ -124,7 +124,7 @@ class Evaluate(Options):
         )
         judge = judged.judge
         try:
-            drawn = self._drawn(run, drawing, progress)
+            drawn = self._drawn(run, image_sampler, progress)
         except Diverged as divergence:
             return {"note": f"no images could be drawn: {divergence}"}
         train, test = run.splits.train, run.splits.test
@@ -141,10 +141,10 @@ class Evaluate(Options):
         )
         sure = [row["real"] for row in record["rows"] if row["key"] == "Cls_R"]  # where it knows the run's classes
         about = {"name": judge.name, "iterations": self.judge_iterations, "accuracy": sure[0] if sure else None}
-        return {"judge": about, "steps": drawing.settled.sampler.steps, **record}
+        return {"judge": about, "steps": image_sampler.resolved.sampler.steps, **record}
 
-    def _drawn(self, run: TrainedRun, drawing: Drawing, progress: RichProgress) -> DrawnImages:
-        steps, checkpoint = drawing.settled.sampler.steps, run.folder.newest_checkpoint().path.name
+    def _drawn(self, run: TrainedRun, image_sampler: ImageSampler, progress: RichProgress) -> DrawnImages:
+        steps, checkpoint = image_sampler.resolved.sampler.steps, run.folder.newest_checkpoint().path.name
         about = {
             "checkpoint": checkpoint,
             "seed": self.seed,
@@ -154,7 +154,7 @@ class Evaluate(Options):
         }
         folder = drawn_folder(self.run, checkpoint, self.seed, steps)
         drawn = DrawnImages(folder, self.n, num_classes=run.model.num_classes, about=about)
-        drawn.complete(lambda rows: drawing.of_numbers(rows, progress), progress.say)
+        drawn.complete(lambda rows: image_sampler.of_numbers(rows, progress), progress.say)
         return drawn
 
     def _classifier(self, run: TrainedRun) -> dict[str, Any]:
@@ -164,7 +164,7 @@ class Evaluate(Options):
         )
 
     def _outliers(self, run: TrainedRun) -> dict[str, Any]:
-        images, _ = chosen(run.splits.test.images, run.splits.test.labels, self.n, self.seed)
+        images, _ = subset(run.splits.test.images, run.splits.test.labels, self.n, self.seed)
         others = {spec: load(spec).test.images for spec in (self.others.split(",") if self.others else ())}
         sets = outlier_sets(images, seed=self.seed, others=others)
         record, scores = outlier_record(
@@ -179,7 +179,7 @@ class Evaluate(Options):
         return record
 
     def _attacks(self, run: TrainedRun) -> dict[str, Any]:
-        images, labels = chosen(run.splits.test.images, run.splits.test.labels, self.attacked, self.seed)
+        images, labels = subset(run.splits.test.images, run.splits.test.labels, self.attacked, self.seed)
         return attack_record(
             run.model, images, labels, run.model.num_classes, seed=self.seed, batch_size=self.batch_size, cw=self.cw
         )

@@ -14,12 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stic_fast.atomic_write import atomic_write, is_unfinished
 from stic_fast.cli.image_folder import refuse_folder
 from stic_fast.errors import InputError
 from stic_fast.memory import check_fits
 from stic_fast.plots import save_grid
 from stic_fast.plots.grid import TILE_SIDE
-from stic_fast.whole_file import is_unfinished, whole_file
 
 ABANDONED = 60  # seconds after which an unfinished file has no writer
 WIDEST_GRID = 20  # images of a class side by side; more of them go on in further rows
@@ -108,5 +108,5 @@ def _write_class_grid(target: Path, images: Tensor, labels: Tensor, class_names:
 
 
 def _write_npz(target: Path, images: Tensor, labels: Tensor) -> None:
-    with whole_file(target) as file:
+    with atomic_write(target) as file:
         np.savez(file, images.permute(0, 2, 3, 1).numpy(), labels.numpy())

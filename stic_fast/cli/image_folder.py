@@ -19,11 +19,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from stic_fast.atomic_write import atomic_write
 from stic_fast.errors import InputError
 from stic_fast.plots.grid import write_png
 from stic_fast.stored import read_json
 from stic_fast.training.one_writer import LOCK, is_fresh, one_writer
-from stic_fast.whole_file import whole_file
 
 UNFINISHED = ".unfinished.json"
 
@@ -81,7 +81,7 @@ class ImageFolder:
     def _begin(self) -> None:
         note = self.folder / UNFINISHED
         if not note.exists():
-            with whole_file(note) as file:
+            with atomic_write(note) as file:
                 file.write(json.dumps(self.about, indent=2).encode())
             return
         found = read_json(note, "remove its folder to draw the images anew")

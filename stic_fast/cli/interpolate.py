@@ -19,7 +19,7 @@ from stic_fast.counts import MOST, Count, CountOrZero, Options, Range, Seed
 from stic_fast.errors import InputError
 from stic_fast.models import Layout, Precision
 from stic_fast.plots import save_grid
-from stic_fast.training import Drawing, open_run
+from stic_fast.training import ImageSampler, open_run
 
 MOST_FRAMES = 100
 
@@ -56,7 +56,7 @@ class Interpolate(Options):
         run = open_run(self.run)
         names = run.splits.train.class_names
         start, end = (_one_class(text, names) for text in (self.start, self.to))
-        drawing = Drawing(run, self.seed, self.steps, self.batch_size, self.precision, self.layout)
+        image_sampler = ImageSampler(run, self.seed, self.steps, self.batch_size, self.precision, self.layout)
         target = self.out or self.run / "samples" / f"interpolate_{start}_{end}_seed{self.seed}.png"
         if target.suffix.lower() != ".png":
             raise InputError(f"an interpolation is written as PNG, got the path {target}; let --out end in .png")
@@ -64,7 +64,7 @@ class Interpolate(Options):
         shares = even_shares(self.frames)
         with run.folder.one_writer_of(target):
             prepare_target(target)
-            images = drawing.of_paths(start, end, self.n, shares, progress)
+            images = image_sampler.of_paths(start, end, self.n, shares, progress)
             save_paths(target, images, shares, title=path_title(names[start], names[end]))
         progress.say(f"{self.n} paths in {target}")
 

@@ -97,8 +97,8 @@ def _run(arguments: Sequence[str]) -> int:
         raise
     except OSError as error:
         what, reason = error.filename or "a file", error.strerror or str(error)
-        mend = "mend its path or permissions, or free the disk"
-        return _say(f"{what} cannot be read or written ({reason}); {mend}", BAD_INPUT)
+        hint = "mend its path or permissions, or free the disk"
+        return _say(f"{what} cannot be read or written ({reason}); {hint}", BAD_INPUT)
     return 0
 
 

@@ -202,11 +202,11 @@ def _outliers(page: Page, folder: Path, part: Mapping[str, Any]) -> None:
     known = {SCORE_LABELS[key]: found for key, found in aurocs.items() if set(found.values()) != {None}}
     file = folder / "evaluation" / OUTLIER_SCORES
     if known and file.exists():
-        mend = f"evaluate again with stic-fast evaluate {shlex.quote(str(folder))}"
-        values = read_tensors(file, mend)
+        hint = f"evaluate again with stic-fast evaluate {shlex.quote(str(folder))}"
+        values = read_tensors(file, hint)
         wanted = [f"{score}/{name}" for score in aurocs for name in [part["inside"], *sets]]
         if not all(key in values and values[key].dim() == 1 for key in wanted):
-            raise damaged(file, "it holds the scores of another evaluation", mend)
+            raise damaged(file, "it holds the scores of another evaluation", hint)
         ordered = {
             SCORE_LABELS[score]: {name: values[f"{score}/{name}"] for name in [part["inside"], *sets]}
             for score in aurocs

@@ -17,9 +17,9 @@ from stic_fast.cli.image_files import check_grid_fits, is_folder, prepare_target
 from stic_fast.cli.image_folder import ImageFolder
 from stic_fast.cli.progress import RichProgress
 from stic_fast.counts import Count, CountOrZero, Options, Seed
-from stic_fast.evaluation.kept import fingerprint
+from stic_fast.evaluation.cache import fingerprint
 from stic_fast.models import Layout, Precision
-from stic_fast.training import Drawing, open_run
+from stic_fast.training import ImageSampler, open_run
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Sample(Options):
         run = open_run(self.run)
         names = run.splits.train.class_names
         classes = range(len(names)) if self.labels is None else find_classes(self.labels, names)
-        drawing = Drawing(run, self.seed, self.steps, self.batch_size, self.precision, self.layout)
+        image_sampler = ImageSampler(run, self.seed, self.steps, self.batch_size, self.precision, self.layout)
         target = self.out or self.run / "samples" / f"sample_seed{self.seed}.png"
         check_grid_fits(target, self.n, run.splits.train.image_shape)
         labels = spread(classes, self.n)
@@ -59,27 +59,27 @@ class Sample(Options):
         with run.folder.one_writer_of(target):
             prepare_target(target)
             if is_folder(target):
-                self._fill(target, drawing, labels, progress)
+                self._fill(target, image_sampler, labels, progress)
             else:
-                write_images(target, drawing.of_classes(labels, progress), labels, names)
+                write_images(target, image_sampler.of_classes(labels, progress), labels, names)
         progress.say(f"{self.n} images in {target}")
 
-    def _fill(self, target: Path, drawing: Drawing, labels: Tensor, progress: RichProgress) -> None:
+    def _fill(self, target: Path, image_sampler: ImageSampler, labels: Tensor, progress: RichProgress) -> None:
         """Draws what the folder lacks, a batch at a time, so that a kill costs a batch at most."""
-        with ImageFolder(target, labels, self._about(drawing)) as folder:
+        with ImageFolder(target, labels, self._about(image_sampler)) as folder:
             missing = folder.missing()
             if len(missing) < len(labels):
                 progress.say(f"{len(labels) - len(missing)} of {len(labels)} images are in {target} already")
             try:
                 for places in torch.split(missing, self.batch_size):
-                    folder.write(places, drawing.of_classes(labels, progress, places))
+                    folder.write(places, image_sampler.of_classes(labels, progress, places))
             except KeyboardInterrupt as stop:
                 left = len(folder.missing())
                 raise KeyboardInterrupt(f"{left} images are missing; the same command draws them") from stop
 
-    def _about(self, drawing: Drawing) -> dict[str, object]:
+    def _about(self, image_sampler: ImageSampler) -> dict[str, object]:
         """What the images in a folder depend on."""
-        run, train = drawing.run, drawing.run.splits.train
+        run, train = image_sampler.run, image_sampler.run.splits.train
         return {
             "run": str(self.run.resolve()),
             "weights": fingerprint({}, *run.model.state_dict().values()),
@@ -87,7 +87,7 @@ class Sample(Options):
             "labels": self.labels,
             "n": self.n,
             "seed": self.seed,
-            "steps": drawing.settled.sampler.steps,
+            "steps": image_sampler.resolved.sampler.steps,
             "precision": self.precision,
             "layout": self.layout,
         }

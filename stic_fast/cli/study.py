@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 import tyro
 
 from stic_fast import __version__
+from stic_fast.atomic_write import atomic_write
 from stic_fast.cli.command_line import command_line
 from stic_fast.cli.image_files import prepare_target
 from stic_fast.cli.progress import RichProgress
@@ -25,7 +26,6 @@ from stic_fast.errors import InputError
 from stic_fast.plots.grid import write_png
 from stic_fast.studies import STUDIES, Study
 from stic_fast.training import RunFolder
-from stic_fast.whole_file import whole_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -56,11 +56,11 @@ class StudyCommand(Generic[Chosen]):
         with run.one_writer_of(target):
             prepare_target(target)
             command, begun = command_line(["study", name], study), time.perf_counter()
-            finding = study.carry_out(progress)
+            finding = study.compute(progress)
             seconds = round(time.perf_counter() - begun, 1)
             about = {"command": command, "version": __version__, "seed": study.seed, "seconds": seconds}
             save_figure(finding.figure, target, footer=f"seed {study.seed} · {seconds:g} s · {command}")
-            write = listed_file if self.out is None else whole_file  # beside the user's own files, no list of ours
+            write = listed_file if self.out is None else atomic_write  # beside the user's own files, no list of ours
             with write(numbers) as file:
                 file.write((json.dumps(_plain({**about, **finding.record}), indent=2, allow_nan=False) + "\n").encode())
         progress.say(f"picture: {target}")

@@ -14,7 +14,7 @@ from stic_fast.evaluation.carlini_wagner import carlini_wagner, load_foolbox
 from stic_fast.evaluation.fixed_classifier import Model
 from stic_fast.evaluation.gradient_masking import check_gradient_masking
 from stic_fast.evaluation.judge import predict_logits
-from stic_fast.evaluation.records import chosen, divergence_note, number
+from stic_fast.evaluation.records import divergence_note, number, subset
 
 CHECKED_EPSILON = 8 / 255
 """Radius at which PGD is held against attacks that gradient masking cannot stop."""
@@ -66,7 +66,7 @@ def attack_record(
     record: dict[str, Any] = {"n": len(images), **({"note": note} if note else {}), "rows": rows}
     record["masking"] = {"masked": check.masked, "verdict": check.verdict, "accuracy": check.accuracy}
     if cw:
-        some, some_labels = chosen(images, labels, cw, seed)
+        some, some_labels = subset(images, labels, cw, seed)
         record["cw"], more = _carlini_wagner(model, some, some_labels, num_classes, batch_size)
         rows += more
     return record

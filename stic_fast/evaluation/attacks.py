@@ -27,7 +27,7 @@ from stic_fast.evaluation.noise_seed import noise_seed
 from stic_fast.ops import noise
 
 PAPER_EPSILONS = (4 / 255, 8 / 255, 16 / 255, 32 / 255)  # GMMC, Table 5
-Loss = Literal["cross-entropy", "margin"]
+AttackLoss = Literal["cross-entropy", "margin"]
 # An attack on one batch: images, labels and ids in, all classified rightly; out: which survive, and the images found.
 BatchAttack = Callable[[FixedClassifier, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 
@@ -67,7 +67,7 @@ def pgd(
     step_size: float | None = None,
     restarts: int = 1,
     random_start: bool = True,
-    loss: Loss = "cross-entropy",
+    loss: AttackLoss = "cross-entropy",
     image_ids: Tensor | None = None,
     batch_size: int = 256,
     keep_images: bool = False,
@@ -109,8 +109,8 @@ def pgd(
         raise InputError(f"steps and restarts must be at least 1, got {steps} and {restarts}; the papers take 40 and 1")
     if restarts > 1 and not random_start:
         raise InputError(f"{restarts} restarts need random_start: without it all are the same; let restarts be 1")
-    if loss not in get_args(Loss):
-        raise InputError(f"unknown loss {loss!r}; choose one of {', '.join(get_args(Loss))}")
+    if loss not in get_args(AttackLoss):
+        raise InputError(f"unknown loss {loss!r}; choose one of {', '.join(get_args(AttackLoss))}")
     if step_size is not None and step_size < 0:
         raise InputError(f"step_size must be at least 0, got {step_size}; 2.5 * epsilon / steps is the default")
     step = 2 * (2.5 * epsilon / steps if step_size is None else step_size)  # in units of [−1, 1]
@@ -229,7 +229,7 @@ def _ascend(
     radius: float,
     step: float,
     steps: int,
-    loss: Loss,
+    loss: AttackLoss,
 ) -> tuple[Tensor, Tensor]:
     """Ascend from one start: the wrongly classified images found, else the last ones; and which images still stand."""
     found, stands = start.clone(), torch.ones_like(labels, dtype=torch.bool)
@@ -250,7 +250,7 @@ def _ascend(
     return found, stands
 
 
-def _losses(class_logits: Tensor, labels: Tensor, loss: Loss) -> Tensor:
+def _losses(class_logits: Tensor, labels: Tensor, loss: AttackLoss) -> Tensor:
     if loss == "margin":
         return margins(class_logits, labels)
     return F.cross_entropy(class_logits, labels, reduction="none")

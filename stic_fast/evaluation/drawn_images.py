@@ -28,7 +28,7 @@ from stic_fast.stored import read_json, read_stored
 PART = 500
 """Images in a part: what a kill costs at most, and what is in memory at a time."""
 ABOUT = "about.json"
-MEND = "evaluate again to draw it anew"
+HINT = "evaluate again to draw it anew"
 
 
 class DrawnImages:
@@ -106,7 +106,7 @@ class DrawnImages:
         for start, stop in self._parts():
             found = self._look(start, stop)
             if not isinstance(found, Tensor):
-                raise InputError(f"{found or f'{self._file(start)} is missing'}; {MEND}")
+                raise InputError(f"{found or f'{self._file(start)} is missing'}; {HINT}")
             yield found, self.labels(torch.arange(start, stop))
 
     def all(self) -> tuple[Tensor, Tensor]:
@@ -125,11 +125,11 @@ class DrawnImages:
         """The part's images, or what is wrong with it; nothing where they are not all drawn yet."""
         file = self._file(start)
         try:
-            images = read_stored(file, _images, MEND)
+            images = read_stored(file, _images, HINT)
         except FileNotFoundError:
             return ""
         except InputError as error:
-            return str(error).removesuffix(f"; {MEND}")
+            return str(error).removesuffix(f"; {HINT}")
         return images[: stop - start] if len(images) >= stop - start else ""
 
 
@@ -139,12 +139,12 @@ def read_about(folder: Path) -> dict[str, Any] | None:
     Raises:
         InputError: that is damaged, or missing beside images.
     """
-    mend = f"remove the folder {folder} to draw the images anew"
+    hint = f"remove the folder {folder} to draw the images anew"
     try:
-        return read_json(folder / ABOUT, mend)
+        return read_json(folder / ABOUT, hint)
     except FileNotFoundError as error:
         if next(folder.glob("part_*.npy"), None) is not None:
-            raise InputError(f"{folder / ABOUT} is missing, so nobody knows of what the images are; {mend}") from error
+            raise InputError(f"{folder / ABOUT} is missing, so nobody knows of what the images are; {hint}") from error
         return None
 
 

@@ -15,7 +15,7 @@ from stic_fast.evaluation.features import ReadsImages, read_images
 from stic_fast.evaluation.image_scores import ReferenceImages, Score, image_scores, scores_of_reading
 from stic_fast.evaluation.nearest import nearest_distances
 from stic_fast.evaluation.outliers import uniform_noise
-from stic_fast.evaluation.records import chosen, image_rows, sweep_rows
+from stic_fast.evaluation.records import image_rows, subset, sweep_rows
 
 
 def image_record(
@@ -41,16 +41,16 @@ def image_record(
         train_images: uint8, what the classifier learnt from.
         test_images: uint8, labels int64; held out.
         learnt: Cls_G of "drawn" and of "real".
-        say: told what happens to the cache, see `kept.kept`.
+        say: told what happens to the cache, see `cache.cached`.
 
     Returns:
         n, n_real, rows, sweep (manifold scores over k of each set) and nearest (mean distance to a training image).
     """
     n, labels = drawn.count, drawn.labels()
     settings: dict[str, Any] = {"num_classes": drawn.num_classes, "seed": seed}
-    reference = ReferenceImages.kept(judge, train_images, most=n, seed=seed, batch_size=batch_size, say=say)
+    reference = ReferenceImages.cached(judge, train_images, most=n, seed=seed, batch_size=batch_size, say=say)
     reading = read_images(judge, (images for images, _ in drawn), batch_size=batch_size, keep_features=True)
-    real, real_labels = chosen(test_images, test_labels, n, seed)
+    real, real_labels = subset(test_images, test_labels, n, seed)
     noise = uniform_noise(n, test_images.shape[1:], seed=seed)
     scores, sweep = scores_of_reading(reading, reference, labels, **settings)
     real_scores, real_sweep = image_scores(judge, reference, real, real_labels, batch_size=batch_size, **settings)
@@ -58,7 +58,7 @@ def image_record(
     at_n_real: dict[str, Score] = {}
     sweeps = {"drawn": sweep_rows(sweep)}
     if len(real) < n:
-        rows, few_labels = chosen(torch.arange(n), labels, len(real), seed)
+        rows, few_labels = subset(torch.arange(n), labels, len(real), seed)
         at_n_real, few_sweep = scores_of_reading(reading.at(rows), reference, few_labels, **settings)
         sweeps["drawn_at_n_real"] = sweep_rows(few_sweep)
     scores["Cls_G"], real_scores["Cls_G"] = Score(learnt["drawn"]), Score(learnt["real"])

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from stic_fast.errors import InputError
+from stic_fast.evaluation.cache import cached, fingerprint
 from stic_fast.evaluation.judge import Judge, check_labelled_images, train_judge, uses_bf16
-from stic_fast.evaluation.kept import fingerprint, kept
 from stic_fast.evaluation.network_judge import load_torchscript_judge
 from stic_fast.evaluation.resnet20 import load_resnet20_judge
 
@@ -173,11 +173,11 @@ def cached_judge(
 ) -> Judge:
     """The small CNN trained by `train_judge`, or the one that an earlier call trained on the same data and settings.
 
-    It is kept (see `kept.kept`) as CACHE/cnn-KEY.safetensors, where the key is a hash of the images and labels,
+    It is kept (see `cache.cached`) as CACHE/cnn-KEY.safetensors, where the key is a hash of the images and labels,
     num_classes, the seed and the training settings.
 
     Args:
-        cache, say: as for `kept.kept`.
+        cache, say: as for `cache.cached`.
         The others: as for `train_judge`.
 
     Raises:
@@ -213,7 +213,7 @@ def cached_judge(
             progress=progress,
         ).state_dict()
 
-    judge.load_state_dict(kept(judge.name, key, train, cache=cache, say=say))
+    judge.load_state_dict(cached(judge.name, key, train, cache=cache, say=say))
     return judge.eval().requires_grad_(False).to(device)
 
 

@@ -207,7 +207,7 @@ def load_torchscript_judge(
 
 def _refuse_other_formats(path: Path) -> None:
     """Tell by the names inside what a file is, before anything is read from it."""
-    mend = "export the network with torch.jit.save as a module that returns (features, logits)"
+    hint = "export the network with torch.jit.save as a module that returns (features, logits)"
     if not path.is_file():
         raise InputError(f"there is no file {path}; give the path of a TorchScript file")
     try:
@@ -216,11 +216,11 @@ def _refuse_other_formats(path: Path) -> None:
             damaged = _fails_checksums(archive)  # which torch does not look at
     except (zipfile.BadZipFile, OSError, *_TORCHSCRIPT_ERRORS) as error:
         raise InputError(
-            f"{path} is not TorchScript, and if it is a pickle it is not read, for a pickle can run any code; {mend}"
+            f"{path} is not TorchScript, and if it is a pickle it is not read, for a pickle can run any code; {hint}"
         ) from error
     if "models/model.json" in inside:
         raise InputError(
-            f"{path} is a torch.export archive, which torch reads through pickle, so it is not read; {mend}"
+            f"{path} is a torch.export archive, which torch reads through pickle, so it is not read; {hint}"
         )
     if "constants.pkl" not in inside or not any(entry.startswith("code/") for entry in inside):
         what = (
@@ -228,7 +228,7 @@ def _refuse_other_formats(path: Path) -> None:
             if "data.pkl" in inside
             else "not TorchScript"
         )
-        raise InputError(f"{path} is {what}; {mend}")
+        raise InputError(f"{path} is {what}; {hint}")
     if damaged:
         raise InputError(f"{path} is damaged TorchScript; fetch or export it anew")
 

@@ -182,17 +182,17 @@ def read_record(folder: Path) -> dict[str, Any] | None:
         InputError: it is damaged, or was written by an older version.
     """
     file = folder / RECORD
-    mend = f"write it anew with stic-fast evaluate {shlex.quote(str(folder))}"
+    hint = f"write it anew with stic-fast evaluate {shlex.quote(str(folder))}"
     try:
-        record = read_json(file, mend)
+        record = read_json(file, hint)
     except FileNotFoundError:
         return None
     if record.get("format") != FORMAT:
-        raise InputError(f"{file} is of another version of stic_fast; {mend}")
+        raise InputError(f"{file} is of another version of stic_fast; {hint}")
     try:
         check_record(record)
     except ValueError as error:
-        raise damaged(file, str(error), mend) from error
+        raise damaged(file, str(error), hint) from error
     return record
 
 
@@ -205,10 +205,10 @@ def number(value: float | None) -> float | None:
     return None if value is None or not math.isfinite(value) else value
 
 
-def chosen(images: Tensor, labels: Tensor, most: int, seed: int) -> tuple[Tensor, Tensor]:
+def subset(images: Tensor, labels: Tensor, most: int, seed: int) -> tuple[Tensor, Tensor]:
     """At most so many of the images, drawn by the seed, in their order.
 
-    >>> chosen(torch.arange(9), torch.arange(9), 3, seed=0)[0].tolist() == sorted(torch.randperm(
+    >>> subset(torch.arange(9), torch.arange(9), 3, seed=0)[0].tolist() == sorted(torch.randperm(
     ...     9, generator=torch.Generator().manual_seed(0))[:3].tolist())
     True
     """

@@ -151,8 +151,8 @@ class Normalize(nn.Module):
 def _the_feature(name: str, outputs: list[Any], *, batch: int) -> Tensor:
     if len(outputs) != 1:
         times = f"called {len(outputs)} times" if outputs else "not called"
-        mend = "the layer around it" if outputs else "one that is called, in the module and not its compiled form"
-        raise InputError(f"layer {name!r} was {times} in the forward pass, so it has no one feature; name {mend}")
+        hint = "the layer around it" if outputs else "one that is called, in the module and not its compiled form"
+        raise InputError(f"layer {name!r} was {times} in the forward pass, so it has no one feature; name {hint}")
     feature = outputs[0]
     if not isinstance(feature, Tensor):
         raise InputError(

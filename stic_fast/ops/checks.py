@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The stic_fast authors
 # SPDX-License-Identifier: MIT
-"""Argument checks that the ops share: each raises one sentence with argument, requirement, what came, and the mend.
+"""Argument checks that the ops share: each raises one sentence with argument, requirement, what came, and the hint.
 
 An op checks its tensors itself, below the dispatcher (`library.register`), so that a raw call of
 `torch.ops.stic_fast.*` meets the same checks as a public function. What a public function checks before is what an op's
@@ -35,10 +35,10 @@ def check_tensor(name: str, value: object) -> Tensor:
     return value
 
 
-def check_float(name: str, dtype: torch.dtype, mend: str) -> None:
+def check_float(name: str, dtype: torch.dtype, hint: str) -> None:
     """That the kernels know a floating type."""
     if dtype not in DTYPE_CODES:
-        raise TypeError(f"{name} must be float32, float64, bfloat16 or float16, got {dtype}; {mend}")
+        raise TypeError(f"{name} must be float32, float64, bfloat16 or float16, got {dtype}; {hint}")
 
 
 def check_float_tensor(name: str, value: object) -> Tensor:

@@ -22,7 +22,7 @@ from stic_fast.ops import gram_loss_op  # noqa: F401, registers the op
 from stic_fast.ops.checks import check_tensor
 from stic_fast.ops.gram import positions
 from stic_fast.ops.gram_loss_blas import SMALLEST_NORM, round_up
-from stic_fast.ops.gram_loss_blas import Normalize as Normalize
+from stic_fast.ops.gram_loss_blas import GramScale as GramScale
 from stic_fast.ops.gram_loss_checks import NO_LAYERS, name_of
 from stic_fast.ops.gram_loss_cuda import MOST_DUAL_POSITIONS
 
@@ -37,7 +37,7 @@ def gram_loss(
     reference: Tensor | Sequence[Tensor | None] | None = None,
     gram: Tensor | Sequence[Tensor | None] | None = None,
     *,
-    normalize: Normalize = "log",
+    normalize: GramScale = "log",
     allow_tf32: bool = True,
 ) -> Tensor:
     r"""How far each sample's Gram matrices are from a reference's, summed over layers (STIC, equation 3).
@@ -170,7 +170,7 @@ def _targets(
 
 
 def reference_loss(
-    layers: Sequence[Tensor], targets: Sequence[Tensor], is_gram: Sequence[bool], normalize: Normalize = "log"
+    layers: Sequence[Tensor], targets: Sequence[Tensor], is_gram: Sequence[bool], normalize: GramScale = "log"
 ) -> Tensor:
     """The loss in plain PyTorch, differentiable by autograd."""
     total = torch.zeros(layers[0].shape[0], device=layers[0].device, dtype=positions(layers[0]).dtype)

@@ -19,7 +19,7 @@ from torch import Tensor
 from stic_fast.ops.checks import KEPT, check_numbers
 from stic_fast.ops.gram import outside_autocast, positions
 
-Normalize = Literal["log", "relative", "gatys", "none"]
+GramScale = Literal["log", "relative", "gatys", "none"]
 SMALLEST_NORM = 1e-12
 """‖A‖² below this counts as this, so that a blank reference gives a large loss and not a division by zero."""
 

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from stic_fast.ops.checks import KEPT, Kind, check_numbers
 from stic_fast.ops.gram import check_features
-from stic_fast.ops.gram_loss_blas import Normalize
+from stic_fast.ops.gram_loss_blas import GramScale
 from stic_fast.ops.library import DTYPE_CODES
 
-NORMALIZE = get_args(Normalize)
+NORMALIZE = get_args(GramScale)
 NO_LAYERS = "features must hold at least one layer, got an empty sequence; pass a tensor or a list of them"
 
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from stic_fast.ops.checks import KEPT, check_numbers
-from stic_fast.ops.gram_loss_blas import Normalize, channels_last, gradient_like, laid_out, round_up
+from stic_fast.ops.gram_loss_blas import GramScale, channels_last, gradient_like, laid_out, round_up
 from stic_fast.ops.library import DTYPE_CODES, address, has_cuda_kernels, launch
 
 MOST_DUAL_POSITIONS = 64
@@ -102,7 +102,7 @@ def loss(
                 last,
                 len(target) < chains,
                 dual,
-                get_args(Normalize).index(normalize),
+                get_args(GramScale).index(normalize),
             )
         )
     launch("gram_loss", total.device, described, chains, DTYPE_CODES[dtype], not allow_tf32)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from stic_fast.ops import gram_loss_cuda
 from stic_fast.ops.gram_loss_blas import (
-    Normalize,
+    GramScale,
     channels_last,
     check_products,
     empty_results,
@@ -69,7 +69,7 @@ def _native_layer(
         channels_last,
         target is not None and target.shape[0] < chains,
         dual,
-        get_args(Normalize).index(normalize),
+        get_args(GramScale).index(normalize),
     )
 
 

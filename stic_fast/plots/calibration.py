@@ -47,16 +47,16 @@ def calibration_figure(runs: Mapping[str, Sequence[Pass]]) -> Figure:
     columns = min(COLUMNS, len(runs))
     figure = Figure(figsize=(max(9.6, 3.2 * columns), 3.7 + 3.4 * rows), layout="constrained", facecolor="white")
     halves = figure.subfigures(2, 1, squeeze=False, height_ratios=(3.7, 3.4 * rows))
-    _draw_passes(halves[0, 0], runs)
+    _plot_passes(halves[0, 0], runs)
     all_axes = halves[1, 0].subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
     for axes, (name, passes), colour in zip(all_axes, runs.items(), itertools.cycle(COLOURS), strict=False):
-        _draw_reliability(axes, name, passes[-1], colour)
+        _plot_reliability(axes, name, passes[-1], colour)
     for axes in all_axes[len(runs) :]:
         axes.remove()
     return figure
 
 
-def _draw_passes(figure: Any, runs: Mapping[str, Sequence[Pass]]) -> None:
+def _plot_passes(figure: Any, runs: Mapping[str, Sequence[Pass]]) -> None:
     from matplotlib.lines import Line2D
 
     for axes, key, title in zip(
@@ -91,7 +91,7 @@ def _draw_passes(figure: Any, runs: Mapping[str, Sequence[Pass]]) -> None:
     )
 
 
-def _draw_reliability(axes: Axes, name: str, last: Pass, colour: str) -> None:
+def _plot_reliability(axes: Axes, name: str, last: Pass, colour: str) -> None:
     axes.plot([0, 1], [0, 1], color=BLACK, linestyle=":", linewidth=1.0)
     for key, face in (("reliability", colour), ("reliability_after", "white")):
         bins = last[key]

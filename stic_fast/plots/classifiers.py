@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from stic_fast.errors import InputError
 from stic_fast.plots.curves import BLUE, RAW_ALPHA, VERMILION, _smoothed
-from stic_fast.plots.error_bars import WIDE, draw_points
+from stic_fast.plots.error_bars import WIDE, plot_points
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -73,8 +73,8 @@ def classifiers_figure(curves: Mapping[str, Mapping[str, Curve]], iterations: in
     engine.set(hspace=0.08)  # type: ignore[call-arg]
     panels = figure.subplots(2, len(curves), squeeze=False, sharey="row")
     for (name, pair), loss, accuracy in zip(curves.items(), *panels, strict=True):
-        _draw_losses(loss, name, pair, iterations)
-        _draw_accuracies(accuracy, pair)
+        _plot_losses(loss, name, pair, iterations)
+        _plot_accuracies(accuracy, pair)
     _scale_losses(panels[0, 0], curves, iterations)
     panels[0, 0].set_ylabel("loss on real training images (nats)")
     panels[1, 0].set_ylabel("test images classified rightly (%)")
@@ -85,7 +85,7 @@ def classifiers_figure(curves: Mapping[str, Mapping[str, Curve]], iterations: in
     return figure
 
 
-def _draw_losses(axes: Axes, name: str, pair: Mapping[str, Curve], iterations: int) -> None:
+def _plot_losses(axes: Axes, name: str, pair: Mapping[str, Curve], iterations: int) -> None:
     for way, curve in pair.items():
         label, colour = LOOK[way]
         axes.plot(curve.iterations, curve.losses, color=colour, linewidth=0.5, alpha=RAW_ALPHA, zorder=1)
@@ -125,12 +125,12 @@ def _scale_losses(axes: Axes, curves: Mapping[str, Mapping[str, Curve]], iterati
         axes.set_ylim(low, high)
 
 
-def _draw_accuracies(axes: Axes, pair: Mapping[str, Curve]) -> None:
+def _plot_accuracies(axes: Axes, pair: Mapping[str, Curve]) -> None:
     aside = np.linspace(-ASIDE, ASIDE, len(pair))
     for (way, curve), shift in zip(pair.items(), aside, strict=True):
         label, colour = LOOK[way]
         places = [number + shift for number in curve.accuracies]
-        draw_points(axes, places, list(curve.accuracies.values()), colour=colour, label=label, most=1.0)
+        plot_points(axes, places, list(curve.accuracies.values()), colour=colour, label=label, most=1.0)
     axes.yaxis.set_major_formatter(lambda share, _: f"{100 * share:g}")
     newest = {way: curve.accuracies[max(curve.accuracies)] for way, curve in pair.items()}
     lasts = {way: f"{100 * value:.1f} ± {100 * WIDE * error:.1f} %" for way, (value, error) in newest.items()}

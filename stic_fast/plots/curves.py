@@ -104,17 +104,17 @@ def training_figure(metrics: Sequence[Record]) -> Figure:
     layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12)
     figure = Figure(figsize=(11.0, 0.2 + 3.8 * rows), layout=layout, facecolor="white")
     panels: list[Axes] = list(figure.subplots(rows, 2).flat)
-    draw_losses(panels[0], train, "loss (nats + constant)" if with_energies else "cross-entropy (nats)")
-    _draw_accuracy(panels[1], train, tests)
+    plot_losses(panels[0], train, "loss (nats + constant)" if with_energies else "cross-entropy (nats)")
+    _plot_accuracy(panels[1], train, tests)
     if with_energies:
-        _draw_energies(panels[2], train)
-        _draw_variance(panels[3], train)
+        _plot_energies(panels[2], train)
+        _plot_variance(panels[3], train)
     else:
-        _draw_chains(figure, panels[2:], chains)
+        _plot_chains(figure, panels[2:], chains)
     return figure
 
 
-def draw_losses(axes: Axes, train: Sequence[Record], unit: str = "cross-entropy (nats)") -> None:
+def plot_losses(axes: Axes, train: Sequence[Record], unit: str = "cross-entropy (nats)") -> None:
     """The loss and its terms against the iteration."""
     for key, name, colour in (*LOSSES, *TERMS):
         _plot_smoothed(axes, _curve(train, "iteration", key), colour, name)
@@ -123,14 +123,14 @@ def draw_losses(axes: Axes, train: Sequence[Record], unit: str = "cross-entropy 
     _mark_passes(axes, train)
 
 
-def _draw_energies(axes: Axes, train: Sequence[Record]) -> None:
+def _plot_energies(axes: Axes, train: Sequence[Record]) -> None:
     for key, name, colour in ENERGIES:
         _plot_smoothed(axes, _curve(train, "iteration", key), colour, name)
     _finish(axes, "Energy", "iteration", "mean over the batch (nats + constant)")
     _mark_passes(axes, train)
 
 
-def _draw_variance(axes: Axes, train: Sequence[Record]) -> None:
+def _plot_variance(axes: Axes, train: Sequence[Record]) -> None:
     """GMMC's γ²; the panel goes where there is none."""
     curve = _curve(train, "iteration", "variance")
     if not np.isfinite(curve[1]).any():
@@ -142,7 +142,7 @@ def _draw_variance(axes: Axes, train: Sequence[Record]) -> None:
     _mark_passes(axes, train)
 
 
-def _draw_chains(figure: Figure, panels: Sequence[Axes], chains: Mapping[int, Sequence[Record]]) -> None:
+def _plot_chains(figure: Figure, panels: Sequence[Axes], chains: Mapping[int, Sequence[Record]]) -> None:
     colours = _pass_colours(figure, panels, chains)
     steps = f"chain step (pass {next(iter(chains))})" if len(chains) == 1 else "chain step"
     for axes, (key, title, unit) in zip(panels, CHAINS, strict=True):
@@ -152,7 +152,7 @@ def _draw_chains(figure: Figure, panels: Sequence[Axes], chains: Mapping[int, Se
         _logarithmic_if_wide(axes)
 
 
-def _draw_accuracy(axes: Axes, train: Sequence[Record], tests: Sequence[Record]) -> None:
+def _plot_accuracy(axes: Axes, train: Sequence[Record], tests: Sequence[Record]) -> None:
     from matplotlib.ticker import PercentFormatter
 
     _plot_smoothed(axes, _curve(train, "iteration", "accuracy"), SKY, "training batches")

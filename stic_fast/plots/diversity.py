@@ -13,7 +13,7 @@ from torch import Tensor
 
 from stic_fast.errors import InputError
 from stic_fast.plots.curves import BLACK, BLUE, GREEN, SKY, VERMILION
-from stic_fast.plots.error_bars import WIDE, draw_points
+from stic_fast.plots.error_bars import WIDE, plot_points
 from stic_fast.plots.tiles import hide_frame, show_tiles, tile_size
 
 if TYPE_CHECKING:
@@ -75,18 +75,18 @@ def diversity_figure(radii: Sequence[float], anchors: Sequence[Anchor], distance
     tiles = figure.add_axes(
         (LEFT / width, 1 - (ABOVE + tiles_height) / height, panel_width / width, tiles_height / height)
     )
-    _draw_anchors(tiles, radii, anchors, columns)
+    _plot_anchors(tiles, radii, anchors, columns)
     half = (panel_width - GAP) / 2
     for number, (curve, label) in enumerate(
         ((distance, "distance from the anchor\n(Euclidean, pixels in [−1, 1])"), (share, "read as the anchor's class"))
     ):
         place = LEFT + number * (half + GAP), BELOW, half, CURVES_HEIGHT
         axes = figure.add_axes((place[0] / width, place[1] / height, place[2] / width, place[3] / height))
-        _draw_curve(axes, radii, curve, label)
+        _plot_curve(axes, radii, curve, label)
     return figure
 
 
-def _draw_anchors(axes: Axes, radii: Sequence[float], anchors: Sequence[Anchor], columns: float) -> None:
+def _plot_anchors(axes: Axes, radii: Sequence[float], anchors: Sequence[Anchor], columns: float) -> None:
     shown = anchors[0].neighbours.shape[1]
     axes.set_xlim(0, columns)
     axes.set_ylim(len(anchors), 0)
@@ -111,7 +111,7 @@ def _draw_anchors(axes: Axes, radii: Sequence[float], anchors: Sequence[Anchor],
     hide_frame(axes)
 
 
-def _draw_curve(axes: Axes, radii: Sequence[float], curve: Curve, quantity: str) -> None:
+def _plot_curve(axes: Axes, radii: Sequence[float], curve: Curve, quantity: str) -> None:
     references = {name: value for name, value in curve.references.items() if math.isfinite(value)}
     most = math.inf
     if curve.start is None:
@@ -124,7 +124,7 @@ def _draw_curve(axes: Axes, radii: Sequence[float], curve: Curve, quantity: str)
             radii, curve.start, color=SKY, marker="s", markersize=4, linewidth=1.2, label="where the chains start"
         )
     label = "what they draw (±2 standard errors)"
-    draw_points(axes, radii, curve.points, colour=VERMILION, label=label, most=most)
+    plot_points(axes, radii, curve.points, colour=VERMILION, label=label, most=most)
     for (style, colour), (name, value) in zip(REFERENCES, references.items(), strict=False):
         axes.axhline(value, color=colour, linestyle=style, linewidth=1.3, label=name)
     axes.set_xlabel("radius: standard deviation of the added noise")

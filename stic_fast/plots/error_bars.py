@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 WIDE = 2.0  # standard errors either way: about 95 of 100 such bars hold the true value
 
 
-def draw_points(
+def plot_points(
     axes: Axes,
     places: Sequence[float],
     points: Sequence[tuple[float, float]],
@@ -31,7 +31,7 @@ def draw_points(
 
     >>> from matplotlib.figure import Figure
     >>> axes = Figure().subplots()
-    >>> draw_points(axes, [1, 2], [(0.9, 0.1), (1.0, 0.1)], colour="red", label="share", most=1)
+    >>> plot_points(axes, [1, 2], [(0.9, 0.1), (1.0, 0.1)], colour="red", label="share", most=1)
     >>> [round(y, 2) for y in axes.containers[0].lines[2][0].get_segments()[0][:, 1].tolist()]
     [0.7, 1.0]
     """

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from torch import Tensor
 
 from stic_fast.errors import InputError
-from stic_fast.plots.curves import Record, draw_losses, surviving
+from stic_fast.plots.curves import Record, plot_losses, surviving
 from stic_fast.plots.tiles import hide_frame, show_tiles, tile_size
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def evolution_figure(
     across = (LEFT / width, panel_width / width)
     loss = figure.add_axes((across[0], 1 - (ABOVE + LOSS_HEIGHT) / height, across[1], LOSS_HEIGHT / height))
     tiles = figure.add_axes((across[0], BELOW / height, across[1], tiles_height / height))
-    draw_losses(loss, [record for record in surviving(metrics) if record.get("kind") == "train"])
+    plot_losses(loss, [record for record in surviving(metrics) if record.get("kind") == "train"])
     loss.set_xlim(first, last)
     tiles.set_xlim(first, last)
     tiles.set_ylim(rows, 0)

@@ -95,16 +95,16 @@ def sample_rows_figure(
         axes.set_ylim(len(rows) - 0.5, -0.5)
         return axes
 
-    _draw_strips(panel(names, wide), rows, columns, high / step, column_labels)
+    _plot_strips(panel(names, wide), rows, columns, high / step, column_labels)
     for number, quantity in enumerate(quantities):
         left = names + wide + BETWEEN + number * (DOTS + BETWEEN)
-        _draw_dots(panel(left, DOTS), rows, quantity)
+        _plot_dots(panel(left, DOTS), rows, quantity)
     if any(quantity.line is not None for quantity in quantities):
         _explain(figure, line_label, (names / size[0], (BELOW - 0.08) / size[1]))
     return figure
 
 
-def _draw_strips(
+def _plot_strips(
     axes: Axes, rows: Sequence[Row], columns: int, height: float, column_labels: Sequence[str] | None
 ) -> None:
     axes.set_xlim(0, columns)
@@ -124,7 +124,7 @@ def _draw_strips(
     hide_frame(axes)
 
 
-def _draw_dots(axes: Axes, rows: Sequence[Row], quantity: Quantity) -> None:
+def _plot_dots(axes: Axes, rows: Sequence[Row], quantity: Quantity) -> None:
     from matplotlib.ticker import MaxNLocator
 
     places = [number for number, row in enumerate(rows) if quantity.name in row.values]

@@ -13,8 +13,8 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from stic_fast.atomic_write import atomic_write
 from stic_fast.errors import InputError
-from stic_fast.whole_file import whole_file
 
 TILE_SIDE = 48  # pixels a tile should roughly have when no scale is given
 LABEL_SIZES = (12, 18)  # pixels: smallest and largest type of row and column labels; the title is a third larger
@@ -138,7 +138,7 @@ def write_png(path: str | PathLike[str], write: Callable[[BinaryIO], object]) ->
     path = Path(path)
     if path.suffix.lower() != ".png":
         raise InputError(f"pictures are written as PNG, got the path {str(path)!r}; let it end in .png")
-    with whole_file(path) as file:
+    with atomic_write(path) as file:
         write(file)
 
 

@@ -79,7 +79,7 @@ def score_histograms(scores: Scores, *, inside: str, aurocs: Mapping[str, Mappin
         known = np.asarray(sets[inside], dtype=np.float64)
         outliers = [(name, np.asarray(values, dtype=np.float64)) for name, values in sets.items() if name != inside]
         for axes, (name, values) in zip(panels, outliers, strict=False):
-            _draw_panel(axes, known, values)
+            _plot_panel(axes, known, values)
             area = (aurocs or {}).get(label, {}).get(name)
             axes.set_title(name if area is None else f"{name}\nAUROC {area:.3f}", loc="left", fontsize=10)
         for axes in panels[len(outliers) :]:
@@ -92,7 +92,7 @@ def score_histograms(scores: Scores, *, inside: str, aurocs: Mapping[str, Mappin
     return figure
 
 
-def _draw_panel(axes: Axes, known: NDArray[np.float64], outliers: NDArray[np.float64]) -> None:
+def _plot_panel(axes: Axes, known: NDArray[np.float64], outliers: NDArray[np.float64]) -> None:
     from matplotlib.ticker import MaxNLocator
 
     finite = np.concatenate([known[np.isfinite(known)], outliers[np.isfinite(outliers)]])

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from stic_fast.errors import InputError
 from stic_fast.plots.curves import BLACK, BLUE, GREEN, VERMILION
-from stic_fast.plots.error_bars import draw_points
+from stic_fast.plots.error_bars import plot_points
 from stic_fast.plots.tiles import hide_frame, show_tiles, tile_size
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def interpolation_figure(
 
     for number, (each, tall) in enumerate(zip(strips, heights, strict=True)):
         axes = place(tall, STRIPS_APART if number < len(strips) - 1 else BETWEEN)
-        _draw_strips(axes, shares, each, LOOKS[number], labelled=number == 0)
+        _plot_strips(axes, shares, each, LOOKS[number], labelled=number == 0)
     title = f"from A = {classes[0]} to B = {classes[1]}, by the share of B"
     figure.axes[0].set_title(title, loc="left", fontsize=11, pad=9)
     between = [(before + after) / 2 for before, after in itertools.pairwise(shares)]
@@ -95,7 +95,7 @@ def interpolation_figure(
     for number, (quantity, places, points, most) in enumerate(panels):
         axes = place(CURVE_HEIGHT, BETWEEN)
         for colour, each in zip(LOOKS, strips, strict=False):
-            draw_points(axes, places, points(each), colour=colour, label=each.name, most=most)
+            plot_points(axes, places, points(each), colour=colour, label=each.name, most=most)
         if number == 0 and real is not None:
             axes.axhline(real, color=BLACK, linestyle="--", linewidth=1.3, label="real images of both classes")
         axes.set_xticks(shares, _tick_labels(shares))
@@ -106,7 +106,7 @@ def interpolation_figure(
     return figure
 
 
-def _draw_strips(axes: Axes, shares: Sequence[float], strips: Strips, colour: str, *, labelled: bool) -> None:
+def _plot_strips(axes: Axes, shares: Sequence[float], strips: Strips, colour: str, *, labelled: bool) -> None:
     rows, half = len(strips.images) // len(shares), 0.5 / (len(shares) - 1)
     axes.set_ylim(rows, 0)
     show_tiles(axes, strips.images, columns=len(shares), left=-half, right=1 + half, top=0, bottom=rows)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from stic_fast.whole_file import whole_file
+from stic_fast.atomic_write import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -117,7 +117,7 @@ class Page:
         Raises:
             OSError: it cannot be written.
         """
-        with whole_file(path) as file:
+        with atomic_write(path) as file:
             file.write(self.html().encode())
 
 

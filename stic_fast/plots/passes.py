@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from stic_fast.errors import InputError
 from stic_fast.plots.curves import BLACK, BLUE, VERMILION
-from stic_fast.plots.error_bars import draw_points
+from stic_fast.plots.error_bars import plot_points
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -67,7 +67,7 @@ def _draw(axes: Axes, passes: Sequence[int], panel: Panel) -> None:
     values = [value for value, _ in panel.values]
     colour = VERMILION if panel.real is not None else BLUE
     label = "drawn images (bars: ±2 standard errors)" if panel.real is not None else "the classifier itself"
-    draw_points(axes, passes, panel.values, colour=colour, label=label, most=1.0 if panel.share else math.inf)
+    plot_points(axes, passes, panel.values, colour=colour, label=label, most=1.0 if panel.share else math.inf)
     if panel.real is not None:
         axes.axhline(panel.real, color=BLACK, linestyle="--", linewidth=1.3, label="as many real images")
     if panel.share:

@@ -78,8 +78,8 @@ def reliability_figure(bins: Bins, *, title: str = "Reliability") -> Figure:
     )
     figure = Figure(figsize=(6.4, 7.4), layout="constrained", facecolor="white")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-    _draw_bars(above, edges, counts, accuracy, confidence)
-    _draw_counts(below, edges, counts, accuracy, confidence)
+    _plot_bars(above, edges, counts, accuracy, confidence)
+    _plot_counts(below, edges, counts, accuracy, confidence)
     numbers = f"{100 * bins.ece:.2f} % ({len(counts)} bins, {int(counts.sum()):,} images)"
     above.set_title(f"{title}\ncalibration error {numbers}", loc="left", fontsize=12, pad=26)
     above.legend(
@@ -96,7 +96,7 @@ def reliability_figure(bins: Bins, *, title: str = "Reliability") -> Figure:
     return figure
 
 
-def _draw_bars(axes: Axes, edges: Any, counts: Any, accuracy: Any, confidence: Any) -> None:
+def _plot_bars(axes: Axes, edges: Any, counts: Any, accuracy: Any, confidence: Any) -> None:
     there = counts > 0
     left, widths = edges[:-1][there], np.diff(edges)[there]
     right, sure = accuracy[there], confidence[there]
@@ -116,7 +116,7 @@ def _draw_bars(axes: Axes, edges: Any, counts: Any, accuracy: Any, confidence: A
     axes.plot([0, 1], [0, 1], color=BLACK, linestyle="--", linewidth=1.2, label="perfect calibration")
 
 
-def _draw_counts(axes: Axes, edges: Any, counts: Any, accuracy: Any, confidence: Any) -> None:
+def _plot_counts(axes: Axes, edges: Any, counts: Any, accuracy: Any, confidence: Any) -> None:
     axes.bar(edges[:-1], counts, np.diff(edges), align="edge", color="0.55", edgecolor="white", linewidth=0.8)
     means: list[tuple[str, NDArray[np.float64], str, str]] = [
         ("mean accuracy", accuracy, BLUE, "-"),

@@ -12,7 +12,7 @@ from torch import Tensor
 from stic_fast.models import Classifier
 from stic_fast.models.frozen import frozen
 from stic_fast.ops.gram import gram
-from stic_fast.ops.gram_loss import Normalize, gram_loss, prefers_dual
+from stic_fast.ops.gram_loss import GramScale, gram_loss, prefers_dual
 from stic_fast.ops.gram_loss_blas import channels_last
 
 _Kept = tuple[list[Tensor | None], list[Tensor | None]]
@@ -38,12 +38,12 @@ class GramRegulariser:
         layers: Sequence[str],
         features: Sequence[Tensor | None],
         grams: Sequence[Tensor | None],
-        normalize: Normalize = "log",
+        normalize: GramScale = "log",
     ) -> None:
         self.layers = tuple(layers)
         self.features = list(features)
         self.grams = list(grams)
-        self.normalize: Normalize = normalize
+        self.normalize: GramScale = normalize
         self._copies: dict[Hashable, _Kept] = {}
 
     @classmethod
@@ -53,7 +53,7 @@ class GramRegulariser:
         images: Tensor,
         *,
         layers: Sequence[str] | None = None,
-        normalize: Normalize = "log",
+        normalize: GramScale = "log",
     ) -> GramRegulariser:
         """The regulariser that holds chain b against images[b].
 

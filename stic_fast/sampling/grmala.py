@@ -293,7 +293,7 @@ def _check_start(x: Tensor, target: Tensor, end: int) -> None:
 def _check_end(x: Tensor, sampler: GRMALA) -> None:
     if not torch.isfinite(x).all():
         bad = (~torch.isfinite(x.flatten(1)).all(1)).nonzero()[:, 0]
-        mend = f"lower eps1={sampler.eps1}"
+        hint = f"lower eps1={sampler.eps1}"
         if sampler.eps2:
-            mend += f" or eps2={sampler.eps2}, normalise the Gram loss with 'log', or set max_gram_ratio=1"
-        raise Diverged(f"{len(bad)} of {len(x)} chains diverged to NaN (first: chain {int(bad[0])}); {mend}")
+            hint += f" or eps2={sampler.eps2}, normalise the Gram loss with 'log', or set max_gram_ratio=1"
+        raise Diverged(f"{len(bad)} of {len(x)} chains diverged to NaN (first: chain {int(bad[0])}); {hint}")

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from stic_fast.ops.gram_loss import Normalize
+from stic_fast.ops.gram_loss import GramScale
 from stic_fast.sampling.canvas import Canvas
 from stic_fast.sampling.grmala import GRMALA
 from stic_fast.sampling.objective import LogPosterior, Objective
@@ -30,5 +30,5 @@ class Recipe:
     """Real images that its Gram term compares with."""
     gram_layers: tuple[str, ...] | None = None
     """Layers that its Gram term compares; the classifier's own if None."""
-    normalize: Normalize = "log"
+    normalize: GramScale = "log"
     """Scale of the Gram loss, see `stic_fast.gram_loss`."""

@@ -10,13 +10,13 @@ from stic_fast.studies.classifiers import Classifiers
 from stic_fast.studies.diversity import Diversity
 from stic_fast.studies.evolution import Evolution
 from stic_fast.studies.extremes import Extremes
-from stic_fast.studies.finding import Finding, Study
 from stic_fast.studies.gram_layers import GramLayers
 from stic_fast.studies.interpolation import Interpolation
 from stic_fast.studies.judged import Judged
 from stic_fast.studies.manifold import Manifold
 from stic_fast.studies.passes import Passes
 from stic_fast.studies.step_sizes import StepSizes
+from stic_fast.studies.study import Study, StudyResult
 
 STUDIES: dict[str, type[Study]] = {
     "evolution": Evolution,
@@ -33,4 +33,4 @@ STUDIES: dict[str, type[Study]] = {
 }
 """By the name that the command line knows them by."""
 
-__all__ = ["STUDIES", "Finding", "Judged", "Study"]
+__all__ = ["STUDIES", "Judged", "Study", "StudyResult"]

@@ -17,14 +17,14 @@ from torch import Tensor
 from stic_fast.counts import Count, Range
 from stic_fast.errors import InputError
 from stic_fast.evaluation.noise_seed import noise_seed
-from stic_fast.evaluation.records import chosen
+from stic_fast.evaluation.records import subset
 from stic_fast.models import Classifier
 from stic_fast.models.frozen import frozen
 from stic_fast.pixels import to_unit
 from stic_fast.plots.boundaries import MOST_CLASSES, Cloud, boundary_figure
-from stic_fast.studies.finding import Finding
 from stic_fast.studies.options import DrawingOptions
 from stic_fast.studies.other_runs import open_beside
+from stic_fast.studies.study import StudyResult
 from stic_fast.training import Progress, TrainedRun, open_run
 
 NEIGHBOURS = 5
@@ -45,7 +45,7 @@ class Boundaries(DrawingOptions):
     # Classes shown, the first ones; the rest are left out of picture and numbers.
     classes: Annotated[int, Range(2, MOST_CLASSES)] = MOST_CLASSES
 
-    def carry_out(self, progress: Progress) -> Finding:
+    def compute(self, progress: Progress) -> StudyResult:
         """Draws, reads features, and maps them."""
         run = open_run(self.run)
         runs = open_beside(run, [] if self.baseline is None else [self.baseline])
@@ -57,14 +57,14 @@ class Boundaries(DrawingOptions):
             clouds.append(cloud)
             rows.append(row)
         record = {"n_real": len(images), "n_drawn": self.n, "classes": list(names), "neighbours": NEIGHBOURS}
-        return Finding(boundary_figure(clouds, names), {**record, "runs": rows})
+        return StudyResult(boundary_figure(clouds, names), {**record, "runs": rows})
 
     def _real(self, run: TrainedRun, classes: int) -> tuple[Tensor, Tensor]:
         """Real test images of the classes shown, on the CPU."""
         test = run.splits.test
         images, labels = test.images.cpu(), test.labels.cpu()
         shown = labels < classes
-        images, labels = chosen(images[shown], labels[shown], self.real, self.seed)
+        images, labels = subset(images[shown], labels[shown], self.real, self.seed)
         if len(images) <= NEIGHBOURS or len(labels.bincount().nonzero()) < 2:
             raise InputError(
                 f"boundaries need more than {NEIGHBOURS} real test images of at least 2 classes, got {len(images)}; "
@@ -76,7 +76,7 @@ class Boundaries(DrawingOptions):
         self, name: str, run: TrainedRun, images: Tensor, labels: Tensor, classes: int, progress: Progress
     ) -> tuple[Cloud, dict[str, Any]]:
         asked = torch.arange(self.n) % classes
-        drawn = self.drawing(run).of_classes(asked, progress)
+        drawn = self.image_sampler(run).of_classes(asked, progress)
         real_features, drawn_features = (
             last_features(run.model, each, batch_size=self.batch_size) for each in (images, drawn)
         )

@@ -15,10 +15,10 @@ from stic_fast.counts import MOST, Range
 from stic_fast.errors import InputError
 from stic_fast.evaluation.records import classifier_record
 from stic_fast.plots.calibration import calibration_figure
-from stic_fast.studies.finding import Finding
 from stic_fast.studies.options import RunOptions
 from stic_fast.studies.other_runs import open_beside, paths_in
 from stic_fast.studies.pass_ends import pass_ends
+from stic_fast.studies.study import StudyResult
 from stic_fast.training import Progress, TrainedRun, open_run
 
 
@@ -31,7 +31,7 @@ class Calibration(RunOptions):
     # Passes to look at at most, spread evenly over the training.
     passes: Annotated[int, Range(2, MOST)] = 11
 
-    def carry_out(self, progress: Progress) -> Finding:
+    def compute(self, progress: Progress) -> StudyResult:
         """Reads the test images with the weights of every pass.
 
         Raises:
@@ -45,7 +45,7 @@ class Calibration(RunOptions):
                 for end in ends:
                     found[name].append({"pass": end, **self._read(run, end)})
                     advance()
-        return Finding(calibration_figure(found), {"runs": found})
+        return StudyResult(calibration_figure(found), {"runs": found})
 
     def _read(self, run: TrainedRun, end: int) -> dict[str, Any]:
         model, test = run.after_pass(end).model, run.splits.test

@@ -17,9 +17,9 @@ import tyro
 from stic_fast.counts import Count, Options, Seed
 from stic_fast.errors import InputError
 from stic_fast.plots.classifiers import Curve, classifiers_figure
-from stic_fast.studies.finding import Finding
 from stic_fast.studies.pass_ends import logged_accuracies
 from stic_fast.studies.sampling_error import error_of_mean, error_of_share
+from stic_fast.studies.study import StudyResult
 from stic_fast.studies.trainings import check_settings, trained
 from stic_fast.training import (
     AugmentationConfig,
@@ -60,7 +60,7 @@ class Classifiers(Options):
     # Added to the run's own seed, for other weights, batches and noise.
     seed: Seed = 0
 
-    def carry_out(self, progress: Progress) -> Finding:
+    def compute(self, progress: Progress) -> StudyResult:
         """Trains what is not trained yet, into RUN/studies/classifiers.
 
         Raises:
@@ -107,7 +107,7 @@ class Classifiers(Options):
             "logits": {"plain": run.model.num_classes, "stic": run.model.num_logits},
             "classifiers": rows,
         }
-        return Finding(classifiers_figure(curves, base.iterations, _notes(base, run.model.num_classes)), record)
+        return StudyResult(classifiers_figure(curves, base.iterations, _notes(base, run.model.num_classes)), record)
 
     def _configs(self, base: SticConfig, name: str) -> dict[str, RunConfig]:
         """Both trainings of a classifier, which differ in their method alone.

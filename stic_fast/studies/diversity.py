@@ -15,17 +15,17 @@ from torch import Tensor
 from stic_fast.counts import NotNegative, Range
 from stic_fast.data.class_names import find_class
 from stic_fast.errors import InputError
-from stic_fast.evaluation.records import chosen
+from stic_fast.evaluation.records import subset
 from stic_fast.noise_addresses import NEIGHBOURS, SAMPLES
 from stic_fast.ops import noise
 from stic_fast.pixels import to_bytes, to_unit
 from stic_fast.plots.diversity import Anchor, Curve, diversity_figure
 from stic_fast.sampling import Recipe, canvas, continue_chains, draw_hard
-from stic_fast.studies.finding import Finding
 from stic_fast.studies.judged import Judged
 from stic_fast.studies.options import JudgingOptions
 from stic_fast.studies.sampling_error import error_of_mean, error_of_share
-from stic_fast.training import Drawing, Progress, TrainedRun, open_run
+from stic_fast.studies.study import StudyResult
+from stic_fast.training import ImageSampler, Progress, TrainedRun, open_run
 
 MOST_ANCHORS = 100
 """Neighbour k of anchor a has the number k·MOST_ANCHORS + a among the chains of neighbours."""
@@ -51,7 +51,7 @@ class Diversity(JudgingOptions):
     # Chains around each anchor at each radius; the picture shows the first two.
     neighbours: Annotated[int, Range(2, 10_000)] = 16
 
-    def carry_out(self, progress: Progress) -> Finding:
+    def compute(self, progress: Progress) -> StudyResult:
         """Draws anchors and neighbours, and measures.
 
         Raises:
@@ -65,11 +65,11 @@ class Diversity(JudgingOptions):
         numbers = place if one is None else place * total + one
         classes = numbers % total
         judged = self.judged(run, self.anchors * self.neighbours, progress)
-        drawing = self.drawing(run)
-        anchors = drawing.of_numbers(numbers, progress)
+        image_sampler = self.image_sampler(run)
+        anchors = image_sampler.of_numbers(numbers, progress)
         starts, ends = self._around(run, anchors, numbers, radii, progress)
         *near, fresh = self._measure(judged, anchors, classes, starts, ends)
-        references = {FRESH: fresh, **self._references(run, judged, drawing, classes, progress)}
+        references = {FRESH: fresh, **self._references(run, judged, image_sampler, classes, progress)}
         names = run.splits.train.class_names
         shown = [
             Anchor(names[label], anchors[number], ends[:, number, :SHOWN])
@@ -77,13 +77,13 @@ class Diversity(JudgingOptions):
         ]
         record = {
             "judge": judged.judge.name,
-            "steps": drawing.settled.sampler.steps,
+            "steps": image_sampler.resolved.sampler.steps,
             "anchors": [names[label] for label in classes.tolist()],
             "neighbours": self.neighbours,
             "radii": [{"radius": radius, **found} for radius, found in zip(radii, near, strict=True)],
             "references": references,
         }
-        return Finding(diversity_figure(radii, shown, *_curves(near, references)), record)
+        return StudyResult(diversity_figure(radii, shown, *_curves(near, references)), record)
 
     def _around(
         self, run: TrainedRun, anchors: Tensor, numbers: Tensor, radii: Sequence[float], progress: Progress
@@ -95,7 +95,7 @@ class Diversity(JudgingOptions):
         images apart.
         """
         device = next(run.model.parameters()).device
-        splits, recipe = run.splits.train.to(device), self.drawing(run).settled
+        splits, recipe = run.splits.train.to(device), self.image_sampler(run).resolved
         numbers = numbers.to(device)
         condition = draw_hard(
             splits.labels,
@@ -152,15 +152,15 @@ class Diversity(JudgingOptions):
         return found
 
     def _references(
-        self, run: TrainedRun, judged: Judged, drawing: Drawing, classes: Tensor, progress: Progress
+        self, run: TrainedRun, judged: Judged, image_sampler: ImageSampler, classes: Tensor, progress: Progress
     ) -> dict[str, dict[str, float]]:
         """The same of independent samples and of real images: mean distance within a class, share of the class."""
         kinds = torch.unique(classes)
         fresh = (torch.arange(self.neighbours) + MOST_ANCHORS)[None] * run.model.num_classes + kinds[:, None]
-        samples = drawing.of_numbers(fresh.flatten(), progress)
+        samples = image_sampler.of_numbers(fresh.flatten(), progress)
         samples = samples.view(*fresh.shape, *samples.shape[1:])
         real = [run.splits.train.images[run.splits.train.labels == kind] for kind in kinds]
-        few = [chosen(images, images, REAL_IMAGES, self.seed)[0] for images in real]
+        few = [subset(images, images, REAL_IMAGES, self.seed)[0] for images in real]
         test = run.splits.test
         of_kinds = torch.isin(test.labels, kinds)
         return {

@@ -11,9 +11,9 @@ import torch
 
 from stic_fast.counts import MOST, Count, Range
 from stic_fast.plots.evolution import Moment, evolution_figure
-from stic_fast.studies.finding import Finding
 from stic_fast.studies.options import DrawingOptions
 from stic_fast.studies.pass_ends import logged_accuracies, pass_ends
+from stic_fast.studies.study import StudyResult
 from stic_fast.training import Progress, open_run
 
 
@@ -26,7 +26,7 @@ class Evolution(DrawingOptions):
     # Classes to show at most, from the first on.
     classes: Count = 10
 
-    def carry_out(self, progress: Progress) -> Finding:
+    def compute(self, progress: Progress) -> StudyResult:
         """Draws with the weights of each pass.
 
         Raises:
@@ -38,11 +38,11 @@ class Evolution(DrawingOptions):
         metrics, moments = newest.folder.read_metrics(), []
         for number in ends:
             run = newest.after_pass(number)
-            drawing = self.drawing(run)
-            images = drawing.of_classes(torch.arange(len(names)), progress)
+            image_sampler = self.image_sampler(run)
+            images = image_sampler.of_classes(torch.arange(len(names)), progress)
             moments.append(Moment(number * run.config.iterations, _label(number, accuracies.get(number)), images))
         record = {
-            "steps": self.drawing(newest).settled.sampler.steps,
+            "steps": self.image_sampler(newest).resolved.sampler.steps,
             "classes": names,
             "passes": [
                 {"pass": number, "iteration": moment.iteration, "test_accuracy": accuracies.get(number)}
@@ -55,7 +55,7 @@ class Evolution(DrawingOptions):
             ],
         }
         title = "Drawn after each pass, a row from one canvas, noise and condition (%: the classifier's test accuracy)"
-        return Finding(evolution_figure(metrics, moments, names, title=title), record)
+        return StudyResult(evolution_figure(metrics, moments, names, title=title), record)
 
 
 def _label(number: int, accuracy: float | None) -> str:

@@ -12,8 +12,8 @@ from torch import Tensor
 from stic_fast.counts import Count, check_count
 from stic_fast.evaluation.judge import predict_logits
 from stic_fast.plots.extremes import extremes_figure
-from stic_fast.studies.finding import Finding
 from stic_fast.studies.options import JudgingOptions
+from stic_fast.studies.study import StudyResult
 from stic_fast.training import Progress, open_run
 
 
@@ -28,7 +28,7 @@ class Extremes(JudgingOptions):
     # Classes to show at most, from the first on.
     classes: Count = 10
 
-    def carry_out(self, progress: Progress) -> Finding:
+    def compute(self, progress: Progress) -> StudyResult:
         """Draws, ranks by log p(x, y), and has both ends judged.
 
         log p(x, y) is the logit of the class asked for, for a GMMC −‖φ(x) − μ_y‖²/2γ²: likeliest is closest to the
@@ -42,7 +42,7 @@ class Extremes(JudgingOptions):
         check_count("--n", self.n, least=2 * self.shown * count)
         judged = self.judged(run, self.n, progress)
         labels = torch.arange(self.n) % count
-        images = self.drawing(run).of_numbers(torch.arange(self.n), progress)
+        images = self.image_sampler(run).of_numbers(torch.arange(self.n), progress)
         logits = predict_logits(run.model, images, batch_size=self.batch_size)
         likelihood = logits.double().gather(1, labels[:, None])[:, 0]
         hits = judged.probabilities(images).argmax(dim=1) == labels
@@ -64,4 +64,4 @@ class Extremes(JudgingOptions):
             f"{name}: the judge reads {shares[name]:.1%} as asked": [images[each] for each in rows[: self.classes]]
             for name, rows in ends.items()
         }
-        return Finding(extremes_figure(panels, run.splits.train.class_names[: self.classes]), record)
+        return StudyResult(extremes_figure(panels, run.splits.train.class_names[: self.classes]), record)

@@ -15,13 +15,13 @@ from torch import Tensor
 from stic_fast.counts import MOST, Range
 from stic_fast.errors import Diverged, InputError
 from stic_fast.evaluation import nearest_distances
-from stic_fast.evaluation.records import chosen
+from stic_fast.evaluation.records import subset
 from stic_fast.models.frozen import frozen
 from stic_fast.pixels import to_unit
 from stic_fast.plots.gram_layers import Quantity, Row, sample_rows_figure
-from stic_fast.studies.finding import Finding
 from stic_fast.studies.judged import Judged
 from stic_fast.studies.options import JudgingOptions
+from stic_fast.studies.study import StudyResult
 from stic_fast.training import Progress, TrainedRun, open_run
 
 COLUMNS, LINES = 10, 2  # samples shown of each set of layers
@@ -34,7 +34,7 @@ class GramLayers(JudgingOptions):
     # Images for each set of layers, of the same classes and from the same canvases.
     n: Annotated[int, Range(2, MOST)] = 300
 
-    def carry_out(self, progress: Progress) -> Finding:
+    def compute(self, progress: Progress) -> StudyResult:
         """Draws with each set, and judges."""
         run = open_run(self.run)
         if not run.recipe.sampler.eps2:
@@ -43,13 +43,13 @@ class GramLayers(JudgingOptions):
         sets = layer_sets(layers_with_positions(run), own)
         judged = self.judged(run, self.n, progress)
         test, training = run.splits.test, run.splits.train.images.cpu()
-        held_out, _ = chosen(test.images, test.labels, self.n, self.seed)
+        held_out, _ = subset(test.images, test.labels, self.n, self.seed)
         real = {name: score.value for name, score in judged.real().items()}
         real["nearest"] = float(nearest_distances(held_out.cpu(), training).mean())
         found = {name: self._measured(run, judged, layers, training, progress) for name, layers in sets.items()}
         rows = [{"name": name, "layers": list(sets[name]), **values} for name, (_, values) in found.items()]
         record = {"n": self.n, "judge": judged.judge.name, "rows": rows, "real": real}
-        return Finding(self._figure(run, judged, sets, found, real), record)
+        return StudyResult(self._figure(run, judged, sets, found, real), record)
 
     def _measured(
         self, run: TrainedRun, judged: Judged, layers: tuple[str, ...], training: Tensor, progress: Progress
@@ -59,8 +59,8 @@ class GramLayers(JudgingOptions):
         recipe = replace(run.recipe, sampler=sampler, gram_layers=layers)
         numbers, begun = torch.arange(self.n), time.perf_counter()
         try:
-            drawing = self.drawing(run, recipe)
-            images = drawing.of_numbers(numbers, progress)
+            image_sampler = self.image_sampler(run, recipe)
+            images = image_sampler.of_numbers(numbers, progress)
         except Diverged:
             return None, {}
         seconds = time.perf_counter() - begun

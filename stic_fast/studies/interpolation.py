@@ -19,11 +19,11 @@ from stic_fast.noise_addresses import PATHS
 from stic_fast.pixels import to_bytes, to_unit
 from stic_fast.plots.interpolation import Strips, interpolation_figure
 from stic_fast.sampling import interpolate
-from stic_fast.studies.finding import Finding
 from stic_fast.studies.judged import Judged
 from stic_fast.studies.options import JudgingOptions
 from stic_fast.studies.other_runs import open_beside
 from stic_fast.studies.sampling_error import error_of_mean
+from stic_fast.studies.study import StudyResult
 from stic_fast.training import Progress, TrainedRun, open_run
 
 MOST_FRAMES = 100
@@ -46,7 +46,7 @@ class Interpolation(JudgingOptions):
     # Images along a path, both ends included.
     frames: Annotated[int, Range(2, MOST_FRAMES)] = 9
 
-    def carry_out(self, progress: Progress) -> Finding:
+    def compute(self, progress: Progress) -> StudyResult:
         """Draws both sets of paths, and judges them.
 
         Raises:
@@ -61,7 +61,9 @@ class Interpolation(JudgingOptions):
         runs = open_beside(run, others)
         judged = self.judged(run, self.n * self.frames, progress)
         shares = [frame / (self.frames - 1) for frame in range(self.frames)]
-        drawn = {name: self.drawing(each).of_paths(*ends, self.n, shares, progress) for name, each in runs.items()}
+        drawn = {
+            name: self.image_sampler(each).of_paths(*ends, self.n, shares, progress) for name, each in runs.items()
+        }
         if not others:
             drawn["real images, pixels mixed"] = self._mixed(run, ends, shares)
         measured = {name: self._measure(judged, images, ends) for name, images in drawn.items()}
@@ -79,7 +81,7 @@ class Interpolation(JudgingOptions):
             "real": {"either": real},
             "runs": {name: _written(found) for name, found in measured.items()},
         }
-        return Finding(interpolation_figure(shares, (names[ends[0]], names[ends[1]]), strips, real=real), record)
+        return StudyResult(interpolation_figure(shares, (names[ends[0]], names[ends[1]]), strips, real=real), record)
 
     def _mixed(self, run: TrainedRun, ends: tuple[int, int], shares: list[float]) -> Tensor:
         """Paths between the real images that the run's own paths refer to, pixel by pixel."""

@@ -19,7 +19,7 @@ from stic_fast.evaluation.features import Reading
 from stic_fast.evaluation.image_scores import ReferenceImages, Score, scores_of_reading
 from stic_fast.evaluation.judges import cached_judge
 from stic_fast.evaluation.outliers import uniform_noise
-from stic_fast.evaluation.records import chosen
+from stic_fast.evaluation.records import subset
 from stic_fast.training import Progress, TrainedRun
 
 
@@ -84,7 +84,7 @@ class Judged:
     @cached_property
     def reference(self) -> ReferenceImages:
         """What it reads of the real training images, once a score is asked for."""
-        return ReferenceImages.kept(
+        return ReferenceImages.cached(
             self.judge,
             self.splits.train.images,
             most=self.n,
@@ -123,7 +123,7 @@ class Judged:
 
     def cls_g_of_real(self, progress: Progress) -> float:
         """Cls_G of n real training images; the network that learns from them is kept for the next run on them."""
-        images, labels = chosen(self.splits.train.images, self.splits.train.labels, self.n, self.seed)
+        images, labels = subset(self.splits.train.images, self.splits.train.labels, self.n, self.seed)
         with progress.task("training a judge on as many real images", self.judge_iterations) as advance:
             learnt = cached_judge(
                 images,
@@ -139,7 +139,7 @@ class Judged:
     def real(self) -> dict[str, Score]:
         """The same of n real test images, or of all where there are fewer: what a perfect sampler would reach."""
         test = self.splits.test
-        return self.scores(*chosen(test.images, test.labels, self.n, self.seed))
+        return self.scores(*subset(test.images, test.labels, self.n, self.seed))
 
     def noise(self) -> dict[str, Score]:
         """The same of n images of uniform noise, which show no class at all."""

@@ -12,13 +12,13 @@ from torch import Tensor
 
 from stic_fast.counts import MOST, Range
 from stic_fast.evaluation import manifold_scores
-from stic_fast.evaluation.records import chosen, sweep_rows
+from stic_fast.evaluation.records import subset, sweep_rows
 from stic_fast.plots.manifold import sweep_figure
 from stic_fast.sampling import Canvas
-from stic_fast.studies.finding import Finding
 from stic_fast.studies.judged import Judged
 from stic_fast.studies.options import JudgingOptions
 from stic_fast.studies.other_runs import open_beside, paths_in
+from stic_fast.studies.study import StudyResult
 from stic_fast.training import Progress, TrainedRun, open_run
 
 MOST_NEIGHBOURS = 10
@@ -33,7 +33,7 @@ class Manifold(JudgingOptions):
     # Images in each set, but no more than there are real test images: the scores compare sets of one size.
     n: Annotated[int, Range(3, MOST)] = 500
 
-    def carry_out(self, progress: Progress) -> Finding:
+    def compute(self, progress: Progress) -> StudyResult:
         """Draws every set, and counts neighbours."""
         run = open_run(self.run)
         test = run.splits.test
@@ -43,10 +43,10 @@ class Manifold(JudgingOptions):
         sweeps = {}
         for name, canvas, each in self._sets(runs):
             sweeps[name] = self._sweep(judged, self._drawn(each, canvas, count, progress))
-        sweeps["real"] = self._sweep(judged, chosen(test.images, test.labels, count, self.seed)[0])
+        sweeps["real"] = self._sweep(judged, subset(test.images, test.labels, count, self.seed)[0])
         note = f"{count} images in each set, read by the judge {judged.judge.name}"
         record = {"n": count, "judge": judged.judge.name, "sweeps": sweeps}
-        return Finding(sweep_figure(sweeps, note=note), record)
+        return StudyResult(sweep_figure(sweeps, note=note), record)
 
     def _sets(self, runs: dict[str, TrainedRun]) -> list[tuple[str, Canvas, TrainedRun]]:
         """The run from each canvas, its own first, then the others from theirs: name, canvas and run."""
@@ -58,8 +58,8 @@ class Manifold(JudgingOptions):
 
     def _drawn(self, run: TrainedRun, canvas: Canvas, count: int, progress: Progress) -> Tensor:
         recipe = replace(run.recipe, start=canvas)
-        drawing = self.drawing(run, recipe)
-        return drawing.of_numbers(torch.arange(count), progress)
+        image_sampler = self.image_sampler(run, recipe)
+        return image_sampler.of_numbers(torch.arange(count), progress)
 
     def _sweep(self, judged: Judged, images: Tensor) -> list[dict[str, Any]]:
         features = judged.read(images).features

@@ -13,7 +13,7 @@ import tyro
 from stic_fast.counts import Count, CountOrZero, Options, Seed
 from stic_fast.sampling import Recipe
 from stic_fast.studies.judged import Judged
-from stic_fast.training import Drawing, Progress, TrainedRun
+from stic_fast.training import ImageSampler, Progress, TrainedRun
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,13 @@ class DrawingOptions(RunOptions):
     # Steps of each chain; None for as many as a run is configured for.
     steps: CountOrZero | None = field(default=None, kw_only=True)
 
-    def drawing(self, run: TrainedRun, recipe: Recipe | None = None) -> Drawing:
+    def image_sampler(self, run: TrainedRun, recipe: Recipe | None = None) -> ImageSampler:
         """How this study draws from a run, by the run's own recipe or by another.
 
         Raises:
             InputError: an option out of its range.
         """
-        return Drawing(run, self.seed, self.steps, self.batch_size, recipe=recipe)
+        return ImageSampler(run, self.seed, self.steps, self.batch_size, recipe=recipe)
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,13 @@ from torch import Tensor
 from stic_fast.counts import MOST, Range
 from stic_fast.evaluation import accuracy, nearest_distances
 from stic_fast.evaluation.image_scores import MEANINGS
-from stic_fast.evaluation.records import chosen
+from stic_fast.evaluation.records import subset
 from stic_fast.plots.passes import Panel, passes_figure
-from stic_fast.studies.finding import Finding
 from stic_fast.studies.judged import Judged
 from stic_fast.studies.options import JudgingOptions
 from stic_fast.studies.pass_ends import pass_ends
 from stic_fast.studies.sampling_error import error_of_distance, error_of_mean, error_of_share
+from stic_fast.studies.study import StudyResult
 from stic_fast.training import Progress, TrainedRun, open_run
 
 Measured = dict[str, tuple[float, float]]
@@ -37,7 +37,7 @@ class Passes(JudgingOptions):
     # Also train a judge on each set of drawn images and test it on real ones.
     cls_g: bool = False
 
-    def carry_out(self, progress: Progress) -> Finding:
+    def compute(self, progress: Progress) -> StudyResult:
         """Draws and judges pass by pass.
 
         Raises:
@@ -51,7 +51,7 @@ class Passes(JudgingOptions):
         found: dict[int, Measured] = {}
         for end in ends:
             run = newest.after_pass(end)
-            images = self.drawing(run).of_numbers(numbers, progress)
+            images = self.image_sampler(run).of_numbers(numbers, progress)
             found[end] = self._measure(judged, images, classes)
             test = run.splits.test
             if self.cls_g:
@@ -62,11 +62,11 @@ class Passes(JudgingOptions):
             told = ", ".join(f"{name} {value:.3g}" for name, (value, _) in found[end].items())
             progress.say(f"pass {end}: {told}")
         test = newest.splits.test
-        floor = self._measure(judged, *chosen(test.images, test.labels, self.n, self.seed))
+        floor = self._measure(judged, *subset(test.images, test.labels, self.n, self.seed))
         if self.cls_g:
             value = judged.cls_g_of_real(progress)
             floor["Cls_G"] = value, error_of_share(value, len(test))
-        return Finding(
+        return StudyResult(
             passes_figure(ends, self._panels(judged, found, floor)), self._record(newest, judged, found, floor)
         )
 
@@ -110,7 +110,7 @@ class Passes(JudgingOptions):
         return {
             "n": self.n,
             "judge": judged.judge.name,
-            "steps": self.drawing(run).settled.sampler.steps,
+            "steps": self.image_sampler(run).resolved.sampler.steps,
             "passes": [{"pass": end, **_written(measured, names)} for end, measured in found.items()],
             "real": {"n": min(self.n, len(run.splits.test)), **_written(floor, names)},
         }

@@ -14,9 +14,9 @@ from stic_fast.counts import MOST, NotNegative, Range
 from stic_fast.errors import Diverged, InputError
 from stic_fast.evaluation.image_scores import MEANINGS, Score
 from stic_fast.plots.step_sizes import Surface, step_size_figure
-from stic_fast.studies.finding import Finding
 from stic_fast.studies.judged import Judged
 from stic_fast.studies.options import JudgingOptions
+from stic_fast.studies.study import StudyResult
 from stic_fast.training import Progress, TrainedRun, open_run
 
 SHOWN = ("FD", "Cls_R")
@@ -33,7 +33,7 @@ class StepSizes(JudgingOptions):
     # Images for each pair, of the same classes and from the same canvases.
     n: Annotated[int, Range(2, MOST)] = 150
 
-    def carry_out(self, progress: Progress) -> Finding:
+    def compute(self, progress: Progress) -> StudyResult:
         """Draws with each pair, and judges."""
         run = open_run(self.run)
         own = run.recipe.sampler
@@ -70,7 +70,7 @@ class StepSizes(JudgingOptions):
             for name, surface in surfaces.items()
         ]
         figure = step_size_figure(list(surfaces.values()), eps1=eps1, eps2=eps2, own=(own.eps1, own.eps2))
-        return Finding(figure, record)
+        return StudyResult(figure, record)
 
     def _scores(
         self, run: TrainedRun, judged: Judged, eps1: float, eps2: float, progress: Progress
@@ -79,8 +79,8 @@ class StepSizes(JudgingOptions):
         recipe = replace(run.recipe, sampler=replace(run.recipe.sampler, eps1=eps1, eps2=eps2))
         numbers = torch.arange(self.n)
         try:
-            drawing = self.drawing(run, recipe)
-            images = drawing.of_numbers(numbers, progress)
+            image_sampler = self.image_sampler(run, recipe)
+            images = image_sampler.of_numbers(numbers, progress)
         except Diverged:
             return None
         return judged.scores(images, numbers % run.model.num_classes)

@@ -18,7 +18,7 @@ from stic_fast.training.methods import method_of
 
 SECONDS = "seconds.json"
 """Beside config.json: how long a training took that ran in one go."""
-MEND = f"delete it, and its line in {SUMS}"
+HINT = f"delete it, and its line in {SUMS}"
 
 
 def check_settings(config: RunConfig, path: Path) -> None:
@@ -64,7 +64,7 @@ def trained(config: RunConfig, path: Path, progress: Progress) -> float | None:
 
 def _seconds(path: Path) -> float | None:
     try:
-        return read_stored(path / SECONDS, lambda content: float(parse_object(content)["seconds"]), MEND)
+        return read_stored(path / SECONDS, lambda content: float(parse_object(content)["seconds"]), HINT)
     except FileNotFoundError:
         return None
 

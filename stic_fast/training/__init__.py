@@ -5,9 +5,9 @@
 from __future__ import annotations
 
 from stic_fast.training.config import AugmentationConfig, NetworkConfig, OptimiserConfig, RunConfig
-from stic_fast.training.drawing import Drawing
 from stic_fast.training.engine import Engine
 from stic_fast.training.gmmc import Gmmc, GmmcConfig
+from stic_fast.training.image_sampler import ImageSampler
 from stic_fast.training.jem import Jem, JemConfig
 from stic_fast.training.method import Loss, Method
 from stic_fast.training.methods import METHODS
@@ -21,10 +21,10 @@ from stic_fast.training.stic import PoolConfig, Stic, SticConfig, VicinityConfig
 __all__ = [
     "METHODS",
     "AugmentationConfig",
-    "Drawing",
     "Engine",
     "Gmmc",
     "GmmcConfig",
+    "ImageSampler",
     "Jem",
     "JemConfig",
     "Loss",

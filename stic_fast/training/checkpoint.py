@@ -48,9 +48,9 @@ class Checkpoint:
         """
         file = self.path / WEIGHTS
         try:
-            return read_tensors(file, self._mend)
+            return read_tensors(file, self._hint)
         except FileNotFoundError as error:
-            raise InputError(f"{file} is missing; {self._mend}") from error
+            raise InputError(f"{file} is missing; {self._hint}") from error
 
     def load_state(self) -> dict[str, Any]:
         """Optimiser, fakes and counters. Never unpickles code.
@@ -60,19 +60,19 @@ class Checkpoint:
         """
         file = self.path / STATE
         try:
-            state = read_torch(file, self._mend)
+            state = read_torch(file, self._hint)
         except FileNotFoundError as error:
-            raise InputError(f"{file} is missing; {self._mend}") from error
+            raise InputError(f"{file} is missing; {self._hint}") from error
         if not isinstance(state, dict):
             raise self.misfit(f"it holds a {type(state).__name__} and not a state")
         return state
 
     def misfit(self, reason: str, file: str = STATE) -> InputError:
         """The error for a file that cannot be gone on from."""
-        return damaged(self.path / file, reason, self._mend)
+        return damaged(self.path / file, reason, self._hint)
 
     @property
-    def _mend(self) -> str:
+    def _hint(self) -> str:
         return f"move the folder {self.path} away to go on from the checkpoint before it; nothing else is lost"
 
 

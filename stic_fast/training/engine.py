@@ -135,12 +135,12 @@ class Engine:
         """
         at, rollbacks = self.iteration, self.rollbacks + 1
         options = self.config.optimiser
-        mend = f"lower optimiser.lr={options.lr:g} or set optimiser.clip_norm=1"
+        hint = f"lower optimiser.lr={options.lr:g} or set optimiser.clip_norm=1"
         if options.guard == "off":
-            raise InputError(f"training diverged at iteration {at}: {divergence}; {mend}, or optimiser.guard=on")
+            raise InputError(f"training diverged at iteration {at}: {divergence}; {hint}, or optimiser.guard=on")
         if rollbacks > ROLLBACKS:
             raise InputError(
-                f"training diverged {rollbacks} times, last at iteration {at}: {divergence}; {mend}; the last good "
+                f"training diverged {rollbacks} times, last at iteration {at}: {divergence}; {hint}; the last good "
                 f"state is in {self.run.newest_checkpoint().path}"
             )
         unsaved = [record for record in self.records if record["kind"] == "divergence"]

@@ -15,8 +15,8 @@ from stic_fast.errors import InputError
 from stic_fast.stored import damaged, parse_object, read_bytes
 
 METRICS = "metrics.jsonl"
-MEND = f"restore it, or delete its line in {SUMS} to keep it as it is; the checkpoints are not concerned"
-MEND_LINE = f"mend or delete that line, and the file's own line in {SUMS}; the checkpoints are not concerned"
+HINT = f"restore it, or delete its line in {SUMS} to keep it as it is; the checkpoints are not concerned"
+HINT_LINE = f"mend or delete that line, and the file's own line in {SUMS}; the checkpoints are not concerned"
 LARGEST = 2**63
 """Whole numbers in a record are smaller, and so can be drawn."""
 
@@ -50,7 +50,7 @@ class Line:
         """
         for name in names:
             if not isinstance(self.record.get(name), int | float):
-                raise InputError(f"{self.where} is damaged (it lacks the number {name!r}); {MEND_LINE}")
+                raise InputError(f"{self.where} is damaged (it lacks the number {name!r}); {HINT_LINE}")
         return self.record
 
 
@@ -68,7 +68,7 @@ def read_lines(file: Path) -> list[Line]:
         InputError: a record is damaged, or the file is not as it was written; it names file and line.
     """
     try:
-        content, whole = read_bytes(file, MEND)
+        content, whole = read_bytes(file, HINT)
     except FileNotFoundError:
         return []
     lines = []
@@ -84,9 +84,9 @@ def read_lines(file: Path) -> list[Line]:
             if last and whole:
                 continue
             reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
-            raise InputError(f"{where} is damaged ({reason}); {MEND_LINE}") from error
+            raise InputError(f"{where} is damaged ({reason}); {HINT_LINE}") from error
     if not whole:
-        raise damaged(file, DIFFERS, MEND)
+        raise damaged(file, DIFFERS, HINT)
     return lines
 
 

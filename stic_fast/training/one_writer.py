@@ -13,8 +13,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from stic_fast.atomic_write import is_unfinished
 from stic_fast.errors import InputError
-from stic_fast.whole_file import is_unfinished
 
 LOCK = ".lock"
 """Stays in the folder; what locks is the system's hold on it, which ends with the process however that dies."""

@@ -27,7 +27,7 @@ from stic_fast.training.checkpoint import STATE, Checkpoint, write_checkpoint
 from stic_fast.training.metrics import METRICS, Line, lines_of, read_lines
 from stic_fast.training.one_writer import is_fresh, one_writer
 
-MEND_CONFIG = "restore it as the run wrote it, or delete its line in SHA256SUMS to keep a change that was meant"
+HINT_CONFIG = "restore it as the run wrote it, or delete its line in SHA256SUMS to keep a change that was meant"
 _CHECKPOINT = re.compile(r"pass_(\d+)(?:_iteration_(\d+))?")
 
 
@@ -84,7 +84,7 @@ class RunFolder:
         plain = self._read_config()
         method, settings = plain.get("method"), plain.get("settings")
         if not isinstance(method, str) or not isinstance(settings, dict):
-            raise damaged(self.path / "config.json", "it lacks the method or its settings", MEND_CONFIG)
+            raise damaged(self.path / "config.json", "it lacks the method or its settings", HINT_CONFIG)
         return method, settings
 
     def images(self) -> str | None:
@@ -220,15 +220,15 @@ class RunFolder:
         if not self.path.exists() or (self.path.is_dir() and is_fresh(self.path)):
             return
         if (self.path / "config.json").exists():
-            mend = f"continue it with --resume {shlex.quote(str(self.path))}, or give a new folder"
-            raise InputError(f"{self.path} holds a run already; {mend}")
+            hint = f"continue it with --resume {shlex.quote(str(self.path))}, or give a new folder"
+            raise InputError(f"{self.path} holds a run already; {hint}")
         raise InputError(f"{self.path} holds other files; give a new folder")
 
     def _read_config(self) -> dict[str, Any]:
         if not self.path.is_dir():
             raise InputError(f"{self.path} does not exist; give the folder of a run, as `stic-fast train` printed it")
         try:
-            return read_json(self.path / "config.json", MEND_CONFIG)
+            return read_json(self.path / "config.json", HINT_CONFIG)
         except FileNotFoundError as error:
             raise InputError(f"{self.path} is not a run: config.json is missing; give the folder of a run") from error
 

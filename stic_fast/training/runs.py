@@ -12,7 +12,7 @@ import torch
 
 from stic_fast.data import Splits, load
 from stic_fast.errors import InputError
-from stic_fast.evaluation.kept import fingerprint
+from stic_fast.evaluation.cache import fingerprint
 from stic_fast.models import Classifier
 from stic_fast.sampling import Recipe
 from stic_fast.training.checkpoint import Checkpoint

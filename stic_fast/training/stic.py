@@ -18,7 +18,7 @@ from stic_fast.models import Classifier
 from stic_fast.noise_addresses import FAKE_PICKS
 from stic_fast.ops import noise
 from stic_fast.ops.checks import MAX_STEP
-from stic_fast.ops.gram_loss import Normalize
+from stic_fast.ops.gram_loss import GramScale
 from stic_fast.sampling import GRMALA, Canvas, ChainPool, Recipe
 from stic_fast.training.config import NOISE, AtOnce, AugmentationConfig, RunConfig
 from stic_fast.training.method import Loss, Method
@@ -67,7 +67,7 @@ class SticConfig(RunConfig):
     # Real images a chain's Gram term compares with: one in the paper; several keep small images from being copied.
     references: Annotated[int, Range(1, 10_000)] = 1
     # Scale of the Gram loss: log keeps chains stable where the Gram term dominates.
-    normalize: Normalize = "log"
+    normalize: GramScale = "log"
 
     def check_together(self) -> None:
         """The pool's chains beside those of every run."""

@@ -15,7 +15,7 @@ import pytest
 from stic_fast.cli.main import main
 from stic_fast.cli.terminal import LONGEST
 from stic_fast.evaluation import judges
-from stic_fast.training import Drawing, Engine
+from stic_fast.training import Engine, ImageSampler
 
 COUNT = 200
 
@@ -61,7 +61,7 @@ def test_bad_command_lines(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for kind, name in ((Engine, "train"), (Drawing, "_draw"), (judges, "train_judge")):
+    for kind, name in ((Engine, "train"), (ImageSampler, "_draw"), (judges, "train_judge")):
         monkeypatch.setattr(kind, name, lambda *_, **__: pytest.fail("work was begun"))
     lines = generator.command_lines(str(own_run), COUNT, seed)
     assert len(lines) == len(set(map(tuple, lines))) == COUNT

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from stic_fast.cli.image_folder import LOCK, UNFINISHED, ImageFolder
 from stic_fast.cli.main import main
-from stic_fast.training import Drawing
+from stic_fast.training import ImageSampler
 
 LEFTOVER = ".00000_0.png.0a1b2c3d.partial"
 
@@ -71,13 +71,13 @@ def test_a_stopped_drawing_goes_on(
     stopped: Path, tiny_run: Path, whole: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (stopped / LEFTOVER).write_bytes(b"half of an image")
-    drawn, of_numbers = [], Drawing.of_numbers
+    drawn, of_numbers = [], ImageSampler.of_numbers
 
-    def counting(self: Drawing, numbers: Tensor, *others: Any) -> Tensor:
+    def counting(self: ImageSampler, numbers: Tensor, *others: Any) -> Tensor:
         drawn.extend(numbers.tolist())
         return of_numbers(self, numbers, *others)
 
-    monkeypatch.setattr(Drawing, "of_numbers", counting)
+    monkeypatch.setattr(ImageSampler, "of_numbers", counting)
     assert main(options(tiny_run, stopped)) == 0
     assert len(drawn) == 6 and images_in(stopped) == whole
 

@@ -20,7 +20,7 @@ from stic_fast.cli.main import main, parse
 from stic_fast.cli.presets import PRESETS
 from stic_fast.cli.train import TRAIN, Train
 from stic_fast.plots import image_grid
-from stic_fast.training import METHODS, Drawing, Progress, RunFolder, open_run
+from stic_fast.training import METHODS, ImageSampler, Progress, RunFolder, open_run
 from stic_fast.training.config import check, from_plain, to_plain
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -146,7 +146,7 @@ def test_interpolation(runs: Path, tmp_path: Path, method: str) -> None:
     out = tmp_path / "paths.png"
     options = ["--from=3", "--to=8", "--n=2", "--frames=3", "--out", str(out)]
     assert main(["interpolate", str(runs / method), *options]) == 0
-    frames = Drawing(open_run(runs / method), 0).of_paths(3, 8, 2, [0.0, 0.5, 1.0], Progress())
+    frames = ImageSampler(open_run(runs / method), 0).of_paths(3, 8, 2, [0.0, 0.5, 1.0], Progress())
     assert not torch.equal(frames[0], frames[1]) and not torch.equal(frames[1], frames[2])
     expected = image_grid(frames, columns=3, column_labels=["0%", "50%", "100%"], title="from 3 to 8: share of 8")
     with Image.open(out) as grid:

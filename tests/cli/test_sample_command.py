@@ -17,7 +17,7 @@ from stic_fast.cli.image_files import write_images
 from stic_fast.cli.image_folder import ImageFolder
 from stic_fast.cli.main import main
 from stic_fast.plots import image_grid
-from stic_fast.training import Drawing, Progress, open_run
+from stic_fast.training import ImageSampler, Progress, open_run
 
 
 def drawn(run: Path, out: Path, *options: str) -> tuple[np.ndarray, np.ndarray]:
@@ -67,14 +67,14 @@ def test_precision_and_layout_are_those_asked_for(tiny_run: Path, tmp_path: Path
     assert differences.any() and differences.mean() < 0.5
     run = open_run(tiny_run)
     labels = torch.arange(10).repeat_interleave(2)
-    drawing = Drawing(run, 0, precision="bf16", layout="channels_last")
-    assert np.array_equal(drawing.of_classes(labels, Progress()).permute(0, 2, 3, 1).numpy(), half)
+    image_sampler = ImageSampler(run, 0, precision="bf16", layout="channels_last")
+    assert np.array_equal(image_sampler.of_classes(labels, Progress()).permute(0, 2, 3, 1).numpy(), half)
 
 
 def test_samples_are_not_the_training_pictures(tiny_run: Path) -> None:
     """Chains of samples share no noise with those of the grid that training drew with the same seed."""
     run = open_run(tiny_run)
-    fresh = Drawing(run, run.config.seed).of_classes(torch.arange(10).repeat_interleave(10), Progress())
+    fresh = ImageSampler(run, run.config.seed).of_classes(torch.arange(10).repeat_interleave(10), Progress())
     grid = image_grid(fresh, columns=10, row_labels=run.splits.train.class_names)
     with Image.open(tiny_run / "samples" / "pass_002.png") as of_training:
         assert of_training.size == grid.size and of_training.tobytes() != grid.tobytes()
@@ -133,7 +133,7 @@ def test_interpolation_grid(tiny_run: Path, tmp_path: Path) -> None:
     options = ["--from", "3", "--to", "8", "--n", "2", "--frames", "5", "--batch-size", "3", "--out", str(out)]
     assert main(["interpolate", str(tiny_run), *options]) == 0
     shares = [0.0, 0.25, 0.5, 0.75, 1.0]
-    frames = Drawing(open_run(tiny_run), 0).of_paths(3, 8, 2, shares, Progress())
+    frames = ImageSampler(open_run(tiny_run), 0).of_paths(3, 8, 2, shares, Progress())
     labels = ["0%", "25%", "50%", "75%", "100%"]
     expected = image_grid(frames, columns=5, column_labels=labels, title="from 3 to 8: share of 8")
     with Image.open(out) as grid:
@@ -141,10 +141,10 @@ def test_interpolation_grid(tiny_run: Path, tmp_path: Path) -> None:
 
 
 def test_frames_of_a_path_share_their_noise(tiny_run: Path) -> None:
-    canvases = Drawing(open_run(tiny_run), seed=0, steps=0).of_paths(3, 8, 2, [0.0, 0.5, 1.0], Progress())
+    canvases = ImageSampler(open_run(tiny_run), seed=0, steps=0).of_paths(3, 8, 2, [0.0, 0.5, 1.0], Progress())
     assert torch.equal(canvases[:3], canvases[:1].expand(3, -1, -1, -1))
     assert not torch.equal(canvases[0], canvases[3])
-    frames = Drawing(open_run(tiny_run), seed=0, steps=2).of_paths(3, 8, 2, [0.0, 0.5, 1.0], Progress())
+    frames = ImageSampler(open_run(tiny_run), seed=0, steps=2).of_paths(3, 8, 2, [0.0, 0.5, 1.0], Progress())
     assert not torch.equal(frames[0], frames[1]) and not torch.equal(frames[1], frames[2])
 
 

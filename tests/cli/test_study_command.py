@@ -105,7 +105,7 @@ def test_a_study_that_is_stopped_leaves_the_older_picture(own_run: Path, monkeyp
     def stop(self: Evolution, progress: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Evolution, "carry_out", stop)
+    monkeypatch.setattr(Evolution, "compute", stop)
     assert main(["study", "evolution", str(own_run), "--classes=2"]) == 130
     assert {file.name: file.read_bytes() for file in (own_run / "studies").iterdir()} == before
 

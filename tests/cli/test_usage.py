@@ -102,7 +102,7 @@ def test_sample_refuses_before_it_draws(
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "other.png").write_bytes(b"mine")
     (tmp_path / "folder.png").mkdir()
-    monkeypatch.setattr(sample.Drawing, "of_classes", lambda *_: pytest.fail("drew images"))
+    monkeypatch.setattr(sample.ImageSampler, "of_classes", lambda *_: pytest.fail("drew images"))
     sentence = refused(["sample", str(tiny_run), *options], capsys)
     for words in told:
         assert words in sentence

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from stic_fast.ops import gram, gram_loss
-from stic_fast.ops.gram_loss import Normalize, reference_loss
+from stic_fast.ops.gram_loss import GramScale, reference_loss
 
 pytestmark = [pytest.mark.cuda, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]
 
@@ -78,8 +78,8 @@ def sizes_of_terms(features: Tensor, target: Tensor, is_gram: bool, normalize: s
 
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize("normalize", get_args(Normalize))
-def test_value_and_gradient(case: str, precision: str, normalize: Normalize) -> None:
+@pytest.mark.parametrize("normalize", get_args(GramScale))
+def test_value_and_gradient(case: str, precision: str, normalize: GramScale) -> None:
     dtype, allow_tf32, product, slope = PRECISIONS[precision]
     features, target, is_gram = sample_inputs(case, dtype)
     given = {"gram" if is_gram else "reference": target}

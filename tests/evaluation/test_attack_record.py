@@ -18,7 +18,7 @@ from stic_fast.evaluation.attack_record import LEFT_OUT, attack_record
 from stic_fast.evaluation.attacks import pgd
 from stic_fast.evaluation.carlini_wagner import carlini_wagner
 from stic_fast.evaluation.gradient_masking import check_gradient_masking
-from stic_fast.evaluation.records import chosen
+from stic_fast.evaluation.records import subset
 from stic_fast.pixels import to_unit
 
 needs_foolbox = pytest.mark.skipif(not importlib.util.find_spec("foolbox"), reason="foolbox, an extra, is missing")
@@ -84,7 +84,7 @@ def test_rows_are_what_the_attacks_give(model: nn.Module, images: Tensor, labels
 def test_carlini_and_wagner_attack_some_of_the_images(model: nn.Module, images: Tensor, labels: Tensor) -> None:
     record = attack_record(model, images, labels, 3, cw=4, **SETTINGS)
     rows = rows_of(record)
-    found = carlini_wagner(model, *chosen(images, labels, 4, 0), 3)
+    found = carlini_wagner(model, *subset(images, labels, 4, 0), 3)
     assert record["cw"] == {"n": 4} and rows["PGD-8"]["n"] == 12
     assert rows["CW-median"]["value"] == pytest.approx(found.median_distance, rel=1e-3)
     assert rows["CW-mean"]["value"] == pytest.approx(found.mean_distance, rel=1e-3)

@@ -17,7 +17,7 @@ from stic_fast.evaluation.image_scores import COUNT_DEPENDENT, ReferenceImages, 
 from stic_fast.evaluation.judge import Judge
 from stic_fast.evaluation.nearest import nearest_distances
 from stic_fast.evaluation.network_judge import NetworkJudge
-from stic_fast.evaluation.records import chosen
+from stic_fast.evaluation.records import subset
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -56,7 +56,7 @@ def test_few_real_images_are_held_against_as_few_drawn_ones(judge: Judge, tmp_pa
     record = record_of(judge, tmp_path / "drawn", 48)
     assert (record["n"], record["n_real"]) == (48, 20)
     labels = torch.arange(48) % 4
-    rows, few_labels = chosen(torch.arange(48), labels, 20, 0)
+    rows, few_labels = subset(torch.arange(48), labels, 20, 0)
     reference = ReferenceImages.of(judge, TRAIN, most=48, seed=0)
     settings: dict[str, Any] = {"num_classes": 4, "seed": 0}
     whole, _ = image_scores(judge, reference, DRAWN, labels, **settings)
@@ -102,7 +102,7 @@ def test_a_kept_reference_is_what_was_read(judge: Judge, tmp_path: Path) -> None
     settings: dict[str, Any] = {"most": 30, "seed": 0, "batch_size": 16}
     whole = ReferenceImages.of(judge, TRAIN, **settings)
     for _ in range(2):
-        kept = ReferenceImages.kept(judge, TRAIN, cache=tmp_path, **settings)
+        kept = ReferenceImages.cached(judge, TRAIN, cache=tmp_path, **settings)
         assert torch.equal(kept.some, whole.some) and torch.equal(kept.everything.logits, whole.everything.logits)
         assert kept.everything.statistics.count == 90
         assert torch.equal(kept.everything.statistics.scatter, whole.everything.statistics.scatter)
@@ -117,5 +117,5 @@ def test_a_judge_whose_weights_are_out_of_reach_reads_anew(judge: Judge, tmp_pat
             return features, features[:, :4]
 
     network = NetworkJudge(Pair(), name="pair", num_classes=4)
-    reference = ReferenceImages.kept(network, TRAIN, most=5, seed=0, cache=tmp_path)
+    reference = ReferenceImages.cached(network, TRAIN, most=5, seed=0, cache=tmp_path)
     assert reference.some.shape == (5, 64) and not list(tmp_path.glob("reference-*"))

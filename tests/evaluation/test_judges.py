@@ -16,8 +16,8 @@ from torch import Tensor
 
 from stic_fast.errors import InputError
 from stic_fast.evaluation import judges
+from stic_fast.evaluation.cache import default_cache
 from stic_fast.evaluation.judges import JudgeNetwork, cached_judge, load_judge, parse_judge_spec
-from stic_fast.evaluation.kept import default_cache
 from stic_fast.evaluation.network_judge import load_torchscript_judge
 from stic_fast.evaluation.resnet20 import load_resnet20_judge
 

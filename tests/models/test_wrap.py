@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The stic_fast authors
 # SPDX-License-Identifier: MIT
-"""Wrapped classifiers: features by hooks that leave no trace, and errors that name the mend."""
+"""Wrapped classifiers: features by hooks that leave no trace, and errors that name the hint."""
 
 from __future__ import annotations
 

@@ -14,10 +14,10 @@ from torch import Tensor
 
 import stic_fast
 from stic_fast.ops import gram, gram_loss
-from stic_fast.ops.gram_loss import PACKED, TILE_COLUMNS, TILE_ROWS, TRANSPOSED, Normalize, prefers_dual, reference_loss
+from stic_fast.ops.gram_loss import PACKED, TILE_COLUMNS, TILE_ROWS, TRANSPOSED, GramScale, prefers_dual, reference_loss
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
-SCALES = get_args(Normalize)
+SCALES = get_args(GramScale)
 MODULE = importlib.import_module("stic_fast.ops.gram_loss")  # the package's attribute of this name is the function
 
 # name: features, reference or None, whether a Gram matrix is given. Few channels take the primal form, many the dual.
@@ -47,7 +47,7 @@ def sample_inputs(case: str, dtype: torch.dtype = torch.float32) -> tuple[Tensor
     return features, (1.5 * randn(target_shape, torch.float64, 2)).to(dtype), False
 
 
-def loss_of(features: Tensor, target: Tensor, is_gram: bool, normalize: Normalize) -> Tensor:
+def loss_of(features: Tensor, target: Tensor, is_gram: bool, normalize: GramScale) -> Tensor:
     return gram_loss(features, **{"gram" if is_gram else "reference": target}, normalize=normalize)
 
 
@@ -60,7 +60,7 @@ def gradient_of(
     return torch.autograd.grad(value, leaf, weight)[0]
 
 
-def magnitudes(features: Tensor, target: Tensor, is_gram: bool, normalize: Normalize) -> tuple[float, float]:
+def magnitudes(features: Tensor, target: Tensor, is_gram: bool, normalize: GramScale) -> tuple[float, float]:
     """How large the terms of a loss and of its gradient are before they cancel: what their roundings scale with."""
     flat, positions = features.double().flatten(2), features[0, 0].numel()
     own, other = gram(features.double()), target.double() if is_gram else gram(target.double())
@@ -87,7 +87,7 @@ def test_by_hand() -> None:
 @pytest.mark.parametrize("normalize", SCALES)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_value_and_gradient(
-    assert_as_exact: Callable[..., None], case: str, normalize: Normalize, dtype: torch.dtype
+    assert_as_exact: Callable[..., None], case: str, normalize: GramScale, dtype: torch.dtype
 ) -> None:
     features, target, is_gram = sample_inputs(case, dtype)
     accumulated = torch.float64 if dtype == torch.float64 else torch.float32
@@ -178,7 +178,7 @@ def mixed_layers(dtype: torch.dtype) -> tuple[list[Tensor], list[Tensor | None],
 
 @pytest.mark.parametrize("normalize", SCALES)
 @pytest.mark.parametrize("kind", [list, tuple])
-def test_layers_add_up(normalize: Normalize, kind: type) -> None:
+def test_layers_add_up(normalize: GramScale, kind: type) -> None:
     layers, references, grams = mixed_layers(torch.float64)
     leaves = [layer.requires_grad_() for layer in layers]
     total = gram_loss(kind(leaves), kind(references), kind(grams), normalize=normalize)
@@ -223,7 +223,7 @@ def test_positions_may_be_shuffled(case: str) -> None:
 @pytest.mark.parametrize("target", ["reference", "one reference", "gram"])
 @pytest.mark.parametrize("normalize", SCALES)
 def test_gradcheck(
-    monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...], dual: bool, target: str, normalize: Normalize
+    monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...], dual: bool, target: str, normalize: GramScale
 ) -> None:
     monkeypatch.setattr(MODULE, "prefers_dual", lambda *_, **__: dual)
     features = randn(shape, torch.float64, 1).requires_grad_()
@@ -251,7 +251,7 @@ def test_a_scaled_loss_keeps_small_float16_gradients(assert_as_exact: Callable[.
 
 @pytest.mark.parametrize("case", ["primal", "dual", "gram"])
 @pytest.mark.parametrize("normalize", SCALES)
-def test_a_blank_target_gives_finite_numbers(case: str, normalize: Normalize) -> None:
+def test_a_blank_target_gives_finite_numbers(case: str, normalize: GramScale) -> None:
     features, target, is_gram = sample_inputs(case)
     for blank_features in (features, torch.zeros_like(features)):
         leaf = blank_features.clone().requires_grad_()

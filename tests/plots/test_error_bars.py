@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stic_fast.plots.error_bars import draw_points
+from stic_fast.plots.error_bars import plot_points
 
 
 def bars_of(axes: Axes) -> list[list[float]]:
@@ -19,18 +19,18 @@ def bars_of(axes: Axes) -> list[list[float]]:
 
 def test_a_bar_is_two_errors_either_way_within_what_can_be() -> None:
     axes = Figure().subplots()
-    draw_points(axes, [1, 2, 3], [(0.5, 0.1), (0.95, 0.1), (0.1, 0.1)], colour="black", label="a", most=1)
+    plot_points(axes, [1, 2, 3], [(0.5, 0.1), (0.95, 0.1), (0.1, 0.1)], colour="black", label="a", most=1)
     np.testing.assert_allclose(bars_of(axes), [[0.3, 0.7], [0.75, 1.0], [0.0, 0.3]], atol=1e-12)
     assert axes.get_legend_handles_labels()[1] == ["a"]
 
 
 def test_an_unknown_error_has_no_bar() -> None:
     axes = Figure().subplots()
-    draw_points(axes, [1], [(5.0, math.nan)], colour="black", label="a")
+    plot_points(axes, [1], [(5.0, math.nan)], colour="black", label="a")
     assert bars_of(axes) == [[5.0, 5.0]]
 
 
 def test_rounding_beyond_what_can_be_is_borne() -> None:
     axes = Figure().subplots()
-    draw_points(axes, [1, 2], [(1.0 + 1e-7, 0.1), (-1e-9, 0.1)], colour="black", label="a", most=1)
+    plot_points(axes, [1, 2], [(1.0 + 1e-7, 0.1), (-1e-9, 0.1)], colour="black", label="a", most=1)
     np.testing.assert_allclose(bars_of(axes), [[0.8, 1.0], [0.0, 0.2]], atol=1e-6)

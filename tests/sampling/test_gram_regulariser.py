@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from stic_fast.errors import InputError
 from stic_fast.models import Classifier, WideResNet, wrap
 from stic_fast.ops import gram, gram_loss
-from stic_fast.ops.gram_loss import Normalize
+from stic_fast.ops.gram_loss import GramScale
 from stic_fast.pixels import to_unit
 from stic_fast.sampling import GramRegulariser, gram_regulariser
 
@@ -59,8 +59,8 @@ def test_what_is_kept(model: Classifier, references: Tensor) -> None:
     assert not any(kept is not None and kept.requires_grad for kept in regulariser.features + regulariser.grams)
 
 
-@pytest.mark.parametrize("normalize", get_args(Normalize))
-def test_the_value_by_hand(model: Classifier, references: Tensor, start: Tensor, normalize: Normalize) -> None:
+@pytest.mark.parametrize("normalize", get_args(GramScale))
+def test_the_value_by_hand(model: Classifier, references: Tensor, start: Tensor, normalize: GramScale) -> None:
     regulariser = GramRegulariser.from_images(model, references, normalize=normalize)
     _, own = model.logits_and_features(start, regulariser.layers)
     _, theirs = model.logits_and_features(references, regulariser.layers)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from stic_fast.models import Classifier, ConvNet, WideResNet, wrap
-from stic_fast.ops.gram_loss import Normalize
+from stic_fast.ops.gram_loss import GramScale
 from stic_fast.sampling import GRMALA, GramRegulariser
 from stic_fast.sampling.outputs import Outputs
 
@@ -52,11 +52,11 @@ def loss_and_gradient(model: Classifier, gram: GramRegulariser, x: Tensor) -> tu
     return loss.detach(), outputs.gradient(loss).float()
 
 
-@pytest.mark.parametrize("normalize", get_args(Normalize))
+@pytest.mark.parametrize("normalize", get_args(GramScale))
 @pytest.mark.parametrize("scale", [LARGE, 1.0, SMALL])
 @pytest.mark.parametrize("kind", ["grams kept", "features kept"])
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
-def test_losses_and_gradients(dtype: torch.dtype, kind: str, scale: float, normalize: Normalize) -> None:
+def test_losses_and_gradients(dtype: torch.dtype, kind: str, scale: float, normalize: GramScale) -> None:
     model, start = network(kind, scale), images(2) * 0.9
     half = copy.deepcopy(model).to(dtype)
     for references in (images(2), images(1), images(2, 3)):
@@ -92,7 +92,7 @@ def test_a_chain_ends_near_that_of_float32(kind: str, scale: float) -> None:
 
 
 @pytest.mark.parametrize("normalize", ["none", "gatys"])
-def test_a_gradient_beyond_float16_pulls_to_the_edge(normalize: Normalize) -> None:
+def test_a_gradient_beyond_float16_pulls_to_the_edge(normalize: GramScale) -> None:
     model, start, references = network("grams kept", LARGE), images(2).half().float(), images(2, 1)
     half = copy.deepcopy(model).half()
     gram = GramRegulariser.from_images(model, references, normalize=normalize)

@@ -40,7 +40,7 @@ def test_a_layer_without_positions_is_read_as_it_is() -> None:
 
 def test_numbers_and_points_are_those_of_the_classes_shown(tiny_run: Path, tmp_path: Path) -> None:
     other = Path(shutil.copytree(tiny_run, tmp_path / "other"))
-    finding = Boundaries(tiny_run, baseline=other, n=9, real=40, classes=4).carry_out(Progress())
+    finding = Boundaries(tiny_run, baseline=other, n=9, real=40, classes=4).compute(Progress())
     assert finding.record["classes"] == ["0", "1", "2", "3"] and finding.record["n_real"] == 40
     one, two = finding.record["runs"]
     assert (one.pop("name"), two.pop("name")) == ("run", "other")
@@ -87,6 +87,6 @@ def test_the_map_depends_on_the_seed_alone() -> None:
 
 def test_too_little_to_map_is_refused(tiny_run: Path) -> None:
     with pytest.raises(InputError, match="--classes must be from 2 to 10"):
-        Boundaries(tiny_run, classes=11).carry_out(Progress())
+        Boundaries(tiny_run, classes=11).compute(Progress())
     with pytest.raises(InputError, match="more than 5 real test images"):
-        Boundaries(tiny_run, real=5).carry_out(Progress())
+        Boundaries(tiny_run, real=5).compute(Progress())

@@ -20,7 +20,7 @@ from stic_fast.training import Progress, open_run
 
 
 def test_every_pass_is_read_by_its_own_weights(tiny_run: Path) -> None:
-    finding = Calibration(tiny_run, seed=4).carry_out(Progress())
+    finding = Calibration(tiny_run, seed=4).compute(Progress())
     (passes,) = finding.record["runs"].values()
     assert [each["pass"] for each in passes] == [1, 2]
     for each in passes:
@@ -38,7 +38,7 @@ def test_every_pass_is_read_by_its_own_weights(tiny_run: Path) -> None:
 
 def test_other_runs_stand_beside_it(tiny_run: Path, tmp_path: Path) -> None:
     other = Path(shutil.copytree(tiny_run, tmp_path / "other"))
-    finding = Calibration(tiny_run, others=str(other), passes=2).carry_out(Progress())
+    finding = Calibration(tiny_run, others=str(other), passes=2).compute(Progress())
     mine, theirs = finding.record["runs"].values()
     assert mine == theirs and list(finding.record["runs"]) == [tiny_run.name, "other"]
     assert [axes.get_title(loc="left").split(",")[0] for axes in finding.figure.axes[2:]] == [tiny_run.name, "other"]
@@ -51,4 +51,4 @@ def test_a_diverged_run_is_refused_by_pass(tiny_run: Path, tmp_path: Path) -> No
     save_file({name: torch.full_like(weight, torch.nan) for name, weight in weights.items()}, file)
     file.with_name("SHA256SUMS").unlink()
     with pytest.raises(InputError, match=r"own, pass 2: .* not finite"):
-        Calibration(own).carry_out(Progress())
+        Calibration(own).compute(Progress())

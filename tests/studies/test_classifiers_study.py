@@ -35,7 +35,7 @@ def studied(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
     """A run's copy, what the study of two networks recorded, and what it said."""
     own = Path(shutil.copytree(tiny_run, tmp_path_factory.mktemp("classifiers") / "own"))
     listener = Listener()
-    finding = Classifiers(own, classifiers="wrn-10-1,convnet-1").carry_out(listener)
+    finding = Classifiers(own, classifiers="wrn-10-1,convnet-1").compute(listener)
     assert len(finding.figure.axes) == 4
     json.dumps(finding.record)
     return own, finding.record, listener.said
@@ -107,7 +107,7 @@ def test_what_is_trained_is_not_trained_again(
         raise AssertionError("trained again")
 
     monkeypatch.setattr("stic_fast.studies.trainings.train", refuse)
-    again = Classifiers(own, classifiers="wrn-10-1,convnet-1").carry_out(Progress()).record
+    again = Classifiers(own, classifiers="wrn-10-1,convnet-1").compute(Progress()).record
     assert json.dumps(again) == json.dumps(record)  # as text: a mean over one batch has NaN for its error
 
 
@@ -117,13 +117,13 @@ def test_other_settings_than_those_found_are_refused_before_anything_is_trained(
     own, _, _ = studied
     for options, words in (({"passes": 1}, "passes=2 and not 1"), ({"iterations": 4}, "iterations=3 and not 4")):
         with pytest.raises(InputError, match=f"convnet-1-plain was trained with {words}"):
-            Classifiers(own, classifiers="wrn-22-1,convnet-1", **options).carry_out(Progress())
+            Classifiers(own, classifiers="wrn-22-1,convnet-1", **options).compute(Progress())
     assert not list((own / "studies" / "classifiers").glob("wrn-22*"))
 
 
 def test_another_seed_stands_beside(studied: tuple[Path, dict[str, Any], list[str]]) -> None:
     own, record, _ = studied
-    other = Classifiers(own, classifiers="convnet-1", passes=1, iterations=2, seed=7).carry_out(Progress()).record
+    other = Classifiers(own, classifiers="convnet-1", passes=1, iterations=2, seed=7).compute(Progress()).record
     folder = own / "studies" / "classifiers"
     assert open_run(folder / "convnet-1-stic-seed-7").config.seed == other["training_seed"] == 7
     assert other["classifiers"]["convnet-1"]["plain"]["curve"]["iteration"] == [1, 2]
@@ -149,7 +149,7 @@ def test_options_that_cannot_be_used_are_refused(
 ) -> None:
     monkeypatch.setattr(classifiers, "trained", lambda *_: pytest.fail("trained before all was checked"))
     with pytest.raises(InputError, match=words):
-        Classifiers(tiny_run, **options).carry_out(Progress())
+        Classifiers(tiny_run, **options).compute(Progress())
 
 
 def test_runs_of_other_methods_are_refused(tiny_run: Path, tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_runs_of_other_methods_are_refused(tiny_run: Path, tmp_path: Path) -> No
     shared = {"passes": 1, "iterations": 1, "batch_size": 2, "network": config.network, "sampler": config.sampler}
     train(SoftmaxConfig(**shared), tmp_path / "plain")
     with pytest.raises(InputError, match="is a run of method softmax, not stic; study a STIC run"):
-        Classifiers(tmp_path / "plain").carry_out(Progress())
+        Classifiers(tmp_path / "plain").compute(Progress())
 
 
 def test_gram_layers_stay_with_the_network_that_has_them() -> None:

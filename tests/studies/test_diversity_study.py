@@ -18,13 +18,13 @@ from stic_fast.pixels import to_unit
 from stic_fast.sampling import GRMALA, Condition, Recipe
 from stic_fast.studies import diversity
 from stic_fast.studies.diversity import FRESH, OTHERS, REAL, Diversity
-from stic_fast.training import Progress, drawing, open_run
+from stic_fast.training import Progress, image_sampler, open_run
 
 QUICK: dict[str, Any] = {"anchors": 3, "neighbours": 4, "judge_iterations": 10}
 
 
 def test_chains_of_no_steps_stay_where_they_start(tiny_run: Path) -> None:
-    record = Diversity(tiny_run, radii=(0.5, 0.0, 0.1), steps=0, **QUICK).carry_out(Progress()).record
+    record = Diversity(tiny_run, radii=(0.5, 0.0, 0.1), steps=0, **QUICK).compute(Progress()).record
     rows = record["radii"]
     assert [row["radius"] for row in rows] == [0.0, 0.1, 0.5]
     assert rows[0]["distance"] == 0 and all(row["start"] == row["distance"] for row in rows)
@@ -35,7 +35,7 @@ def test_chains_of_no_steps_stay_where_they_start(tiny_run: Path) -> None:
 
 
 def test_numbers_of_a_chain_that_moves(tiny_run: Path) -> None:
-    finding = Diversity(tiny_run, radii=(0.0, 0.3), **QUICK).carry_out(Progress())
+    finding = Diversity(tiny_run, radii=(0.0, 0.3), **QUICK).compute(Progress())
     record = finding.record
     assert record["anchors"] == ["0", "1", "2"] and record["steps"] == 2
     assert all(0 <= row["share"] <= 1 and row["distance_error"] > 0 for row in record["radii"])
@@ -77,7 +77,7 @@ def test_neighbours_depend_neither_on_their_number_nor_on_the_batch(tiny_run: Pa
 def test_neighbours_have_their_anchors_condition(tiny_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[Condition] = []
     continued: list[Condition] = []
-    draw, go_on = drawing.draw_images, diversity.continue_chains
+    draw, go_on = image_sampler.draw_images, diversity.continue_chains
 
     def draw_spy(model: Any, recipe: Any, condition: Condition, *rest: Any, **named: Any) -> Any:
         drawn.append(condition)
@@ -87,9 +87,9 @@ def test_neighbours_have_their_anchors_condition(tiny_run: Path, monkeypatch: py
         continued.append(condition)
         return go_on(model, recipe, x, condition, *rest, **named)
 
-    monkeypatch.setattr(drawing, "draw_images", draw_spy)
+    monkeypatch.setattr(image_sampler, "draw_images", draw_spy)
     monkeypatch.setattr(diversity, "continue_chains", go_on_spy)
-    Diversity(tiny_run, radii=(0.1,), **QUICK).carry_out(Progress())
+    Diversity(tiny_run, radii=(0.1,), **QUICK).compute(Progress())
     assert len(continued) == 2, "a radius and fresh canvases"
     for condition in continued:
         assert torch.equal(condition.first, drawn[0].first.repeat_interleave(4, dim=0))
@@ -97,7 +97,7 @@ def test_neighbours_have_their_anchors_condition(tiny_run: Path, monkeypatch: py
 
 
 def test_all_anchors_can_be_of_one_class(tiny_run: Path) -> None:
-    record = Diversity(tiny_run, label="7", radii=(0.0,), steps=0, **QUICK).carry_out(Progress()).record
+    record = Diversity(tiny_run, label="7", radii=(0.0,), steps=0, **QUICK).compute(Progress()).record
     assert record["anchors"] == ["7"] * 3
 
 
@@ -114,4 +114,4 @@ def test_all_anchors_can_be_of_one_class(tiny_run: Path) -> None:
 )
 def test_options_out_of_range_are_refused(tiny_run: Path, options: dict[str, Any], words: str) -> None:
     with pytest.raises(InputError, match=words):
-        Diversity(tiny_run, **{**QUICK, **options}).carry_out(Progress())
+        Diversity(tiny_run, **{**QUICK, **options}).compute(Progress())

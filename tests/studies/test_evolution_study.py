@@ -15,7 +15,7 @@ from torch import Tensor
 from stic_fast.errors import InputError
 from stic_fast.studies import evolution
 from stic_fast.studies.evolution import Evolution
-from stic_fast.training import Drawing, Progress, open_run
+from stic_fast.training import ImageSampler, Progress, open_run
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def columns(monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
 
 
 def test_each_column_is_drawn_with_the_weights_of_its_pass(tiny_run: Path, columns: list[Tensor]) -> None:
-    record = Evolution(tiny_run, seed=5, classes=4, batch_size=3).carry_out(Progress()).record
+    record = Evolution(tiny_run, seed=5, classes=4, batch_size=3).compute(Progress()).record
     assert [(each["pass"], each["iteration"]) for each in record["passes"]] == [(0, 0), (1, 3), (2, 6)]
     assert [each["test_accuracy"] is None for each in record["passes"]] == [True, False, False]
     assert list(record["classes"]) == ["0", "1", "2", "3"] and record["steps"] == 2
@@ -41,23 +41,23 @@ def test_each_column_is_drawn_with_the_weights_of_its_pass(tiny_run: Path, colum
     assert all({"loss", "loss_real"} <= each.keys() for each in record["losses"])
     for number, images in enumerate(columns):
         run = open_run(tiny_run, pass_number=number)
-        assert torch.equal(images, Drawing(run, 5).of_classes(torch.arange(4), Progress()))
+        assert torch.equal(images, ImageSampler(run, 5).of_classes(torch.arange(4), Progress()))
     assert not torch.equal(columns[0], columns[2])
     json.dumps(record, allow_nan=False)
 
 
 def test_canvas_noise_and_condition_are_the_same_after_every_pass(tiny_run: Path, columns: list[Tensor]) -> None:
-    Evolution(tiny_run, steps=0).carry_out(Progress())
+    Evolution(tiny_run, steps=0).compute(Progress())
     assert len(columns) == 3 and all(torch.equal(images, columns[0]) for images in columns)
     assert columns[0].flatten(1).unique(dim=0).shape[0] == 10, "each class has its own canvas"
 
 
 def test_few_columns_keep_both_ends(tiny_run: Path) -> None:
-    record = Evolution(tiny_run, passes=2, classes=1, steps=0).carry_out(Progress()).record
+    record = Evolution(tiny_run, passes=2, classes=1, steps=0).compute(Progress()).record
     assert [each["pass"] for each in record["passes"]] == [0, 2]
 
 
 def test_options_out_of_range_are_refused(tiny_run: Path) -> None:
     for options, words in (({"passes": 1}, "--passes"), ({"classes": 0}, "--classes"), ({"steps": -1}, "steps")):
         with pytest.raises(InputError, match=f"{words} must be from"):
-            Evolution(tiny_run, **options).carry_out(Progress())
+            Evolution(tiny_run, **options).compute(Progress())

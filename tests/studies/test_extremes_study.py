@@ -13,7 +13,7 @@ from stic_fast.errors import InputError
 from stic_fast.evaluation.judge import predict_logits
 from stic_fast.sampling import GRMALA
 from stic_fast.studies.extremes import Extremes
-from stic_fast.training import Drawing, GmmcConfig, NetworkConfig, Progress, ReplayConfig, open_run, train
+from stic_fast.training import GmmcConfig, ImageSampler, NetworkConfig, Progress, ReplayConfig, open_run, train
 
 QUICK = {"n": 60, "shown": 2, "judge_iterations": 5}
 
@@ -33,9 +33,9 @@ def tiny_gmmc(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_ends_are_ranked_by_the_runs_own_likelihood(tiny_run: Path) -> None:
-    record = Extremes(tiny_run, **QUICK).carry_out(Progress()).record
+    record = Extremes(tiny_run, **QUICK).compute(Progress()).record
     run, labels = open_run(tiny_run), torch.arange(60) % 10
-    images = Drawing(run, 0).of_numbers(torch.arange(60), Progress())
+    images = ImageSampler(run, 0).of_numbers(torch.arange(60), Progress())
     logits = predict_logits(run.model, images, batch_size=60).double().gather(1, labels[:, None])[:, 0]
     for label in range(10):
         own = logits[labels == label].sort(descending=True).values
@@ -44,17 +44,17 @@ def test_the_ends_are_ranked_by_the_runs_own_likelihood(tiny_run: Path) -> None:
 
 
 def test_of_a_gmmc_the_likeliest_is_the_closest_to_its_centre(tiny_gmmc: Path) -> None:
-    record = Extremes(tiny_gmmc, **QUICK).carry_out(Progress()).record
+    record = Extremes(tiny_gmmc, **QUICK).compute(Progress()).record
     best, worst = (record["ends"][name]["log_joint"] for name in ("likeliest", "least likely"))
     assert all(first > last for first, last in zip(best, worst, strict=True)) and max(best) < 0
 
 
 def test_the_picture_shows_as_many_as_asked(tiny_run: Path) -> None:
-    figure = Extremes(tiny_run, classes=3, **QUICK).carry_out(Progress()).figure
+    figure = Extremes(tiny_run, classes=3, **QUICK).compute(Progress()).figure
     assert [axes.get_title().partition(":")[0] for axes in figure.axes] == ["likeliest", "least likely"]
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["0", "1", "2"]
 
 
 def test_too_few_images_for_both_ends_are_refused(tiny_run: Path) -> None:
     with pytest.raises(InputError, match="--n must be from 160 to"):
-        Extremes(tiny_run, n=159).carry_out(Progress())
+        Extremes(tiny_run, n=159).compute(Progress())

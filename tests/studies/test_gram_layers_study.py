@@ -17,13 +17,13 @@ from stic_fast.evaluation import nearest_distances
 from stic_fast.models import WideResNet
 from stic_fast.models.max_mahalanobis import MaxMahalanobisClassifier
 from stic_fast.studies.gram_layers import GramLayers, layer_sets, layers_with_positions
-from stic_fast.training import Drawing, Progress, open_run
+from stic_fast.training import ImageSampler, Progress, open_run
 
 QUICK = {"n": 20, "judge_iterations": 5}
 
 
 def test_rows_are_drawn_with_their_layers(tiny_run: Path) -> None:
-    finding = GramLayers(tiny_run, **QUICK).carry_out(Progress())
+    finding = GramLayers(tiny_run, **QUICK).compute(Progress())
     rows = {row["name"]: row for row in finding.record["rows"]}
     assert list(rows) == ["none", "shallow", "deep (the run's own)", "all"]
     assert rows["shallow"]["layers"] == ["conv1", "conv3"]
@@ -33,7 +33,7 @@ def test_rows_are_drawn_with_their_layers(tiny_run: Path) -> None:
     training = run.splits.train.images
     without = replace(run.recipe, sampler=replace(run.recipe.sampler, eps2=0.0))
     for name, recipe in (("none", without), ("deep (the run's own)", run.recipe)):
-        images = Drawing(run, 0, recipe=recipe).of_numbers(torch.arange(20), Progress())
+        images = ImageSampler(run, 0, recipe=recipe).of_numbers(torch.arange(20), Progress())
         assert rows[name]["nearest"] == pytest.approx(float(nearest_distances(images, training).mean()))
     assert all(row["seconds_per_image"] > 0 for row in rows.values())
     assert {"FD", "Cls_R", "nearest"} <= finding.record["real"].keys()
@@ -41,17 +41,17 @@ def test_rows_are_drawn_with_their_layers(tiny_run: Path) -> None:
 
 
 def test_all_rows_start_from_the_same_canvases(tiny_run: Path) -> None:
-    rows = GramLayers(tiny_run, steps=0, **QUICK).carry_out(Progress()).record["rows"]
+    rows = GramLayers(tiny_run, steps=0, **QUICK).compute(Progress()).record["rows"]
     assert len({(row["FD"], row["Cls_R"], row["nearest"]) for row in rows}) == 1
 
 
 def test_a_run_without_gram_term_is_refused(edited_run: Callable[..., Path]) -> None:
     with pytest.raises(InputError, match=r"draws without a Gram term, eps2 being 0; study a run that has one"):
-        GramLayers(edited_run(eps2=0.0), **QUICK).carry_out(Progress())
+        GramLayers(edited_run(eps2=0.0), **QUICK).compute(Progress())
 
 
 def test_sets_that_diverge_have_no_samples(edited_run: Callable[..., Path], huge_steps_diverge: None) -> None:
-    finding = GramLayers(edited_run(eps2=3e38), **QUICK).carry_out(Progress())
+    finding = GramLayers(edited_run(eps2=3e38), **QUICK).compute(Progress())
     none, *others = finding.record["rows"]
     assert "FD" in none and all(row.keys() == {"name", "layers"} for row in others)
     assert [text.get_text() for text in finding.figure.axes[0].texts] == ["diverged"] * 3

@@ -16,15 +16,15 @@ from stic_fast.errors import InputError
 from stic_fast.pixels import to_unit
 from stic_fast.studies import Judged
 from stic_fast.studies.interpolation import Interpolation
-from stic_fast.training import Drawing, Progress, open_run
+from stic_fast.training import ImageSampler, Progress, open_run
 
 QUICK: dict[str, Any] = {"start": "3", "to": "8", "n": 4, "frames": 5, "judge_iterations": 30}
 
 
 def test_curves_are_the_judges_reading_of_the_frames(tiny_run: Path) -> None:
-    record = Interpolation(tiny_run, seed=1, **QUICK).carry_out(Progress()).record
+    record = Interpolation(tiny_run, seed=1, **QUICK).compute(Progress()).record
     run = open_run(tiny_run)
-    images = Drawing(run, 1).of_paths(3, 8, 4, [0.0, 0.25, 0.5, 0.75, 1.0], Progress())
+    images = ImageSampler(run, 1).of_paths(3, 8, 4, [0.0, 0.25, 0.5, 0.75, 1.0], Progress())
     judged = Judged.of(run, n=20, seed=1, judge_iterations=30, progress=Progress())
     p = judged.probabilities(images).view(4, 5, 10)
     found = record["runs"]["run"]
@@ -41,7 +41,7 @@ def test_curves_are_the_judges_reading_of_the_frames(tiny_run: Path) -> None:
 
 def test_the_same_weights_give_the_same_paths(tiny_run: Path, tmp_path: Path) -> None:
     copied = Path(shutil.copytree(tiny_run, tmp_path / "copy"))
-    finding = Interpolation(tiny_run, baseline=copied, **QUICK).carry_out(Progress())
+    finding = Interpolation(tiny_run, baseline=copied, **QUICK).compute(Progress())
     runs = finding.record["runs"]
     assert list(runs) == ["run", "copy"] and runs["run"] == runs["copy"]
     assert [axes.get_ylabel() for axes in finding.figure.axes[:2]] == ["run", "copy"]
@@ -56,7 +56,7 @@ def test_without_a_baseline_real_images_are_mixed(tiny_run: Path) -> None:
         assert all((real == path[place]).all(1).any() for path in frames), "an end is a real image of its class"
     middle = (frames[:, 0].int() + frames[:, 2].int()) / 2
     assert float((frames[:, 1].float() - middle).abs().max()) <= 0.51
-    record = study.carry_out(Progress()).record
+    record = study.compute(Progress()).record
     steps = record["runs"]["real images, pixels mixed"]["step"]["mean"]
     assert steps == pytest.approx([sum(steps) / 4] * 4, rel=0.01)
 
@@ -73,4 +73,4 @@ def test_without_a_baseline_real_images_are_mixed(tiny_run: Path) -> None:
 )
 def test_options_that_cannot_be_used_are_refused(tiny_run: Path, options: dict[str, Any], words: str) -> None:
     with pytest.raises(InputError, match=words):
-        Interpolation(tiny_run, **{**QUICK, **options}).carry_out(Progress())
+        Interpolation(tiny_run, **{**QUICK, **options}).compute(Progress())

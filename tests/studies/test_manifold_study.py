@@ -14,12 +14,12 @@ import torch
 from stic_fast.evaluation import manifold_scores, read_images
 from stic_fast.studies import Judged
 from stic_fast.studies.manifold import Manifold
-from stic_fast.training import Drawing, Progress, open_run
+from stic_fast.training import ImageSampler, Progress, open_run
 
 
 def test_lines_are_those_of_the_sets(tiny_run: Path, tmp_path: Path) -> None:
     other = Path(shutil.copytree(tiny_run, tmp_path / "other"))
-    finding = Manifold(tiny_run, others=str(other), n=24, judge_iterations=5, seed=3).carry_out(Progress())
+    finding = Manifold(tiny_run, others=str(other), n=24, judge_iterations=5, seed=3).compute(Progress())
     sweeps = finding.record["sweeps"]
     canvases = [f"run, {canvas} canvas" for canvas in ("uniform", "normal", "blank")]
     assert list(sweeps) == [*canvases, "other, uniform canvas", "real"]
@@ -28,8 +28,8 @@ def test_lines_are_those_of_the_sets(tiny_run: Path, tmp_path: Path) -> None:
 
     run = open_run(tiny_run)
     judged = Judged.of(run, n=24, seed=3, judge_iterations=5, progress=Progress())
-    drawing = Drawing(run, 3, recipe=replace(run.recipe, start="blank"))
-    images = drawing.of_numbers(torch.arange(24), Progress())
+    image_sampler = ImageSampler(run, 3, recipe=replace(run.recipe, start="blank"))
+    images = image_sampler.of_numbers(torch.arange(24), Progress())
     features = read_images(judged.judge, images, keep_features=True).features
     assert features is not None
     (wanted,) = manifold_scores(judged.reference.some, features, [3])
@@ -40,11 +40,11 @@ def test_lines_are_those_of_the_sets(tiny_run: Path, tmp_path: Path) -> None:
 
 
 def test_sets_are_no_larger_than_the_real_one(tiny_run: Path) -> None:
-    finding = Manifold(tiny_run, n=5000, steps=0, judge_iterations=2).carry_out(Progress())
+    finding = Manifold(tiny_run, n=5000, steps=0, judge_iterations=2).compute(Progress())
     assert finding.record["n"] == len(open_run(tiny_run).splits.test) < 5000
     assert f"{finding.record['n']} images in each set" in finding.figure.legends[0].get_title().get_text()
 
 
 def test_few_images_have_few_neighbours(tiny_run: Path) -> None:
-    finding = Manifold(tiny_run, n=4, judge_iterations=2).carry_out(Progress())
+    finding = Manifold(tiny_run, n=4, judge_iterations=2).compute(Progress())
     assert [row["k"] for row in finding.record["sweeps"]["real"]] == [1, 2, 3]

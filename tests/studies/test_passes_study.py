@@ -16,17 +16,17 @@ from stic_fast.errors import InputError
 from stic_fast.evaluation import Judge, accuracy, cls_g, nearest_distances
 from stic_fast.studies import Judged, judged
 from stic_fast.studies.passes import Passes
-from stic_fast.training import Drawing, Progress, open_run
+from stic_fast.training import ImageSampler, Progress, open_run
 
 QUICK: dict[str, Any] = {"n": 40, "judge_iterations": 10}
 
 
 def test_every_pass_is_judged_by_the_images_of_its_weights(tiny_run: Path) -> None:
-    finding = Passes(tiny_run, seed=2, **QUICK).carry_out(Progress())
+    finding = Passes(tiny_run, seed=2, **QUICK).compute(Progress())
     record = finding.record
     assert [each["pass"] for each in record["passes"]] == [1, 2]
     run = open_run(tiny_run, pass_number=1)
-    images = Drawing(run, 2).of_numbers(torch.arange(40), Progress())
+    images = ImageSampler(run, 2).of_numbers(torch.arange(40), Progress())
     beside = Judged.of(run, seed=2, **QUICK, progress=Progress())
     scores = beside.scores(images, torch.arange(40) % 10)
     first, test = record["passes"][0], run.splits.test
@@ -43,15 +43,15 @@ def test_every_pass_is_judged_by_the_images_of_its_weights(tiny_run: Path) -> No
 def test_copies_of_training_images_are_seen_as_such(tiny_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     train = open_run(tiny_run).splits.train
     chosen = [int((train.labels == number % 10).nonzero()[number // 10]) for number in range(40)]
-    monkeypatch.setattr(Drawing, "of_numbers", lambda self, numbers, progress: train.images[chosen])
-    record = Passes(tiny_run, **QUICK).carry_out(Progress()).record
+    monkeypatch.setattr(ImageSampler, "of_numbers", lambda self, numbers, progress: train.images[chosen])
+    record = Passes(tiny_run, **QUICK).compute(Progress()).record
     assert record["passes"][0]["nearest"]["value"] < 0.01 < 1 < record["real"]["nearest"]["value"]
 
 
 def test_cls_g_learns_from_drawn_images_and_its_floor_from_real_ones(tiny_run: Path) -> None:
-    finding = Passes(tiny_run, cls_g=True, **QUICK).carry_out(Progress())
+    finding = Passes(tiny_run, cls_g=True, **QUICK).compute(Progress())
     run = open_run(tiny_run)
-    test, images = run.splits.test, Drawing(run, 0).of_numbers(torch.arange(40), Progress())
+    test, images = run.splits.test, ImageSampler(run, 0).of_numbers(torch.arange(40), Progress())
     settings: dict[str, Any] = {"num_classes": 10, "seed": 0, "iterations": 10}
     wanted = cls_g(images, torch.arange(40) % 10, test.images, test.labels, **settings)
     assert finding.record["passes"][1]["Cls_G-cnn@40"]["value"] == pytest.approx(wanted, abs=0.01)
@@ -65,7 +65,7 @@ def test_cls_g_learns_from_drawn_images_and_its_floor_from_real_ones(tiny_run: P
 def test_a_judge_of_other_classes_leaves_cls_r_out(tiny_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     other = Judge((1, 8, 8), 7, generator=torch.Generator().manual_seed(0)).eval()
     monkeypatch.setattr(judged, "load_judge", lambda *_, **__: other)
-    finding = Passes(tiny_run, **QUICK).carry_out(Progress())
+    finding = Passes(tiny_run, **QUICK).compute(Progress())
     assert "FD-cnn@40" in finding.record["real"] and "Cls_R-cnn@40" not in finding.record["real"]
     assert len(finding.figure.axes) == 3
 
@@ -75,6 +75,6 @@ def test_a_run_without_a_finished_pass_is_refused(tiny_run: Path, tmp_path: Path
     for name in ("pass_001", "pass_002"):
         shutil.rmtree(own / "checkpoints" / name)
     with pytest.raises(InputError, match="no checkpoint at the end of a pass yet"):
-        Passes(own, **QUICK).carry_out(Progress())
+        Passes(own, **QUICK).compute(Progress())
     with pytest.raises(InputError, match="--n must be from 2"):
-        Passes(tiny_run, n=1).carry_out(Progress())
+        Passes(tiny_run, n=1).compute(Progress())

@@ -20,7 +20,7 @@ from stic_fast.data import ImageSet, Splits, load
 from stic_fast.errors import InputError
 from stic_fast.sampling import GRMALA
 from stic_fast.training import (
-    Drawing,
+    ImageSampler,
     NetworkConfig,
     PoolConfig,
     Progress,
@@ -105,12 +105,12 @@ def test_a_run_is_not_gone_on_with_where_it_does_not_fit(run: Path, monkeypatch:
 
 
 def test_more_images_than_fit_are_not_drawn(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    drawing = Drawing(open_run(run), 0, batch_size=100)
+    image_sampler = ImageSampler(open_run(run), 0, batch_size=100)
     monkeypatch.setattr(memory, "available", lambda _: 2.0**20)
     with pytest.raises(InputError, match=r"drawing 100 images at a time needs about .*; lower batch_size"):
-        drawing.of_numbers(torch.arange(200), Progress())
+        image_sampler.of_numbers(torch.arange(200), Progress())
     with pytest.raises(InputError, match=r"a set of 100000 drawn images needs about .*; ask for fewer"):
-        drawing.of_numbers(torch.arange(100_000), Progress())
+        image_sampler.of_numbers(torch.arange(100_000), Progress())
 
 
 def test_settings_that_the_images_have_no_room_for(tmp_path: Path) -> None:

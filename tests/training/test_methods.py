@@ -16,9 +16,9 @@ from stic_fast.errors import Diverged, InputError
 from stic_fast.sampling import GRMALA
 from stic_fast.training import (
     METHODS,
-    Drawing,
     Gmmc,
     GmmcConfig,
+    ImageSampler,
     Jem,
     JemConfig,
     NetworkConfig,
@@ -191,13 +191,13 @@ def test_a_run_opens_again_and_draws_as_its_method_does(
     assert opened.recipe.sampler == config.sampler
 
     classes = torch.arange(10)
-    drawn = [Drawing(run, seed=3, steps=2).of_classes(classes, Progress()) for run in (trained, opened)]
-    canvas = Drawing(opened, seed=3, steps=0).of_classes(classes, Progress())
+    drawn = [ImageSampler(run, seed=3, steps=2).of_classes(classes, Progress()) for run in (trained, opened)]
+    canvas = ImageSampler(opened, seed=3, steps=0).of_classes(classes, Progress())
     assert drawn[0].shape == (10, 1, 8, 8) and torch.equal(*drawn)
     assert bool((drawn[1] != canvas).flatten(1).any(1).all()), "its chains move"
-    path = Drawing(opened, seed=3).of_paths(3, 8, 2, [0.0, 0.5, 1.0], Progress())
+    path = ImageSampler(opened, seed=3).of_paths(3, 8, 2, [0.0, 0.5, 1.0], Progress())
     assert path.shape == (6, 1, 8, 8) and torch.equal(
-        path, Drawing(opened, seed=3).of_paths(3, 8, 2, [0.0, 0.5, 1.0], Progress())
+        path, ImageSampler(opened, seed=3).of_paths(3, 8, 2, [0.0, 0.5, 1.0], Progress())
     )
 
 

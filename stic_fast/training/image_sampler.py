@@ -21,7 +21,7 @@ from stic_fast.training.runs import TrainedRun
 
 
 @dataclass(frozen=True)
-class Drawing:
+class ImageSampler:
     """How a run draws: seed, chain length and batch; images come out the same in batches of any size.
 
     Raises:
@@ -59,7 +59,7 @@ class Drawing:
         """Images by their numbers, int64 (images,): number i is the (i // C)-th of class i mod C of C classes."""
         numbers = numbers.to(self._labels.device)
         classes, ids = numbers % self.run.model.num_classes, SAMPLES.of(numbers)
-        references = self.settled.references
+        references = self.resolved.references
         condition = draw_hard(self._labels, classes, ids, references=references, seed=self.seed)
         return self._draw(condition, ids, progress)
 
@@ -71,7 +71,7 @@ class Drawing:
         Args:
             shares: of class `end` along the path, 0 .. 1.
         """
-        ids, references = PATHS.ids(2 * paths, device=self._labels.device), self.settled.references
+        ids, references = PATHS.ids(2 * paths, device=self._labels.device), self.resolved.references
         condition = interpolate(
             self._labels, start, end, paths, shares, references=references, seed=self.seed, chain_ids=ids
         )
@@ -83,7 +83,7 @@ class Drawing:
         return self.run.splits.train.labels.to(device)
 
     @property
-    def settled(self) -> Recipe:
+    def resolved(self) -> Recipe:
         """The recipe that images are drawn by: the run's own or the one in its place, with what else was asked for."""
         own = self.recipe or self.run.recipe
         sampler = replace(
@@ -95,7 +95,7 @@ class Drawing:
         return replace(own, sampler=sampler)
 
     def _draw(self, condition: Condition, ids: Tensor, progress: Progress) -> Tensor:
-        recipe = self.settled
+        recipe = self.resolved
         check_drawing_fits(self.run.config, self.run.splits, recipe, len(ids), self.batch_size, ids.device)
         images = self.run.splits.train.images.to(ids.device)
         batches = torch.split(torch.arange(len(ids), device=ids.device), self.batch_size)

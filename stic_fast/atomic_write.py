@@ -17,7 +17,7 @@ _UNFINISHED = re.compile(r"\..+\.[0-9a-f]{8}\.partial", re.DOTALL)
 
 
 @contextmanager
-def whole_file(path: str | PathLike[str]) -> Iterator[BinaryIO]:
+def atomic_write(path: str | PathLike[str]) -> Iterator[BinaryIO]:
     """Opens a file beside `path` that takes its place when the block ends; on any error it is removed instead.
 
     The content is on the disk before the name is. A process killed meanwhile leaves the older file whole, and a hidden
@@ -28,7 +28,7 @@ def whole_file(path: str | PathLike[str]) -> Iterator[BinaryIO]:
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     with whole_file(f"{folder}/greeting") as file:
+    ...     with atomic_write(f"{folder}/greeting") as file:
     ...         _ = file.write(b"hello")
     ...     Path(folder, "greeting").read_text()
     'hello'
@@ -46,7 +46,7 @@ def whole_file(path: str | PathLike[str]) -> Iterator[BinaryIO]:
 
 
 def is_unfinished(name: str) -> bool:
-    """Whether a file of this name is one that `whole_file` never finished.
+    """Whether a file of this name is one that `atomic_write` never finished.
 
     >>> is_unfinished(".grid.png.0a1b2c3d.partial"), is_unfinished("grid.png"), is_unfinished(".grid.partial")
     (True, False, False)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Finding:
+class StudyResult:
     """A study's result."""
 
     figure: Figure
@@ -35,7 +35,7 @@ class Study(Protocol):
     def seed(self) -> int:
         """Of all noise."""
 
-    def carry_out(self, progress: Progress) -> Finding:
+    def compute(self, progress: Progress) -> StudyResult:
         """Draws, measures and pictures.
 
         Raises:

@@ -17,10 +17,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from stic_fast.whole_file import whole_file
+from stic_fast.atomic_write import atomic_write
 
 
-def kept(
+def cached(
     kind: str,
     key: str,
     make: Callable[[], Mapping[str, Tensor]],
@@ -42,8 +42,8 @@ def kept(
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     made = kept("square", "0a", lambda: {"of 3": torch.tensor([9])}, cache=Path(folder))
-    ...     kept("square", "0a", lambda: 1 / 0, cache=Path(folder))
+    ...     made = cached("square", "0a", lambda: {"of 3": torch.tensor([9])}, cache=Path(folder))
+    ...     cached("square", "0a", lambda: 1 / 0, cache=Path(folder))
     {'of 3': tensor([9])}
     """
     say = _warn if say is None else say
@@ -56,7 +56,7 @@ def kept(
     tensors = {name: value.detach().cpu().contiguous() for name, value in make().items()}
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(file) as stream:
+        with atomic_write(file) as stream:
             stream.write(save(tensors, metadata={"made": f"{key} {_digest(tensors)}"}))
     except OSError as error:
         say(f"the {kind} could not be kept as {file} ({error.strerror or error}); the next run makes it again")
