@@ -62,7 +62,7 @@ class ChainIds:
             raise InputError(f"there are {self.size:,} ids for {self.use}, got number {count - 1:,}; ask for fewer")
 
 
-_CHAINS = frozenset({Stream.LANGEVIN, Stream.CHAIN_INIT, Stream.MIXUP, Stream.LATENT, Stream.METROPOLIS})
+_CHAINS = frozenset({Stream.LANGEVIN, Stream.CHAIN_INIT, Stream.MIXUP, Stream.LATENT, Stream.METROPOLIS, Stream.PATCH})
 """What a chain draws from: its canvas, the real images it is held against, its steps."""
 
 POOL = ChainIds("the chains of a pool", 0, 2**30, _CHAINS | {Stream.REINIT_COIN})

@@ -19,6 +19,7 @@ enum Stream : uint32_t {
   kMetropolis = 6,
   kBatchOrder = 7,
   kLatent = 8,
+  kPatch = 9,
 };
 
 }  // namespace stic

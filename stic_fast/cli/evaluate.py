@@ -141,10 +141,10 @@ class Evaluate(Options):
         )
         sure = [row["real"] for row in record["rows"] if row["key"] == "Cls_R"]  # where it knows the run's classes
         about = {"name": judge.name, "iterations": self.judge_iterations, "accuracy": sure[0] if sure else None}
-        return {"judge": about, "steps": image_sampler.resolved.sampler.steps, **record}
+        return {"judge": about, "steps": image_sampler.resolved.steps, **record}
 
     def _drawn(self, run: TrainedRun, image_sampler: ImageSampler, progress: RichProgress) -> DrawnImages:
-        steps, checkpoint = image_sampler.resolved.sampler.steps, run.folder.newest_checkpoint().path.name
+        steps, checkpoint = image_sampler.resolved.steps, run.folder.newest_checkpoint().path.name
         about = {
             "checkpoint": checkpoint,
             "seed": self.seed,

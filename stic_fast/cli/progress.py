@@ -28,10 +28,10 @@ class RichProgress(Progress):
         self.shows_bars = sys.stderr.isatty() and not self.console.is_dumb_terminal
 
     @contextmanager
-    def task(self, description: str, total: int) -> Iterator[Callable[[], None]]:
+    def task(self, description: str, total: int) -> Iterator[Callable[..., None]]:
         """A bar for a piece of work, gone when it is done."""
         if not self.shows_bars:
-            yield lambda: None
+            yield lambda *_: None
             return
         columns = (
             TextColumn("{task.description}", markup=False),
@@ -42,7 +42,7 @@ class RichProgress(Progress):
         left = (TextColumn("left"), TimeRemainingColumn())
         with Bars(*columns, *left, console=self.console, transient=True) as bars:
             row = bars.add_task(printable(description), total=total)
-            yield lambda: bars.advance(row)
+            yield lambda *_: bars.advance(row)
 
     def say(self, message: str) -> None:
         """One line on stdout."""

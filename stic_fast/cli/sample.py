@@ -87,7 +87,7 @@ class Sample(Options):
             "labels": self.labels,
             "n": self.n,
             "seed": self.seed,
-            "steps": image_sampler.resolved.sampler.steps,
+            "steps": image_sampler.resolved.steps,
             "precision": self.precision,
             "layout": self.layout,
         }

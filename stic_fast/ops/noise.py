@@ -39,6 +39,7 @@ class Stream(enum.IntEnum):
     METROPOLIS = 6
     BATCH_ORDER = 7
     LATENT = 8
+    PATCH = 9
 
 
 def normal(

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The stic_fast authors
 # SPDX-License-Identifier: MIT
-"""Chains: objectives, the Gram regulariser, the GRMALA and MALA samplers, conditions, and the pool of fakes."""
+"""Chains: spaces, objectives, steps and stages, the GRMALA and MALA samplers, conditions, and the pool of chains."""
 
 from __future__ import annotations
 
@@ -9,11 +9,24 @@ from stic_fast.sampling.canvas import Canvas, canvas
 from stic_fast.sampling.chain_pool import ChainPool
 from stic_fast.sampling.condition import Condition, draw_hard, draw_soft, interpolate
 from stic_fast.sampling.draw import continue_chains, draw_images
+from stic_fast.sampling.execution import Execution
 from stic_fast.sampling.gram_regulariser import GramRegulariser
-from stic_fast.sampling.grmala import GRMALA, ChainRecord, ChainResult
+from stic_fast.sampling.grmala import GRMALA, ChainResult
 from stic_fast.sampling.mala import MALA, MALAResult
-from stic_fast.sampling.objective import LatentGaussian, LogJoint, LogMarginal, LogPosterior, Objective
-from stic_fast.sampling.recipe import Recipe
+from stic_fast.sampling.objective import (
+    Climb,
+    LatentGaussian,
+    LogJoint,
+    LogMarginal,
+    LogPosterior,
+    Network,
+    Objective,
+    Time,
+)
+from stic_fast.sampling.recipe import Recipe, Stage
+from stic_fast.sampling.sampler import ChainRecord, ChainState, Sampler, Stop
+from stic_fast.sampling.space import FeatureSpace, PixelSpace, Space
+from stic_fast.sampling.steps import Steps
 
 __all__ = [
     "GRMALA",
@@ -22,15 +35,27 @@ __all__ = [
     "ChainPool",
     "ChainRecord",
     "ChainResult",
+    "ChainState",
+    "Climb",
     "Condition",
+    "Execution",
+    "FeatureSpace",
     "GramRegulariser",
     "LatentGaussian",
     "LogJoint",
     "LogMarginal",
     "LogPosterior",
     "MALAResult",
+    "Network",
     "Objective",
+    "PixelSpace",
     "Recipe",
+    "Sampler",
+    "Space",
+    "Stage",
+    "Steps",
+    "Stop",
+    "Time",
     "canvas",
     "continue_chains",
     "draw_hard",

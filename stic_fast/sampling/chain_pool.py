@@ -4,9 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Literal
-
 import torch
 from torch import Tensor
 
@@ -14,12 +11,10 @@ from stic_fast.errors import InputError
 from stic_fast.models import Classifier
 from stic_fast.noise_addresses import POOL
 from stic_fast.ops import noise
-from stic_fast.pixels import to_bytes, to_unit
-from stic_fast.sampling.canvas import canvas
 from stic_fast.sampling.condition import Condition, draw_hard, draw_soft
 from stic_fast.sampling.draw import continue_chains
-from stic_fast.sampling.grmala import ChainRecord
 from stic_fast.sampling.recipe import Recipe
+from stic_fast.sampling.sampler import ChainRecord, OnStep
 
 
 class ChainPool:
@@ -30,13 +25,11 @@ class ChainPool:
 
     Args:
         images, labels: the real images that conditions refer to, uint8 (images, channels, height, width) and int64.
-        recipe: how chains run and where they start.
+        recipe: how chains run, where they start, and how their states are kept between rounds.
         num_classes: classes of `labels`; hard chain k is asked for class k mod num_classes.
         hard, soft: numbers of chains.
         alpha: of the soft chains' λ ~ Beta(α, α).
         seed: of all noise.
-        keep: "floats", states exactly as the chains left them; or "bytes", rounded to the 256 levels of images in a
-            quarter of the memory, which undoes every move below 1/255 between two runs of a chain.
 
     >>> from stic_fast.sampling import GRMALA
     >>> images, labels = torch.zeros(4, 1, 8, 8, dtype=torch.uint8), torch.tensor([0, 0, 1, 1])
@@ -56,12 +49,11 @@ class ChainPool:
         soft: int = 0,
         alpha: float = 1.0,
         seed: int,
-        keep: Literal["floats", "bytes"] = "floats",
     ) -> None:
         if hard < 0 or soft < 0 or hard + soft == 0:
             raise InputError(f"a pool needs chains, got hard={hard} and soft={soft}; give at least one")
-        self.real_images, self.real_labels, self.recipe = images, labels, recipe
-        self.num_classes, self.hard, self.alpha, self.seed, self.keep = num_classes, hard, alpha, seed, keep
+        self.real_images, self.real_labels, self.recipe = images, labels, recipe.of_images(images.shape[1:])
+        self.num_classes, self.hard, self.alpha, self.seed = num_classes, hard, alpha, seed
         self.ids = POOL.ids(hard + soft, device=images.device)
         self.round = 0
         self.steps_done = 0
@@ -75,10 +67,9 @@ class ChainPool:
         """The hard chains that are asked for one class."""
         return self.ids[: self.hard][self.ids[: self.hard] % self.num_classes == label]
 
-    def unit_states(self, rows: Tensor) -> Tensor:
-        """Where these chains are, float32 (rows, channels, height, width) in [−1, 1]."""
-        states = self.states[rows]
-        return to_unit(states) if self.keep == "bytes" else states
+    def states_of(self, rows: Tensor) -> Tensor:
+        """Where these chains are, float32 (rows, *shape)."""
+        return self.recipe.space.unpack(self.states[rows])
 
     def restart(self, probability: float, rows: Tensor | None = None) -> int:
         """Begins a new round: each chain, or each of `rows`, restarts with this probability.
@@ -110,26 +101,27 @@ class ChainPool:
         rows: Tensor | None = None,
         batch_size: int = 250,
         trace_every: int = 0,
-        on_step: Callable[[], None] | None = None,
+        on_step: OnStep | None = None,
     ) -> list[ChainRecord]:
-        """Runs chains on by the sampler's steps, all or those of `rows`; returns the trace of the first batch."""
-        rows = self.ids if rows is None else rows
-        x, trace = continue_chains(
-            model,
-            self.recipe,
-            self.unit_states(rows),
-            self.condition[rows],
-            self.real_images,
-            self.real_labels,
-            seed=self.seed,
-            chain_ids=rows,
-            first_step=self.steps_done,
-            batch_size=batch_size,
-            trace_every=trace_every,
-            on_step=on_step,
-        )
-        self.states.index_copy_(0, rows, self._kept(x))
-        self.steps_done += self.recipe.sampler.steps
+        """Runs chains on by the recipe's steps, all or those of `rows`; returns the trace of the first batch."""
+        trace: list[ChainRecord] = []
+        for batch in torch.split(self.ids if rows is None else rows, batch_size):
+            x, traced = continue_chains(
+                model,
+                self.recipe,
+                self.states_of(batch),
+                self.condition[batch],
+                self.real_images,
+                self.real_labels,
+                seed=self.seed,
+                chain_ids=batch,
+                first_step=self.steps_done,
+                trace_every=0 if trace else trace_every,
+                on_step=on_step,
+            )
+            self.states.index_copy_(0, batch, self.recipe.space.pack(x))
+            trace = trace or traced
+        self.steps_done += self.recipe.steps
         return trace
 
     def state_dict(self) -> dict[str, Tensor]:
@@ -167,10 +159,8 @@ class ChainPool:
         return mixed.replaced(is_hard.nonzero()[:, 0], one)
 
     def _fresh_states(self, rows: Tensor) -> Tensor:
-        return self._kept(canvas(self.recipe.start, self.real_images.shape[1:], rows, seed=self.seed, step=self.round))
-
-    def _kept(self, x: Tensor) -> Tensor:
-        return to_bytes(x) if self.keep == "bytes" else x
+        space = self.recipe.space
+        return space.pack(space.start(rows, seed=self.seed, step=self.round))
 
 
 def _described(state: dict[str, Tensor]) -> str:

@@ -1,21 +1,18 @@
 # SPDX-FileCopyrightText: 2026 The stic_fast authors
 # SPDX-License-Identifier: MIT
-"""Draws finished images: conditions to canvases to chains to bytes, in batches of any size with the same result."""
+"""Chains through the stages of a recipe, and from fresh ones to finished images."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from stic_fast.models import Classifier
 from stic_fast.pixels import to_bytes
-from stic_fast.sampling.canvas import canvas
 from stic_fast.sampling.condition import Condition
 from stic_fast.sampling.gram_regulariser import GramRegulariser
-from stic_fast.sampling.grmala import ChainRecord
 from stic_fast.sampling.recipe import Recipe
+from stic_fast.sampling.sampler import ChainRecord, OnStep
 
 
 def continue_chains(
@@ -29,51 +26,53 @@ def continue_chains(
     seed: int,
     chain_ids: Tensor,
     first_step: int = 0,
-    batch_size: int = 250,
     trace_every: int = 0,
-    on_step: Callable[[], None] | None = None,
+    on_step: OnStep | None = None,
 ) -> tuple[Tensor, list[ChainRecord]]:
-    """Runs chains with their conditions as targets and references, batch by batch.
+    """Runs a batch of chains through the stages of a recipe, with their conditions as targets and references.
 
     They run in the precision of their sampler, within a training iteration under autocast too.
 
     Args:
-        recipe: the sampler, its objective, and the scale of its Gram term.
-        x: float (chains, channels, height, width), where they are.
+        model: the network of stages that name none.
+        x: float (chains, *shape), where they are in the recipe's space.
         condition: what each chain is asked for, in rows of `images`.
         images: uint8 (images, channels, height, width), the real images referred to; labels: int64 (images,).
         chain_ids: int64 (chains,), with seed and first_step the address of the noise.
-        batch_size: chains per forward pass.
-        trace_every: trace the first batch at every so many steps.
-        on_step: called after each step of each batch.
+        trace_every: trace every so many steps.
+        on_step: called after each step.
 
     Returns:
         The new states and the trace.
     """
-    states, trace = [], []
-    layers = model.gram_layers if recipe.gram_layers is None else recipe.gram_layers
-    for begin in range(0, len(x), batch_size):
-        rows = slice(begin, begin + batch_size)
-        gram = None
-        with torch.autocast(x.device.type, enabled=False):
-            if recipe.sampler.eps2 and layers:
-                references = condition[rows].references(images)
-                gram = GramRegulariser.from_images(model, references, layers=layers, normalize=recipe.normalize)
-            result = recipe.sampler.run(
-                model,
-                x[rows],
-                condition[rows].targets(labels, model.num_classes),
+    space, trace = recipe.space, list[ChainRecord]()
+    with torch.autocast(x.device.type, enabled=False):
+        for stage in recipe.stages:
+            network, gram = stage.network_or(model), None
+            layers = stage.compared(network)
+            if layers:
+                references = space.encode(condition.references(images).flatten(0, 1))
+                gram = GramRegulariser.from_images(
+                    network, references, layers=layers, normalize=stage.normalize, per_chain=recipe.references
+                )
+            result = space.bound(stage.sampler).run(
+                network,
+                x,
+                condition.targets(labels, network.num_classes),
                 seed=seed,
                 gram=gram,
-                objective=recipe.objective,
+                objective=stage.objective,
+                steps=stage.sizes,
+                space=space,
                 first_step=first_step,
-                chain_ids=chain_ids[rows],
-                trace_every=trace_every if begin == 0 else 0,
+                chain_ids=chain_ids,
+                trace_every=trace_every,
                 on_step=on_step,
+                stop=stage.stop,
             )
-        states.append(result.x)
-        trace.extend(result.trace)
-    return torch.cat(states) if states else x, trace
+            x, first_step = result.x, first_step + len(stage.sizes)
+            trace += result.trace
+    return x, trace
 
 
 def draw_images(
@@ -86,9 +85,11 @@ def draw_images(
     seed: int,
     chain_ids: Tensor | None = None,
     batch_size: int = 250,
-    on_step: Callable[[], None] | None = None,
+    on_step: OnStep | None = None,
 ) -> Tensor:
-    """Images drawn by fresh chains, uint8 (chains, channels, height, width). Arguments as for `continue_chains`.
+    """Images drawn by fresh chains, uint8 (chains, channels, height, width), in batches of any size the same.
+
+    Other arguments as for `continue_chains`.
 
     >>> from stic_fast.models import WideResNet
     >>> from stic_fast.sampling import GRMALA, Recipe, draw_hard
@@ -99,17 +100,12 @@ def draw_images(
     torch.Size([3, 1, 8, 8])
     """
     ids = torch.arange(len(condition), device=images.device) if chain_ids is None else chain_ids
-    x = canvas(recipe.start, images.shape[1:], ids, seed=seed)
-    x, _ = continue_chains(
-        model,
-        recipe,
-        x,
-        condition,
-        images,
-        labels,
-        seed=seed,
-        chain_ids=ids,
-        batch_size=batch_size,
-        on_step=on_step,
-    )
-    return to_bytes(x)
+    recipe = recipe.of_images(images.shape[1:])
+    drawn = []
+    for rows in torch.split(torch.arange(len(condition), device=ids.device), batch_size):
+        x = recipe.space.start(ids[rows], seed=seed)
+        x, _ = continue_chains(
+            model, recipe, x, condition[rows], images, labels, seed=seed, chain_ids=ids[rows], on_step=on_step
+        )
+        drawn.append(to_bytes(recipe.space.decode(x)))
+    return torch.cat(drawn)

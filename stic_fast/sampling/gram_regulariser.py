@@ -54,6 +54,7 @@ class GramRegulariser:
         *,
         layers: Sequence[str] | None = None,
         normalize: GramScale = "log",
+        per_chain: int | None = None,
     ) -> GramRegulariser:
         """The regulariser that holds chain b against images[b].
 
@@ -63,6 +64,7 @@ class GramRegulariser:
                 then the mean of R Gram matrices. One entry serves any number of chains.
             layers: names of the features; the classifier's own `gram_layers` if None.
             normalize: scale of the loss, see `stic_fast.gram_loss`.
+            per_chain: R, for images (chains·R, *shape) that stand in one row.
 
         >>> from stic_fast.models import WideResNet
         >>> model = WideResNet(depth=10, width=1, num_classes=3, in_channels=1)
@@ -71,9 +73,10 @@ class GramRegulariser:
         ('conv9', 'conv10')
         """
         names = tuple(model.gram_layers if layers is None else layers)
-        per_chain = images.shape[1] if images.dim() == 5 else 1
+        if per_chain is None:
+            per_chain, images = (images.shape[1], images.flatten(0, 1)) if images.dim() == 5 else (1, images)
         with frozen(model), torch.no_grad():
-            _, outputs = model.logits_and_features(images.flatten(0, 1) if images.dim() == 5 else images, names)
+            _, outputs = model.logits_and_features(images, names)
         features: list[Tensor | None] = []
         grams: list[Tensor | None] = []
         for output in outputs:

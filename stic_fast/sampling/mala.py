@@ -6,20 +6,20 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from stic_fast.counts import CountOrZero, Range, check_ranges
 from stic_fast.errors import InputError
+from stic_fast.models.frozen import frozen
 from stic_fast.ops.grmala_step import grmala_step
 from stic_fast.ops.metropolis_accept import metropolis_accept
-
-LogDensity = Callable[[Tensor], Tensor]
-"""x (chains, *sample) ↦ log p(x), (chains,), up to a constant."""
+from stic_fast.sampling.pull import Record
+from stic_fast.sampling.sampler import ChainRecord, ChainState, Sampler, check_end
+from stic_fast.sampling.steps import Steps, StepSizes
 
 
 class MALAResult(NamedTuple):
@@ -29,14 +29,21 @@ class MALAResult(NamedTuple):
     """The final states."""
     acceptance: Tensor
     """Per chain, the fraction of proposals that were accepted; all ones without correction."""
+    trace: list[ChainRecord]
+    """The traced steps; empty without `trace_every`."""
 
 
 @dataclass(frozen=True)
-class MALA:
+class MALA(Sampler[MALAResult]):
     """The Metropolis-adjusted Langevin algorithm (Roberts and Tweedie 1996; STIC, section 2).
 
     Proposes x' = x + ε1·∇log p(x) + ε3·N(0, 1) and accepts with the Metropolis–Hastings probability, so the chain
-    leaves p invariant whatever the step sizes. An acceptance near 0.57 is efficient (Roberts and Rosenthal 1998).
+    leaves p invariant whatever the step sizes. An acceptance near 0.57 is efficient (Roberts and Rosenthal 1998). It
+    has no Gram term, and steps of one size.
+
+    Raises:
+        InputError: in `run` and `init`, a density that is not finite or zero where a chain starts, a Gram term, or
+            support without correction.
 
     >>> normal = MALA(steps=200, eps1=0.5).run(lambda x: -x.square().sum(1) / 2, torch.zeros(2000, 1), seed=0)
     >>> abs(normal.x.var().item() - 1) < 0.1
@@ -56,78 +63,66 @@ class MALA:
 
     def __post_init__(self) -> None:
         check_ranges(self)
+        super().__post_init__()
 
-    def run(
-        self,
-        log_density: LogDensity,
-        x: Tensor,
-        *,
-        seed: int,
-        first_step: int = 0,
-        chain_ids: Tensor | None = None,
-        on_step: Callable[[Tensor], None] | None = None,
-    ) -> MALAResult:
-        """Runs the chains from x.
+    def step_sizes(self) -> Steps:
+        """ε1 and ε3, the same in all steps."""
+        return Steps(self.steps, self.eps1, 0.0, math.sqrt(2 * self.eps1) if self.eps3 is None else self.eps3)
 
-        Args:
-            log_density: log p, differentiable, one value per chain and independent between chains.
-            x: float (chains, *sample), not overwritten.
-            seed, chain_ids: address of the noise, see `stic_fast.noise.normal`.
-            first_step: number of the first step, for chains that go on.
-            on_step: called with the state after each step, to collect samples.
-
-        Raises:
-            InputError: the density is not finite or zero where a chain starts, or support without correction.
-        """
+    def init(self, *args: Any, **options: Any) -> ChainState:
+        """The state that `step` goes on from, log p and its gradient in it. Arguments as for `run`."""
+        if options.get("gram") is not None:
+            raise InputError("MALA has no Gram term; leave gram out, or use GRMALA")
         if self.support is not None and not self.correct:
             raise InputError("MALA with support needs correct=True: only the correction keeps chains inside")
-        eps3 = math.sqrt(2 * self.eps1) if self.eps3 is None else self.eps3
-        x = x.detach()
+        state = super().init(*args, **options)
         if self.support is not None:
             low, high = self.support
-            outside = ((x < low) | (x > high)).flatten(1).any(1)
+            outside = ((state.x < low) | (state.x > high)).flatten(1).any(1)
             if outside.any():
                 chain = int(outside.nonzero()[0])
                 raise InputError(f"chain {chain} starts outside the support {self.support}; start where p is positive")
-        logp, grad = _value_and_gradient(log_density, x)
+        with frozen(state.pull.model):
+            logp, gradient = self._value_and_gradient(state, state.x, state.step)
         if not torch.isfinite(logp).all():
             chain = int((~torch.isfinite(logp)).nonzero()[0])
             raise InputError(f"log p is {logp[chain].item()} where chain {chain} starts; start where p is positive")
-        accepted_count = torch.zeros(len(x), device=x.device)
-        for step in range(first_step, first_step + self.steps):
-            proposal = grmala_step(
-                x, grad, eps1=self.eps1, eps3=eps3, seed=seed, step=step, chain_ids=chain_ids, clamp=None
+        return state._replace(logp=logp, gradient=gradient, accepted=torch.zeros(len(state.x), device=state.x.device))
+
+    def _transition(self, state: ChainState, record: Record | None) -> tuple[ChainState, Tensor | None]:
+        x, number, logp, gradient = state.x, state.step, state.logp, state.gradient
+        assert logp is not None and gradient is not None and state.accepted is not None
+        if record:
+            record(logp, gradient, None, None)
+        sizes = state.sizes.at(number - state.first_step)
+        options: Any = {
+            "eps1": sizes.scale * sizes.eps1,
+            "eps3": sizes.scale * sizes.eps3,
+            "seed": state.seed,
+            "step": number,
+            "chain_ids": state.chain_ids,
+        }
+        proposal = grmala_step(x, gradient, **options, clamp=None)
+        new_logp, new_gradient = self._value_and_gradient(state, proposal, number)
+        accepted = torch.ones(len(x), dtype=torch.bool, device=x.device)
+        if self.correct:
+            proposal, accepted, _ = metropolis_accept(
+                x, proposal, logp, new_logp, gradient, new_gradient, **options, support=self.support
             )
-            new_logp, new_grad = _value_and_gradient(log_density, proposal)
-            if self.correct:
-                x, accepted, _ = metropolis_accept(
-                    x,
-                    proposal,
-                    logp,
-                    new_logp,
-                    grad,
-                    new_grad,
-                    eps1=self.eps1,
-                    eps3=eps3,
-                    seed=seed,
-                    step=step,
-                    chain_ids=chain_ids,
-                    support=self.support,
-                )
-                logp = torch.where(accepted, new_logp, logp)
-                grad = torch.where(accepted.view(-1, *[1] * (x.dim() - 1)), new_grad, grad)
-                accepted_count += accepted
-            else:
-                x, logp, grad = proposal, new_logp, new_grad
-                accepted_count += 1
-            if on_step:
-                on_step(x)
-        return MALAResult(x, accepted_count / max(self.steps, 1))
+            new_logp = torch.where(accepted, new_logp, logp)
+            new_gradient = torch.where(accepted.view(-1, *[1] * (x.dim() - 1)), new_gradient, gradient)
+        moved = state._replace(
+            x=proposal, step=number + 1, logp=new_logp, gradient=new_gradient, accepted=state.accepted + accepted
+        )
+        return moved, logp
 
+    def _result(self, state: ChainState, trace: list[ChainRecord]) -> MALAResult:
+        assert state.accepted is not None
+        check_end(state.x, f"lower eps1={self.eps1}")
+        return MALAResult(state.x, state.accepted / max(state.step - state.first_step, 1), trace)
 
-def _value_and_gradient(log_density: LogDensity, x: Tensor) -> tuple[Tensor, Tensor]:
-    x = x.detach().requires_grad_(True)
-    with torch.enable_grad():
-        logp = log_density(x)
-        (grad,) = torch.autograd.grad(logp.sum(), x)
-    return logp.detach(), grad
+    def _value_and_gradient(self, state: ChainState, x: Tensor, number: int) -> tuple[Tensor, Tensor]:
+        move = state.pull(x, number, StepSizes(1.0, 0.0, 0.0))
+        if move.logp is None:
+            raise InputError("MALA needs log p, which this objective does not give; use GRMALA")
+        return move.logp, move.uphill

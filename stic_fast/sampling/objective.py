@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from collections.abc import Sequence
+from typing import Literal, NamedTuple, Protocol, get_args
 
 import torch
 from torch import Tensor
@@ -16,11 +17,39 @@ from stic_fast.ops import noise
 LatentSampling = Literal["staged", "injected"]
 
 
+class Time(NamedTuple):
+    """When in a chain an objective is asked."""
+
+    step: int | Tensor
+    """The number of the step; an int64 tensor (1,) on the device while a step is captured."""
+    sigma: float | Tensor | None = None
+    """The noise level, where the steps have one."""
+
+
+class Network(Protocol):
+    """The network of a chain, see `Classifier.logits_and_features`."""
+
+    def __call__(self, x: Tensor, layers: Sequence[str]) -> tuple[Tensor, list[Tensor]]:
+        """The logits and the named features of x."""
+        ...
+
+
+class Climb(NamedTuple):
+    """Which way an objective leads, where it knows it without autograd."""
+
+    direction: Tensor
+    """Like x."""
+    logp: Tensor | None = None
+    """(chains,), for reading, where it is known as well."""
+
+
 class Objective:
     """The log-density, up to a constant, whose gradient drives the chain. A new method is a new Objective.
 
     A subclass defines the score. One that reads more of the classifier than its logits names the `layers`; one whose
-    chains are held against something else than what they are asked for makes it in `targets`.
+    chains are held against something else than what they are asked for makes it in `targets`. One that knows its own
+    direction (a score network's output, a denoiser's residual, their sum with a gradient) gives it in `climb`, and one
+    whose network takes more than images, such as a noise level, calls it in `outputs`.
     """
 
     layers: tuple[str, ...] = ()
@@ -35,6 +64,14 @@ class Objective:
     def targets(self, asked: Tensor, *, seed: int, step: int | Tensor, chain_ids: Tensor | None) -> Tensor:
         """What chains are held against, from what they are asked for; seed, step and ids address its noise, if any."""
         return asked
+
+    def outputs(self, network: Network, x: Tensor, layers: Sequence[str], time: Time) -> tuple[Tensor, list[Tensor]]:
+        """The network's logits and named features for x, at this time of the chain."""
+        return network(x, layers)
+
+    def climb(self, network: Network, x: Tensor, target: Tensor, time: Time) -> Climb | None:
+        """The direction at x, which requires grad; None for the gradient of the score by autograd."""
+        return None
 
 
 class LogPosterior(Objective):

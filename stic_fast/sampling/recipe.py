@@ -1,34 +1,99 @@
 # SPDX-FileCopyrightText: 2026 The stic_fast authors
 # SPDX-License-Identifier: MIT
-"""How a method draws images: the chain, what it climbs, where it starts and what its Gram term compares with."""
+"""How a method draws images: the space that chains live in, and the stages that they go through."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
+from stic_fast.models import Classifier
 from stic_fast.ops.gram_loss import GramScale
-from stic_fast.sampling.canvas import Canvas
-from stic_fast.sampling.grmala import GRMALA
 from stic_fast.sampling.objective import LogPosterior, Objective
+from stic_fast.sampling.sampler import Sampler, Stop
+from stic_fast.sampling.space import PixelSpace, Space
+from stic_fast.sampling.steps import Steps
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """Everything but the classifier, the real images and the seed.
+class Stage:
+    """One leg of a chain."""
 
-    >>> Recipe(GRMALA(steps=20)).references
-    1
-    """
-
-    sampler: GRMALA
-    """The chain; with eps2 = 0 it has no Gram term."""
+    sampler: Sampler[Any]
+    """GRMALA or MALA; without ε2 it has no Gram term."""
     objective: Objective = field(default_factory=LogPosterior)
     """What it climbs."""
-    start: Canvas = "uniform"
-    """What it starts from."""
-    references: int = 1
-    """Real images that its Gram term compares with."""
+    network: Classifier | Callable[[], Classifier] | None = None
+    """The network that it climbs, or what loads it as the leg begins; None for the one that draws."""
+    steps: Steps | None = None
+    """Sizes of its steps, in place of the sampler's own."""
     gram_layers: tuple[str, ...] | None = None
     """Layers that its Gram term compares; the classifier's own if None."""
     normalize: GramScale = "log"
     """Scale of the Gram loss, see `stic_fast.gram_loss`."""
+    stop: Stop | None = None
+    """What ends it early, chain by chain."""
+
+    @property
+    def sizes(self) -> Steps:
+        """The sizes of its steps."""
+        return self.sampler.step_sizes() if self.steps is None else self.steps
+
+    def compared(self, model: Classifier) -> tuple[str, ...]:
+        """The layers of a model that its Gram term compares, none without one."""
+        if not self.sizes.with_gram:
+            return ()
+        return model.gram_layers if self.gram_layers is None else self.gram_layers
+
+    def network_or(self, model: Classifier) -> Classifier:
+        """Its own network, or the one that draws."""
+        if self.network is None:
+            return model
+        return self.network if isinstance(self.network, Classifier) else self.network()
+
+
+@dataclass(frozen=True, init=False)
+class Recipe:
+    """Everything but the classifier, the real images and the seed.
+
+    >>> from stic_fast.sampling import GRMALA, LogJoint
+    >>> Recipe(GRMALA(steps=20)).steps, Recipe([Stage(GRMALA(steps=20)), Stage(GRMALA(steps=5), LogJoint())]).steps
+    (20, 25)
+    """
+
+    stages: tuple[Stage, ...]
+    """The legs of a chain, one after the other."""
+    space: Space
+    """Where chains live."""
+    references: int
+    """Real images that a chain's Gram terms compare with."""
+
+    def __init__(
+        self, stages: Sequence[Stage] | Stage | Sampler[Any], space: Space | None = None, references: int = 1
+    ) -> None:
+        """A sampler by itself is a stage that climbs log p(y|x); without a space, chains live among the pixels."""
+        if isinstance(stages, Sampler):
+            stages = Stage(stages)
+        object.__setattr__(self, "stages", (stages,) if isinstance(stages, Stage) else tuple(stages))
+        object.__setattr__(self, "space", PixelSpace() if space is None else space)
+        object.__setattr__(self, "references", references)
+
+    @property
+    def steps(self) -> int:
+        """Transitions of all legs together."""
+        return sum(len(stage.sizes) for stage in self.stages)
+
+    def of_images(self, image_shape: Sequence[int]) -> Recipe:
+        """The recipe for images (channels, height, width), where its space leaves its shape to them."""
+        return replace(self, space=self.space.of_images(image_shape))
+
+    def with_samplers(self, **changes: Any) -> Recipe:
+        """The recipe with these settings changed in the samplers of all stages.
+
+        >>> from stic_fast.sampling import GRMALA
+        >>> Recipe(GRMALA(steps=20)).with_samplers(steps=3).steps
+        3
+        """
+        stages = [replace(stage, sampler=replace(stage.sampler, **changes)) for stage in self.stages]
+        return replace(self, stages=tuple(stages))

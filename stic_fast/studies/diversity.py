@@ -20,7 +20,7 @@ from stic_fast.noise_addresses import NEIGHBOURS, SAMPLES
 from stic_fast.ops import noise
 from stic_fast.pixels import to_bytes, to_unit
 from stic_fast.plots.diversity import Anchor, Curve, diversity_figure
-from stic_fast.sampling import Recipe, canvas, continue_chains, draw_hard
+from stic_fast.sampling import Recipe, continue_chains, draw_hard
 from stic_fast.studies.judged import Judged
 from stic_fast.studies.options import JudgingOptions
 from stic_fast.studies.sampling_error import error_of_mean, error_of_share
@@ -77,7 +77,7 @@ class Diversity(JudgingOptions):
         ]
         record = {
             "judge": judged.judge.name,
-            "steps": image_sampler.resolved.sampler.steps,
+            "steps": image_sampler.resolved.steps,
             "anchors": [names[label] for label in classes.tolist()],
             "neighbours": self.neighbours,
             "radii": [{"radius": radius, **found} for radius, found in zip(radii, near, strict=True)],
@@ -106,26 +106,26 @@ class Diversity(JudgingOptions):
         )
         rows = torch.arange(len(numbers), device=device).repeat_interleave(self.neighbours)
         ids = NEIGHBOURS.of(torch.arange(self.neighbours, device=device).repeat(len(numbers)) * MOST_ANCHORS + rows)
-        starts = _starts(to_unit(anchors.to(device))[rows], radii, ids, recipe, self.seed)
+        starts = _starts(to_unit(anchors.to(device))[rows], radii, ids, recipe, run.config.sampler.clamp, self.seed)
         ends = []
         batches = -(-len(ids) // self.batch_size)
-        with progress.task("drawing neighbours", len(starts) * batches * recipe.sampler.steps) as advance:
+        with progress.task("drawing neighbours", len(starts) * batches * recipe.steps) as advance:
             for start in starts:
-                end, _ = continue_chains(
-                    run.model,
-                    recipe,
-                    start,
-                    condition[rows],
-                    splits.images,
-                    splits.labels,
-                    seed=self.seed,
-                    chain_ids=ids,
-                    batch_size=self.batch_size,
-                    on_step=advance,
-                )
-                ends.append(end)
+                for batch in torch.split(torch.arange(len(ids), device=device), self.batch_size):
+                    end, _ = continue_chains(
+                        run.model,
+                        recipe,
+                        start[batch],
+                        condition[rows][batch],
+                        splits.images,
+                        splits.labels,
+                        seed=self.seed,
+                        chain_ids=ids[batch],
+                        on_step=advance,
+                    )
+                    ends.append(end)
         shape = len(starts), len(numbers), self.neighbours, *anchors.shape[1:]
-        before, after = (to_bytes(torch.stack(states)).cpu().view(shape) for states in (starts, ends))
+        before, after = (to_bytes(torch.cat(states)).cpu().view(shape) for states in (starts, ends))
         return before, after
 
     def _measure(
@@ -175,13 +175,14 @@ class Diversity(JudgingOptions):
         }
 
 
-def _starts(centre: Tensor, radii: Sequence[float], ids: Tensor, recipe: Recipe, seed: int) -> list[Tensor]:
+def _starts(
+    centre: Tensor, radii: Sequence[float], ids: Tensor, recipe: Recipe, clamp: tuple[float, float] | None, seed: int
+) -> list[Tensor]:
     """For each radius anchor + radius·noise, float32 (chains, channels, height, width), then canvases."""
     where: dict[str, Any] = {"seed": seed, "chain_ids": ids, "stream": noise.Stream.CHAIN_INIT, "device": ids.device}
     away = noise.normal(centre.shape, **where)
-    low, high = recipe.sampler.clamp or (-math.inf, math.inf)
-    near = [(centre + radius * away).clamp(low, high) for radius in radii]
-    return [*near, canvas(recipe.start, centre.shape[1:], ids, seed=seed)]
+    near = [(centre + radius * away).clamp(*clamp or (None, None)) for radius in radii]
+    return [*near, recipe.of_images(centre.shape[1:]).space.start(ids, seed=seed)]
 
 
 def _checked_radii(radii: Sequence[float]) -> list[float]:

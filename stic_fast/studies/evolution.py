@@ -42,7 +42,7 @@ class Evolution(DrawingOptions):
             images = image_sampler.of_classes(torch.arange(len(names)), progress)
             moments.append(Moment(number * run.config.iterations, _label(number, accuracies.get(number)), images))
         record = {
-            "steps": self.image_sampler(newest).resolved.sampler.steps,
+            "steps": self.image_sampler(newest).resolved.steps,
             "classes": names,
             "passes": [
                 {"pass": number, "iteration": moment.iteration, "test_accuracy": accuracies.get(number)}

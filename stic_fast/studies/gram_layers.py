@@ -37,10 +37,9 @@ class GramLayers(JudgingOptions):
     def compute(self, progress: Progress) -> StudyResult:
         """Draws with each set, and judges."""
         run = open_run(self.run)
-        if not run.recipe.sampler.eps2:
+        if not any(stage.sizes.with_gram for stage in run.recipe.stages):
             raise InputError(f"{self.run} draws without a Gram term, eps2 being 0; study a run that has one")
-        own = run.model.gram_layers if run.recipe.gram_layers is None else run.recipe.gram_layers
-        sets = layer_sets(layers_with_positions(run), own)
+        sets = layer_sets(layers_with_positions(run), run.recipe.stages[0].compared(run.model))
         judged = self.judged(run, self.n, progress)
         test, training = run.splits.test, run.splits.train.images.cpu()
         held_out, _ = subset(test.images, test.labels, self.n, self.seed)
@@ -55,8 +54,8 @@ class GramLayers(JudgingOptions):
         self, run: TrainedRun, judged: Judged, layers: tuple[str, ...], training: Tensor, progress: Progress
     ) -> tuple[Tensor | None, dict[str, float]]:
         """The images drawn with these layers and their numbers; nothing where a chain diverged."""
-        sampler = run.recipe.sampler if layers else replace(run.recipe.sampler, eps2=0.0)
-        recipe = replace(run.recipe, sampler=sampler, gram_layers=layers)
+        recipe = run.recipe if layers else run.recipe.with_samplers(eps2=0.0)
+        recipe = replace(recipe, stages=tuple(replace(stage, gram_layers=layers) for stage in recipe.stages))
         numbers, begun = torch.arange(self.n), time.perf_counter()
         try:
             image_sampler = self.image_sampler(run, recipe)

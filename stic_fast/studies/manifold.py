@@ -14,7 +14,7 @@ from stic_fast.counts import MOST, Range
 from stic_fast.evaluation import manifold_scores
 from stic_fast.evaluation.records import subset, sweep_rows
 from stic_fast.plots.manifold import sweep_figure
-from stic_fast.sampling import Canvas
+from stic_fast.sampling import Canvas, PixelSpace
 from stic_fast.studies.judged import Judged
 from stic_fast.studies.options import JudgingOptions
 from stic_fast.studies.other_runs import open_beside, paths_in
@@ -51,13 +51,13 @@ class Manifold(JudgingOptions):
     def _sets(self, runs: dict[str, TrainedRun]) -> list[tuple[str, Canvas, TrainedRun]]:
         """The run from each canvas, its own first, then the others from theirs: name, canvas and run."""
         first, *others = runs.items()
-        own = first[1].recipe.start
+        own = canvas_of(first[1])
         canvases = sorted(get_args(Canvas), key=lambda canvas: bool(canvas != own))
         sets = [(f"{first[0]}, {canvas} canvas", canvas, first[1]) for canvas in canvases]
-        return sets + [(f"{name}, {each.recipe.start} canvas", each.recipe.start, each) for name, each in others]
+        return sets + [(f"{name}, {canvas_of(each)} canvas", canvas_of(each), each) for name, each in others]
 
     def _drawn(self, run: TrainedRun, canvas: Canvas, count: int, progress: Progress) -> Tensor:
-        recipe = replace(run.recipe, start=canvas)
+        recipe = replace(run.recipe, space=PixelSpace(canvas=canvas))
         image_sampler = self.image_sampler(run, recipe)
         return image_sampler.of_numbers(torch.arange(count), progress)
 
@@ -66,3 +66,9 @@ class Manifold(JudgingOptions):
         assert features is not None
         most = min(MOST_NEIGHBOURS, len(features) - 1, len(judged.reference.some) - 1)
         return sweep_rows(manifold_scores(judged.reference.some, features, range(1, most + 1)))
+
+
+def canvas_of(run: TrainedRun) -> Canvas:
+    """What a run's chains start from."""
+    space = run.recipe.space
+    return space.canvas if isinstance(space, PixelSpace) else "normal"

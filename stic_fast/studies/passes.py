@@ -110,7 +110,7 @@ class Passes(JudgingOptions):
         return {
             "n": self.n,
             "judge": judged.judge.name,
-            "steps": self.image_sampler(run).resolved.sampler.steps,
+            "steps": self.image_sampler(run).resolved.steps,
             "passes": [{"pass": end, **_written(measured, names)} for end, measured in found.items()],
             "real": {"n": min(self.n, len(run.splits.test)), **_written(floor, names)},
         }

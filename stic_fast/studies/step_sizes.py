@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import torch
@@ -36,7 +36,7 @@ class StepSizes(JudgingOptions):
     def compute(self, progress: Progress) -> StudyResult:
         """Draws with each pair, and judges."""
         run = open_run(self.run)
-        own = run.recipe.sampler
+        own = run.config.sampler
         eps1, eps2 = _sizes("eps1", own.eps1, self.eps1), _sizes("eps2", own.eps2, self.eps2)
         judged = self.judged(run, self.n, progress)
         pairs = [(down, up) for down in eps2 for up in eps1]
@@ -76,7 +76,7 @@ class StepSizes(JudgingOptions):
         self, run: TrainedRun, judged: Judged, eps1: float, eps2: float, progress: Progress
     ) -> dict[str, Score] | None:
         """Of images drawn with these step sizes; None where a chain diverged."""
-        recipe = replace(run.recipe, sampler=replace(run.recipe.sampler, eps1=eps1, eps2=eps2))
+        recipe = run.recipe.with_samplers(eps1=eps1, eps2=eps2)
         numbers = torch.arange(self.n)
         try:
             image_sampler = self.image_sampler(run, recipe)

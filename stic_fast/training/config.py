@@ -140,16 +140,10 @@ class AtOnce(NamedTuple):
     """Images in one forward pass of an iteration."""
     chains: int = 0
     """Chains that are kept."""
-    bytes_of_state: int = 4
-    """What each number of their states takes."""
     running: int = 0
     """Of these, how many run at once."""
     running_setting: str = "batch_size"
     """The setting that bounds them."""
-    references: int = 1
-    """Real images that each chain's Gram term compares with."""
-    sampler: GRMALA | None = None
-    """By which they run."""
 
 
 ADDED = frozenset({"architecture", "refresh", "layout", "capture", "guard", "largest_loss", "decay_at"})

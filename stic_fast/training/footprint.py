@@ -25,8 +25,8 @@ from stic_fast.memory import check_fits, written
 from stic_fast.models import Classifier
 from stic_fast.models.frozen import frozen
 from stic_fast.ops.gram_loss import prefers_dual
-from stic_fast.sampling import Recipe
-from stic_fast.training.config import AtOnce, RunConfig
+from stic_fast.sampling import Recipe, Stage
+from stic_fast.training.config import RunConfig
 from stic_fast.training.methods import method_of
 
 FLOAT = 4
@@ -66,9 +66,9 @@ def training_bytes(config: RunConfig, splits: Splits) -> dict[str, float]:
     parts: dict[str, float] = {"network.width": PER_WEIGHT * FLOAT * weights}
     shape = splits.train.image_shape
     work = {"batch_size": _pass_bytes(model, at_once.images, shape, frozen_weights=False)}
-    if at_once.sampler is not None:
-        recipe = Recipe(at_once.sampler, references=at_once.references)
-        parts["pool.chains"] = _pool_bytes(at_once, shape)
+    if at_once.chains:
+        recipe = method_of(config).recipe_of(config, model, fakes=True).of_images(shape)
+        parts["pool.chains"] = _pool_bytes(at_once.chains, recipe)
         chains = chain_bytes(model, recipe, at_once.running, shape)
         work[at_once.running_setting] = max(work.get(at_once.running_setting, 0.0), chains)
     setting = max(work, key=lambda name: work[name])
@@ -82,13 +82,7 @@ def chain_bytes(model: Classifier, recipe: Recipe, chains: int, shape: tuple[int
         model: on the meta device.
         shape: of an image.
     """
-    layers = model.gram_layers if recipe.gram_layers is None else recipe.gram_layers
-    if not recipe.sampler.eps2:
-        layers = ()
-    needed = _pass_bytes(model, chains, shape, frozen_weights=True, layers=(*layers, *recipe.objective.layers))
-    if layers:
-        needed += _gram_bytes(model, chains, recipe.references, shape, layers)
-    return needed
+    return max(_stage_bytes(model, stage, recipe.references, chains, shape) for stage in recipe.stages)
 
 
 def check_training_fits(config: RunConfig, splits: Splits, device: torch.device) -> None:
@@ -153,10 +147,18 @@ def _gram_bytes(
     return chains * (references * read + FLOAT * matrices)
 
 
-def _pool_bytes(at_once: AtOnce, shape: tuple[int, ...]) -> float:
+def _stage_bytes(model: Classifier, stage: Stage, references: int, chains: int, shape: tuple[int, ...]) -> float:
+    """What the chains of a stage take, with its Gram term."""
+    layers = stage.compared(model)
+    needed = _pass_bytes(model, chains, shape, frozen_weights=True, layers=(*layers, *stage.objective.layers))
+    return needed + (_gram_bytes(model, chains, references, shape, layers) if layers else 0.0)
+
+
+def _pool_bytes(chains: int, recipe: Recipe) -> float:
     """The chains as kept; beside them, while they are begun or moved, as floats; and the rows of their references."""
-    of_states = _numbers(shape) * (at_once.bytes_of_state + 2 * FLOAT)
-    return at_once.chains * (of_states + 6 * FLOAT * (1 + 2 * at_once.references))
+    one = recipe.space.start(torch.zeros(1, dtype=torch.int64), seed=0)
+    of_states = one.numel() * (recipe.space.pack(one).element_size() + 2 * FLOAT)
+    return chains * (of_states + 6 * FLOAT * (1 + 2 * recipe.references))
 
 
 def _numbers(shape: tuple[int, ...]) -> int:

@@ -19,7 +19,7 @@ from stic_fast.models import Classifier, MaxMahalanobisClassifier
 from stic_fast.models.frozen import frozen
 from stic_fast.models.max_mahalanobis import EMBEDDING
 from stic_fast.pixels import to_unit
-from stic_fast.sampling import GRMALA, LatentGaussian, Recipe
+from stic_fast.sampling import GRMALA, LatentGaussian, Objective
 from stic_fast.sampling.objective import LatentSampling
 from stic_fast.training.method import Loss
 from stic_fast.training.network import network_of
@@ -80,10 +80,10 @@ class Gmmc(ReplayMethod[GmmcConfig]):
         return MaxMahalanobisClassifier(network, num_classes=splits.train.num_classes, scale=config.scale)
 
     @staticmethod
-    def recipe_of(config: GmmcConfig, model: Classifier) -> Recipe:
-        """Chains towards a point drawn around the centre of their class."""
+    def objective_of(config: GmmcConfig, model: Classifier, *, fakes: bool) -> Objective:
+        """A point drawn around the centre of the class."""
         assert isinstance(model, MaxMahalanobisClassifier)
-        return Recipe(config.sampler, LatentGaussian(model, config.sampling), start=config.pool.start)
+        return LatentGaussian(model, config.sampling)
 
     def loss(self, iteration: int) -> Loss:
         """E(real) − β·E(drawn), means over their batches (equation 7)."""

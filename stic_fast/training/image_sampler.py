@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -85,36 +85,26 @@ class ImageSampler:
     @property
     def resolved(self) -> Recipe:
         """The recipe that images are drawn by: the run's own or the one in its place, with what else was asked for."""
-        own = self.recipe or self.run.recipe
-        sampler = replace(
-            own.sampler,
-            steps=own.sampler.steps if self.steps is None else self.steps,
-            precision=self.precision or own.sampler.precision,
-            layout=self.layout or own.sampler.layout,
-        )
-        return replace(own, sampler=sampler)
+        asked = {"steps": self.steps, "precision": self.precision, "layout": self.layout}
+        changes = {name: value for name, value in asked.items() if value is not None}
+        return (self.recipe or self.run.recipe).with_samplers(**changes)
 
     def _draw(self, condition: Condition, ids: Tensor, progress: Progress) -> Tensor:
         recipe = self.resolved
         check_drawing_fits(self.run.config, self.run.splits, recipe, len(ids), self.batch_size, ids.device)
-        images = self.run.splits.train.images.to(ids.device)
-        batches = torch.split(torch.arange(len(ids), device=ids.device), self.batch_size)
-        drawn = []
-        with progress.task(f"drawing {len(ids)} images", len(batches) * recipe.sampler.steps) as advance:
-            for rows in batches:
-                batch = draw_images(
-                    self.run.model,
-                    recipe,
-                    condition[rows],
-                    images,
-                    self._labels,
-                    seed=self.seed,
-                    chain_ids=ids[rows],
-                    batch_size=self.batch_size,
-                    on_step=advance,
-                )
-                drawn.append(batch.cpu())
-        return torch.cat(drawn)
+        batches = -(-len(ids) // self.batch_size)
+        with progress.task(f"drawing {len(ids)} images", batches * recipe.steps) as advance:
+            return draw_images(
+                self.run.model,
+                recipe,
+                condition,
+                self.run.splits.train.images.to(ids.device),
+                self._labels,
+                seed=self.seed,
+                chain_ids=ids,
+                batch_size=self.batch_size,
+                on_step=advance,
+            ).cpu()
 
 
 def _occurrence(classes: Tensor) -> Tensor:

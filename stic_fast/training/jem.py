@@ -16,7 +16,7 @@ from torch.nn.functional import cross_entropy
 from stic_fast.counts import NotNegative
 from stic_fast.errors import InputError
 from stic_fast.models import Classifier
-from stic_fast.sampling import LogJoint, LogMarginal, Recipe
+from stic_fast.sampling import LogJoint, LogMarginal, Objective
 from stic_fast.training.method import Loss
 from stic_fast.training.replay import ReplayMethod, ReplayRunConfig
 
@@ -58,14 +58,9 @@ class Jem(ReplayMethod[JemConfig]):
     name, settings = "jem", JemConfig
 
     @staticmethod
-    def recipe_of(config: JemConfig, model: Classifier) -> Recipe:
-        """Langevin chains that climb the logit of their class."""
-        return Recipe(config.sampler, LogJoint(), start=config.pool.start)
-
-    def chain_recipe(self) -> Recipe:
-        """Chains of log p(x), or of log p(x, y) if that has a weight."""
-        objective = LogJoint() if self.config.weights.joint else LogMarginal()
-        return Recipe(self.config.pool.sampler, objective, start=self.config.pool.start)
+    def objective_of(config: JemConfig, model: Classifier, *, fakes: bool) -> Objective:
+        """log p(x, y), the logit of the class; of the buffer's chains log p(x) where log p(x, y) has no weight."""
+        return LogMarginal() if fakes and not config.weights.joint else LogJoint()
 
     def loss(self, iteration: int) -> Loss:
         """The terms that have a weight, each a mean over its batch."""

@@ -59,9 +59,9 @@ class Method(Generic[Settings]):
         """The classifier before training, its weights drawn from the seed."""
         return network_of(config.network, splits, seed=config.seed)
 
-    @staticmethod
-    def recipe_of(config: Any, model: Classifier) -> Recipe:
-        """How finished images are drawn."""
+    @classmethod
+    def recipe_of(cls, config: Any, model: Classifier, *, fakes: bool = False) -> Recipe:
+        """How finished images are drawn, or the fakes that the method draws while it trains."""
         return Recipe(config.sampler)
 
     def start_pass(self, pass_number: int, progress: Progress) -> list[dict[str, Any]]:
@@ -75,7 +75,7 @@ class Method(Generic[Settings]):
     def end_pass(self, pass_number: int, run: RunFolder, progress: Progress) -> list[dict[str, Any]]:
         """Test accuracy, and a grid of fresh samples, one class a row; returns records to log."""
         train, test, classes = self.splits.train, self.splits.test, self.model.num_classes
-        with progress.task(f"samples after pass {pass_number}", self.recipe.sampler.steps) as advance:
+        with progress.task(f"samples after pass {pass_number}", self.recipe.steps) as advance:
             asked = torch.arange(classes, device=train.labels.device).repeat_interleave(GRID_COLUMNS)
             ids = PASS_ENDS.ids(len(asked), device=train.labels.device)
             drawn = draw_images(

@@ -14,9 +14,9 @@ class Progress:
     """The silent display. The command line subclasses it to show bars."""
 
     @contextmanager
-    def task(self, description: str, total: int) -> Iterator[Callable[[], None]]:
-        """A piece of work of `total` steps; call what it yields after each."""
-        yield lambda: None
+    def task(self, description: str, total: int) -> Iterator[Callable[..., None]]:
+        """A piece of work of `total` steps; call what it yields after each, with whatever there is to tell."""
+        yield lambda *_: None
 
     def say(self, message: str) -> None:
         """One line of news."""

@@ -7,12 +7,13 @@ from __future__ import annotations
 import zlib
 from functools import cached_property
 
+import torch
 from torch import Tensor
 
 from stic_fast.data import ImageSet
 from stic_fast.errors import InputError
 from stic_fast.noise_addresses import BATCH_ROWS, MIXUP_ORDER, REAL_ORDER
-from stic_fast.ops import vrm_batch
+from stic_fast.ops import noise, vrm_batch
 from stic_fast.training.batch_order import BatchOrder
 from stic_fast.training.config import RunConfig
 
@@ -31,6 +32,7 @@ class RealBatches:
 
     def __init__(self, real: ImageSet, config: RunConfig, num_logits: int) -> None:
         self.images, self.labels, self.config, self.num_logits = real.images, real.labels, config, num_logits
+        self._one_hot = torch.eye(num_logits, device=real.labels.device)  # by index: no check waits for the device
         self._orders: dict[int, BatchOrder] = {}
 
     def draw(self, place: int, iteration: int, *, mixup_alpha: float | None = None) -> tuple[Tensor, Tensor]:
@@ -53,8 +55,20 @@ class RealBatches:
         )
 
     def of_drawn(self, images: Tensor, labels: Tensor, place: int, iteration: int) -> tuple[Tensor, Tensor]:
-        """The same of drawn images, uint8 (B, channels, height, width), and int64 labels: instance noise alone."""
-        return self._batch(images, labels, place, iteration)
+        """The same of drawn images, uint8 or float in [−1, 1], and int64 labels: instance noise alone.
+
+        The noise of an image is the same in both forms.
+        """
+        if not images.is_floating_point():
+            return self._batch(images, labels, place, iteration)
+        kick = noise.normal(
+            images.shape,
+            seed=self.config.seed,
+            step=iteration,
+            chain_ids=self._ids(len(images), place),
+            stream=noise.Stream.INSTANCE_NOISE,
+        )
+        return images + self.config.augmentation.noise_std * kick, self._one_hot[labels]
 
     @cached_property
     def checksum(self) -> int:
@@ -86,7 +100,7 @@ class RealBatches:
     ) -> tuple[Tensor, Tensor]:
         return vrm_batch(
             images,
-            labels,
+            self._one_hot[labels],
             num_classes=self.num_logits,
             mixup_alpha=mixup_alpha,
             noise_std=self.config.augmentation.noise_std,
@@ -94,8 +108,11 @@ class RealBatches:
             max_shift=max_shift,
             seed=self.config.seed,
             step=iteration,
-            chain_ids=BATCH_ROWS.ids(len(images), start=place * self.config.batch_size, device=images.device),
+            chain_ids=self._ids(len(images), place),
         )
+
+    def _ids(self, count: int, place: int) -> Tensor:
+        return BATCH_ROWS.ids(count, start=place * self.config.batch_size, device=self.labels.device)
 
     def _order(self, place: int) -> BatchOrder:
         if place not in self._orders:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ from stic_fast.data import Splits
 from stic_fast.models import Classifier
 from stic_fast.noise_addresses import POOL_ORDER
 from stic_fast.ops.checks import MAX_STEP
-from stic_fast.sampling import GRMALA, Canvas, ChainPool, Recipe
+from stic_fast.sampling import GRMALA, Canvas, ChainPool, LogPosterior, Objective, PixelSpace, Recipe, Stage
 from stic_fast.training.batch_order import BatchOrder
 from stic_fast.training.config import NOISE, AtOnce, AugmentationConfig, RunConfig
 from stic_fast.training.method import Method
@@ -56,9 +56,7 @@ class ReplayRunConfig(RunConfig):
 
     def at_once(self) -> AtOnce:
         """As many chains as real images, which run and are then learnt from."""
-        return AtOnce(
-            images=2 * self.batch_size, chains=self.pool.chains, running=self.batch_size, sampler=self.pool.sampler
-        )
+        return AtOnce(images=2 * self.batch_size, chains=self.pool.chains, running=self.batch_size)
 
 
 Settings = TypeVar("Settings", bound=ReplayRunConfig)
@@ -66,6 +64,18 @@ Settings = TypeVar("Settings", bound=ReplayRunConfig)
 
 class ReplayMethod(Method[Settings], Generic[Settings]):
     """A method with a replay buffer; chain k is asked for class k mod C."""
+
+    @classmethod
+    def recipe_of(cls, config: Settings, model: Classifier, *, fakes: bool = False) -> Recipe:
+        """Langevin chains of the method's objective; those of the buffer are kept exactly."""
+        sampler = config.pool.sampler if fakes else config.sampler
+        objective = cls.objective_of(config, model, fakes=fakes)
+        return Recipe(Stage(sampler, objective), PixelSpace(canvas=config.pool.start))
+
+    @staticmethod
+    def objective_of(config: Any, model: Classifier, *, fakes: bool) -> Objective:
+        """What finished chains climb, or those of the buffer."""
+        return LogPosterior()
 
     def __init__(self, model: Classifier, splits: Splits, config: Settings) -> None:
         super().__init__(model, splits, config)
@@ -88,7 +98,7 @@ class ReplayMethod(Method[Settings], Generic[Settings]):
         rows = torch.unique(self.order.rows(iteration))
         self.pool.restart(self.config.pool.restart_probability, rows)
         self.pool.evolve(self.model, rows=rows)
-        return self.pool.unit_states(rows), rows % self.model.num_classes
+        return self.pool.states_of(rows), rows % self.model.num_classes
 
     def new_pool(self) -> ChainPool:
         """All chains on their canvases."""
@@ -96,12 +106,8 @@ class ReplayMethod(Method[Settings], Generic[Settings]):
         return ChainPool(
             train.images,
             train.labels,
-            self.chain_recipe(),
+            self.recipe_of(self.config, self.model, fakes=True),
             num_classes=self.model.num_classes,
             hard=options.chains,
             seed=self.config.seed,
         )
-
-    def chain_recipe(self) -> Recipe:
-        """How the chains of the buffer run."""
-        return Recipe(self.config.pool.sampler, self.recipe.objective, start=self.config.pool.start)

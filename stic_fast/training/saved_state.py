@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 
 from stic_fast.ops.checks import MAX_STEP
-from stic_fast.pixels import to_unit
-from stic_fast.sampling import ChainPool
+from stic_fast.sampling import ChainPool, Space
 
 
 class Misfit(ValueError):
@@ -91,7 +90,9 @@ def restore_pool(pool: ChainPool, saved: Any, *, images: int) -> None:
         InputError: the state is of a pool of other numbers of chains or references, or of another image shape.
     """
     own = pool.state_dict()
-    saved = _as_floats(saved) if pool.keep == "floats" else saved
+    saved = (
+        {**saved, "states": _as_kept(saved.get("states"), pool.recipe.space)} if isinstance(saved, Mapping) else saved
+    )
     check_form(saved, own, "pool", sizes=False)
     for name in ("clock", "split"):
         check_form(saved[name], own[name], f"pool.{name}")
@@ -102,12 +103,9 @@ def restore_pool(pool: ChainPool, saved: Any, *, images: int) -> None:
             raise Misfit(f"its pool.{name} must be from 0 to {below - 1}")
 
 
-def _as_floats(saved: Any) -> Any:
-    """A pool whose states earlier versions kept as bytes."""
-    states = saved.get("states") if isinstance(saved, Mapping) else None
-    if not isinstance(states, Tensor) or states.dtype != torch.uint8:
-        return saved
-    return {**saved, "states": to_unit(states)}
+def _as_kept(states: Any, space: Space) -> Any:
+    """States that earlier versions kept as bytes, in the form of now."""
+    return space.pack(space.unpack(states)) if isinstance(states, Tensor) and states.dtype == torch.uint8 else states
 
 
 def _described(value: Any) -> str:

@@ -19,7 +19,7 @@ from stic_fast.noise_addresses import FAKE_PICKS
 from stic_fast.ops import noise
 from stic_fast.ops.checks import MAX_STEP
 from stic_fast.ops.gram_loss import GramScale
-from stic_fast.sampling import GRMALA, Canvas, ChainPool, Recipe
+from stic_fast.sampling import GRMALA, Canvas, ChainPool, PixelSpace, Recipe, Stage
 from stic_fast.training.config import NOISE, AtOnce, AugmentationConfig, RunConfig
 from stic_fast.training.method import Loss, Method
 from stic_fast.training.network import network_of
@@ -88,16 +88,9 @@ class SticConfig(RunConfig):
         return AtOnce(
             images=self.batch_size * (4 if self.vrm == "on" else 2),
             chains=self.pool.chains,
-            bytes_of_state=1,
             running=min(self.pool.chains, self.pool.batch_size),
             running_setting="pool.batch_size",
-            references=self.references,
-            sampler=self.pool.sampler,
         )
-
-    def recipe(self, sampler: GRMALA) -> Recipe:
-        """How a chain of this run is drawn."""
-        return Recipe(sampler, start=self.pool.start, references=self.references, normalize=self.normalize)
 
 
 class Stic(Method[SticConfig]):
@@ -122,9 +115,11 @@ class Stic(Method[SticConfig]):
         return network_of(config.network, splits, seed=config.seed, fake_class=True)
 
     @staticmethod
-    def recipe_of(config: SticConfig, model: Classifier) -> Recipe:
-        """Chains of equation 3, as many steps as finished images take."""
-        return config.recipe(config.sampler)
+    def recipe_of(config: SticConfig, model: Classifier, *, fakes: bool = False) -> Recipe:
+        """Chains of equation 3. A fake is an image, to be told from other images, and so kept as bytes."""
+        sampler = config.pool.sampler if fakes else config.sampler
+        space = PixelSpace(canvas=config.pool.start, keep="bytes" if fakes else "floats")
+        return Recipe(Stage(sampler, normalize=config.normalize), space, config.references)
 
     def start_pass(self, pass_number: int, progress: Progress) -> list[dict[str, Any]]:
         """Draws this pass's fakes from the classifier as the last pass left it."""
@@ -190,13 +185,12 @@ class Stic(Method[SticConfig]):
         return ChainPool(
             self.splits.train.images,
             self.splits.train.labels,
-            self.config.recipe(self.config.pool.sampler),
+            self.recipe_of(self.config, self.model, fakes=True),
             num_classes=self.model.num_classes,
             hard=self.config.pool.chains - soft,
             soft=soft,
             alpha=self.config.augmentation.mixup_alpha,
             seed=self.config.seed,
-            keep="bytes",  # a fake is an image, to be told from other images
         )
 
     def _refresh(self, iteration: int) -> None:

@@ -17,7 +17,7 @@ from torch.utils._pytree import tree_leaves
 
 from stic_fast.models import WideResNet
 from stic_fast.ops import checks
-from stic_fast.sampling import captured_step, grmala
+from stic_fast.sampling import captured_step, execution
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -65,7 +65,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> StandInGpu:
         *("set_sync_debug_mode", "memory_reserved", "memory_allocated", "mem_get_info", "synchronize", "empty_cache"),
     ):
         monkeypatch.setattr(torch.cuda, name, getattr(stand_in, name))
-    monkeypatch.setattr(grmala, "pays", lambda _, steps: captured_step.pays(torch.device("cuda"), steps))
+    monkeypatch.setattr(execution, "pays", lambda _, steps: captured_step.pays(torch.device("cuda"), steps))
     monkeypatch.setattr(checks, "_stays_tensor", lambda size: isinstance(size, Tensor))  # as on a GPU
     monkeypatch.setattr(captured_step, "_PLACES", captured_step._Places())
     return stand_in

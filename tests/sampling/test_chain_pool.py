@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Literal
 
 import pytest
@@ -14,7 +15,7 @@ from stic_fast.errors import InputError
 from stic_fast.models import WideResNet
 from stic_fast.ops import noise
 from stic_fast.pixels import to_bytes, to_unit
-from stic_fast.sampling import GRMALA, ChainPool, GramRegulariser, Recipe, canvas
+from stic_fast.sampling import GRMALA, ChainPool, GramRegulariser, PixelSpace, Recipe, Stage, canvas
 
 SAMPLER = GRMALA(steps=2, eps3=0.1)
 
@@ -25,11 +26,13 @@ def new_pool(
     hard: int = 7,
     soft: int = 5,
     seed: int = 3,
-    keep: Literal["floats", "bytes"] = "bytes",
-    **recipe: Any,
+    references: int = 1,
+    normalize: Literal["log", "relative"] = "log",
+    **space: Any,
 ) -> ChainPool:
-    recipe = Recipe(SAMPLER, **recipe)
-    return ChainPool(images, labels, recipe, num_classes=3, hard=hard, soft=soft, seed=seed, keep=keep)
+    space = PixelSpace(**{"keep": "bytes", **space})
+    recipe = Recipe(Stage(SAMPLER, normalize=normalize), space, references)
+    return ChainPool(images, labels, recipe, num_classes=3, hard=hard, soft=soft, seed=seed)
 
 
 def everything(pool: ChainPool) -> list[Tensor]:
@@ -114,7 +117,7 @@ def test_evolving_is_the_sampler_on_the_chains_conditions(images: Tensor, labels
     x, target = to_unit(pool.states), pool.condition.targets(labels, 3)
     gram = GramRegulariser.from_images(net, pool.condition.references(images), normalize="relative")
     steps: list[int] = []
-    trace = pool.evolve(net, batch_size=12, trace_every=1, on_step=lambda: steps.append(1))
+    trace = pool.evolve(net, batch_size=12, trace_every=1, on_step=lambda _: steps.append(1))
     expected = SAMPLER.run(net, x, target, seed=3, gram=gram, trace_every=1)
     assert torch.equal(pool.states, to_bytes(expected.x)) and trace == expected.trace and len(steps) == 2
     # The next round goes on with the noise of steps 2 and 3.
@@ -128,7 +131,7 @@ def test_states_are_kept_exactly_unless_bytes_are_asked_for(images: Tensor, labe
     net, small = net.float(), GRMALA(steps=1, eps1=0.0, eps2=0.0, eps3=0.0005)
     pool, rounded = new_pool(images, labels, keep="floats"), new_pool(images, labels)
     for each in (pool, rounded):
-        each.recipe = Recipe(small)
+        each.recipe = replace(each.recipe, stages=(Stage(small),))
     x = canvas("uniform", (1, 8, 8), pool.ids, seed=3)
     assert pool.states.dtype == torch.float32 and torch.equal(pool.states, x)
     start, stays = x, rounded.states.clone()
@@ -136,7 +139,7 @@ def test_states_are_kept_exactly_unless_bytes_are_asked_for(images: Tensor, labe
         x = small.run(net, x, pool.condition.targets(labels, 3), seed=3, first_step=first_step).x
         pool.evolve(net)
         rounded.evolve(net)
-    assert torch.equal(pool.states, x) and torch.equal(pool.unit_states(pool.ids[2:4]), x[2:4])
+    assert torch.equal(pool.states, x) and torch.equal(pool.states_of(pool.ids[2:4]), x[2:4])
     assert torch.equal(rounded.states, stays)
     assert float((x - start).std()) == pytest.approx(0.0005 * 3**0.5, rel=0.1)
 
@@ -151,6 +154,11 @@ def test_the_batch_size_of_evolving_does_not_matter(images: Tensor, labels: Tens
     for other in results[1:]:
         difference = (other - results[0]).abs()
         assert int(difference.max()) <= 1 and int((difference > 0).sum()) <= max(1, difference.numel() // 1000)
+
+
+def test_only_the_first_batch_is_traced(images: Tensor, labels: Tensor, net: WideResNet) -> None:
+    trace = new_pool(images, labels).evolve(net.float(), batch_size=4, trace_every=2)
+    assert [record.step for record in trace] == [0, 1]
 
 
 def test_a_saved_pool_goes_on_bit_by_bit(images: Tensor, labels: Tensor, net: WideResNet) -> None:
@@ -205,7 +213,7 @@ def test_several_references_follow_their_chain(images: Tensor, labels: Tensor, n
 
 def test_the_seed_and_the_canvas(images: Tensor, labels: Tensor) -> None:
     assert not torch.equal(new_pool(images, labels, seed=4).states, new_pool(images, labels).states)
-    blank = new_pool(images, labels, start="blank")
+    blank = new_pool(images, labels, canvas="blank")
     assert bool((blank.states == 255).all())
 
 

@@ -14,7 +14,9 @@ from stic_fast.sampling import (
     GRMALA,
     Condition,
     GramRegulariser,
+    PixelSpace,
     Recipe,
+    Stage,
     canvas,
     continue_chains,
     draw_hard,
@@ -58,7 +60,7 @@ def test_the_batch_size_does_not_matter(net: WideResNet, images: Tensor, labels:
             seed=5,
             chain_ids=IDS,
             batch_size=batch_size,
-            on_step=lambda: steps.append(1),  # noqa: B023
+            on_step=lambda _: steps.append(1),  # noqa: B023
         )
         difference = (parts.int() - whole.int()).abs()
         assert int(difference.max()) <= 1 and int((difference > 0).sum()) <= max(1, difference.numel() // 1000)
@@ -77,10 +79,10 @@ def test_the_canvas_and_the_scale_reach_the_chain(
     net: WideResNet, images: Tensor, labels: Tensor, condition: Condition
 ) -> None:
     net = net.float()
-    blank = draw_images(net, Recipe(GRMALA(steps=0), start="blank"), condition, images, labels, seed=5)
+    blank = draw_images(net, Recipe(GRMALA(steps=0), PixelSpace(canvas="blank")), condition, images, labels, seed=5)
     assert bool((blank == 255).all())
     log, relative = (
-        draw_images(net, Recipe(SAMPLER, normalize=scale), condition, images, labels, seed=5)
+        draw_images(net, Recipe(Stage(SAMPLER, normalize=scale)), condition, images, labels, seed=5)
         for scale in ("log", "relative")
     )
     assert not torch.equal(log, relative)
@@ -99,14 +101,6 @@ def test_without_eps2_or_layers_there_is_no_gram_term(
         states, trace = continue_chains(model, Recipe(sampler), *arguments, seed=5, chain_ids=IDS, trace_every=1)
         torch.testing.assert_close(states, expected, rtol=0, atol=1e-6)
         assert all(record.gram_loss == 0 for record in trace) and len(trace) == 4
-
-
-def test_only_the_first_batch_is_traced(net: WideResNet, images: Tensor, labels: Tensor, condition: Condition) -> None:
-    x = canvas("uniform", (1, 8, 8), IDS, seed=5)
-    _, trace = continue_chains(
-        net.float(), RECIPE, x, condition, images, labels, seed=5, chain_ids=IDS, batch_size=4, trace_every=2
-    )
-    assert [record.step for record in trace] == [0, 2, 3]
 
 
 def test_no_chains(net: WideResNet, images: Tensor, labels: Tensor, condition: Condition) -> None:

@@ -13,9 +13,8 @@ from torch import Tensor, nn
 
 from stic_fast.errors import InputError
 from stic_fast.models import Classifier, WideResNet, wrap
-from stic_fast.sampling import GRMALA, ChainRecord, GramRegulariser, LogPosterior, gram_regulariser
+from stic_fast.sampling import GRMALA, ChainRecord, ChainResult, GramRegulariser, LogPosterior, gram_regulariser
 from stic_fast.sampling.captured_step import FEWEST_REPLAYS, WARM_UP
-from stic_fast.sampling.grmala import ChainResult
 
 SEED, STEPS = 11, WARM_UP + FEWEST_REPLAYS + 4
 
@@ -81,7 +80,7 @@ def test_traced_steps_run_eagerly_between_replays(gpu: Any, chain: Chain, trace_
 
 def test_progress_is_told_every_step(gpu: Any, chain: Chain) -> None:
     streams: list[Any] = []
-    chain.run(on_step=lambda: streams.append(gpu.now))
+    chain.run(on_step=lambda _: streams.append(gpu.now))
     assert len(streams) == STEPS and gpu.replays > 0
     assert gpu.log == ["own waits for caller", "caller waits for own"]
 
@@ -102,7 +101,7 @@ def test_the_network_is_as_before(gpu: Any, chain: Chain, at: int) -> None:
     net, told = chain.net.train(), 0
     before = [(p.requires_grad, p.data_ptr(), p._version) for p in net.parameters()]
 
-    def stop() -> None:
+    def stop(_: object) -> None:
         nonlocal told
         told += 1
         if told == at:

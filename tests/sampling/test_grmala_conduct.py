@@ -79,7 +79,7 @@ def test_features_die_with_their_step(net: WideResNet, start: Tensor, target: Te
         seed=0,
         gram=gram,
         trace_every=2,
-        on_step=lambda: alive.append(sum(feature() is not None for feature in seen)),
+        on_step=lambda _: alive.append(sum(feature() is not None for feature in seen)),
     )
     assert len(seen) == 4 and alive == [0, 0, 0, 0]
     assert result.x.grad_fn is None and not result.x.requires_grad
@@ -95,7 +95,7 @@ def test_the_network_is_as_before(net: WideResNet, start: Tensor, target: Tensor
     weights = {name: p.detach().clone() for name, p in net.named_parameters()}
     kept = start.clone()
 
-    def stop() -> None:
+    def stop(_: object) -> None:
         if dead:
             raise KeyboardInterrupt
 
@@ -203,5 +203,5 @@ def test_settings_out_of_range(options: dict[str, Any], message: str) -> None:
 
 def test_progress_is_told_every_step(net: WideResNet, start: Tensor, target: Tensor) -> None:
     steps: list[int] = []
-    GRMALA(steps=3).run(net, start, target, seed=0, on_step=lambda: steps.append(1))
+    GRMALA(steps=3).run(net, start, target, seed=0, on_step=lambda _: steps.append(1))
     assert len(steps) == 3

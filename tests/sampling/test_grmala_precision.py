@@ -12,8 +12,7 @@ from torch import Tensor, nn
 
 from stic_fast.models import WideResNet, fixed_passes
 from stic_fast.pixels import to_unit
-from stic_fast.sampling import GRMALA, GramRegulariser
-from stic_fast.sampling.grmala import ChainResult
+from stic_fast.sampling import GRMALA, ChainResult, GramRegulariser
 
 SEED = 11
 SETTINGS = [
@@ -86,7 +85,7 @@ def test_the_network_is_as_before(chain: Chain, settings: dict[str, Any], dead: 
         ]
         return [parameters, [(module.training, vars(module).get("forward")) for module in net.modules()]]
 
-    def stop() -> None:
+    def stop(_: object) -> None:
         if dead:
             raise KeyboardInterrupt
 

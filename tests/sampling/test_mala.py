@@ -101,7 +101,7 @@ def test_support_keeps_chains_inside_and_the_law_truncated() -> None:
     law = stats.truncnorm(low, high)
     seen: list[Tensor] = []
     sampler = MALA(steps=150, eps1=0.15, support=(low, high))
-    result = sampler.run(standard_normal, torch.ones(CHAINS, 1), seed=6, on_step=seen.append)
+    result = sampler.run(standard_normal, torch.ones(CHAINS, 1), seed=6, on_step=lambda state: seen.append(state.x))
     inside = torch.stack(seen)
     assert low <= float(inside.min()) and float(inside.max()) <= high
     assert_mean(result.x[:, 0], law.mean())
@@ -112,7 +112,7 @@ def test_support_keeps_chains_inside_and_the_law_truncated() -> None:
 def test_acceptance_counts_the_moves_of_each_chain() -> None:
     start = torch.linspace(-2, 2, 50)[:, None]
     states = [start]
-    result = MALA(steps=40, eps1=0.8).run(standard_normal, start, seed=7, on_step=states.append)
+    result = MALA(steps=40, eps1=0.8).run(standard_normal, start, seed=7, on_step=lambda state: states.append(state.x))
     moved = torch.stack([(b != a).any(1) for a, b in itertools.pairwise(states)])
     assert len(states) == 41 and result.acceptance.shape == (50,)
     torch.testing.assert_close(result.acceptance, moved.float().mean(0))

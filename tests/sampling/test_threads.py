@@ -59,17 +59,17 @@ def test_a_short_chain_ends_while_one_that_began_later_runs() -> None:
     gram = GramRegulariser.from_images(model, X.flip(0))
     before, first_in, second_in, first_out = everything_of(model), Event(), Event(), Event()
 
-    def chain(steps: int, on_step: Callable[[], object] | None = None) -> Tensor:
+    def chain(steps: int, on_step: Callable[[object], object] | None = None) -> Tensor:
         return GRMALA(steps=steps).run(model, X, TARGET, seed=0, gram=gram, on_step=on_step).x
 
     def short() -> Tensor:
-        found = chain(3, lambda: (first_in.set(), second_in.wait(60)))
+        found = chain(3, lambda _: (first_in.set(), second_in.wait(60)))
         first_out.set()
         return found
 
     def long() -> Tensor:
         assert first_in.wait(60)
-        return chain(12, lambda: (second_in.set(), first_out.wait(60)))
+        return chain(12, lambda _: (second_in.set(), first_out.wait(60)))
 
     expected = chain(12), chain(3)
     assert everything_of(model) == before
@@ -147,7 +147,7 @@ def test_threads_that_fail_leave_the_others_alone() -> None:
     gram = GramRegulariser.from_images(model, X.flip(0))
     expected = GRMALA(steps=30).run(model, X, TARGET, seed=0, gram=gram).x
 
-    def stop() -> None:
+    def stop(_: object) -> None:
         raise KeyError("stopped")
 
     def fail() -> int:
