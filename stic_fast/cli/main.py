@@ -13,7 +13,7 @@ import operator
 import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Any, Protocol, TextIO, cast
+from typing import Annotated, Any, Protocol, TextIO
 
 import tyro
 
@@ -22,12 +22,12 @@ from stic_fast.cli.demo import Demo
 from stic_fast.cli.evaluate import Evaluate
 from stic_fast.cli.info import Info
 from stic_fast.cli.interpolate import Interpolate
-from stic_fast.cli.presets import PRESETS, Preset, asked_preset
+from stic_fast.cli.presets import asked_preset
 from stic_fast.cli.report import Report
 from stic_fast.cli.sample import Sample
 from stic_fast.cli.study import study_commands
 from stic_fast.cli.terminal import one_sentence, say
-from stic_fast.cli.train import TRAIN, Train
+from stic_fast.cli.train import train_commands
 from stic_fast.cli.usage import usage_errors_in_a_sentence
 from stic_fast.entry import STOPPED
 from stic_fast.errors import InputError
@@ -104,32 +104,19 @@ def _run(arguments: Sequence[str]) -> int:
 
 def _commands(preset: str) -> Any:
     """The type of all subcommands; the preset's settings are the defaults of `train METHOD`."""
-    subcommand = tyro.conf.subcommand
-    methods = functools.reduce(operator.or_, (_method_command(each, preset) for each in TRAIN))
-    train = Annotated[
-        Any, subcommand("train", constructor_factory=lambda: methods, description="Train a classifier that draws.")
-    ]
-    studies = study_commands()
-    study = Annotated[
-        Any,
-        subcommand("study", constructor_factory=lambda: studies, description="Ask a trained run one question."),
-    ]
-    return (
-        Annotated[Demo, subcommand("demo")]
-        | train
-        | Annotated[Sample, subcommand("sample")]
-        | Annotated[Interpolate, subcommand("interpolate")]
-        | Annotated[Evaluate, subcommand("evaluate")]
-        | study
-        | Annotated[Report, subcommand("report")]
-        | Annotated[Compare, subcommand("compare")]
-        | Annotated[Info, subcommand("info")]
+    commands: tuple[tuple[str, Any, str | None], ...] = (  # name, kind, and what it does where the kind cannot say it
+        ("demo", Demo, None),
+        ("train", train_commands(preset), "Train a classifier that draws."),
+        ("sample", Sample, None),
+        ("interpolate", Interpolate, None),
+        ("evaluate", Evaluate, None),
+        ("study", study_commands(), "Ask a trained run one question."),
+        ("report", Report, None),
+        ("compare", Compare, None),
+        ("info", Info, None),
     )
-
-
-def _method_command(train: type[Train], preset: str) -> Any:
-    default = train(cast(Preset, preset), settings=PRESETS[train.method][preset])
-    return Annotated[train, tyro.conf.subcommand(train.method, default=default)]
+    kinds = [Annotated[kind, tyro.conf.subcommand(name, description=does)] for name, kind, does in commands]
+    return functools.reduce(operator.or_, kinds)
 
 
 def _refuse_settings_beside_resume(arguments: Sequence[str]) -> None:

@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar, cast
 
 import tyro
 
@@ -82,6 +84,20 @@ class TrainSoftmax(Train):
 
 
 TRAIN: tuple[type[Train], ...] = (TrainStic, TrainGmmc, TrainJem, TrainSoftmax)
+
+
+def train_commands(preset: str) -> Any:
+    """The type of all methods' commands, for the parser; the preset's settings are their defaults."""
+    commands = [
+        Annotated[
+            kind,
+            tyro.conf.subcommand(
+                kind.method, default=kind(cast(Preset, preset), settings=PRESETS[kind.method][preset])
+            ),
+        ]
+        for kind in TRAIN
+    ]
+    return functools.reduce(operator.or_, commands)
 
 
 @contextmanager
