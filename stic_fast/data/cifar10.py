@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import pickle
 import tarfile
 import zlib
 from collections.abc import Iterator
@@ -30,7 +31,10 @@ _LARGEST_EXTRA = 2**16  # bytes of a tar's own records, such as long names
 _LARGEST_TAR = 2**29  # bytes unpacked; three times the original's
 _MOST_MEMBERS = 1_000
 _MEND = "download CIFAR-10 again"
-_PICKLE_ERRORS = (AttributeError, LookupError, TypeError, ValueError, ArithmeticError, MemoryError)
+PICKLE_ERRORS = (
+    *(AttributeError, LookupError, TypeError, ValueError, ArithmeticError, MemoryError, EOFError),
+    pickle.UnpicklingError,
+)
 
 _Batch = tuple[np.ndarray, np.ndarray]
 
@@ -206,8 +210,8 @@ def _unpickled(content: bytes, where: str) -> dict[str, Any]:
         entries = read_pickle(content)
     except Refused as error:
         raise InputError(f"{where} {error}, which CIFAR-10 never does, and was not run; {_MEND}") from None
-    except _PICKLE_ERRORS as error:
+    except PICKLE_ERRORS as error:
         raise InputError(f"{where} is not a complete pickle ({error}); {_MEND}") from error
     if not isinstance(entries, dict):
         raise InputError(f"{where} is not a pickled dictionary; {_MEND}")
-    return entries
+    return {text(key): value for key, value in entries.items()}

@@ -1,15 +1,19 @@
 # SPDX-FileCopyrightText: 2026 The stic_fast authors
 # SPDX-License-Identifier: MIT
-"""Pickles of plain values, read without Python's own unpickler: lists, dictionaries, texts, numbers and byte arrays.
+"""Pickles of plain values, read without running what is in them: lists, dictionaries, texts, numbers and byte arrays.
 
-Python's runs whatever a pickle asks for; even where that is forbidden, a few bytes make it take gigabytes (an index of
-its memo) or hash a nest of tuples until it crashes. Here nothing is imported or called but stand-ins, keys of
-dictionaries are texts, and the number of instructions and of values in the making is bounded.
+Forbidding names to Python's unpickler is not enough. Its C form reserves gigabytes for a few bytes (an index of its
+memo), and both forms hash a nest of tuples as a key until they crash, and let a state change what was found by name.
+So this one is its form in Python, whose memo is a dictionary, with keys that are texts, states for arrays alone,
+stand-ins for what a pickle may name, and few instructions, counted and measured before the first is carried out.
 """
 
 from __future__ import annotations
 
+import io
+import pickle
 import pickletools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,21 +21,28 @@ import numpy as np
 from stic_fast.errors import InputError
 
 MOST_INSTRUCTIONS = 300_000  # an original batch of CIFAR-10 has a hundred thousand at most
-MOST_AT_ONCE = 20_000  # values in the making; pickles hand over lists a thousand values at a time
+TOO_MUCH = "nests or holds more than any file of its kind"
 
-_TEXTS_OF_PYTHON_2 = ("STRING", "BINSTRING", "SHORT_BINSTRING")
-_VALUES = (
-    *("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4"),
+_NAMES = {ord(instruction.code): instruction.name for instruction in pickletools.opcodes}
+_INSTRUCTIONS = (
+    *("PROTO", "FRAME", "STOP", "MARK", "POP", "NONE", "NEWTRUE", "NEWFALSE", "GLOBAL", "STACK_GLOBAL"),
+    *("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "STRING", "BINSTRING", "SHORT_BINSTRING"),
     *("UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"),
     *("BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"),
+    *("EMPTY_LIST", "LIST", "APPEND", "APPENDS", "EMPTY_DICT", "DICT", "SETITEM", "SETITEMS", "REDUCE", "BUILD"),
+    *("EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3"),
+    *("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE", "GET", "BINGET", "LONG_BINGET"),
 )
-_CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
+
+
+class Refused(InputError):
+    """A pickle asks for what no pickle of plain values needs; the message says for what."""
 
 
 class ByteType:
     """Stands in for numpy.dtype; only unsigned bytes exist."""
 
-    def __init__(self, code: bytes | str, *_: object) -> None:
+    def __init__(self, code: bytes | str, align: object = False, copy: object = False) -> None:
         if text(code) not in ("u1", "|u1"):
             raise ValueError(f"an array of type {text(code)[:20]} instead of u1")
 
@@ -42,48 +53,27 @@ class ByteType:
 class ByteArray:
     """Stands in for numpy.ndarray and its makers, whose own unpickling trusts the file with sizes and types."""
 
-    def __init__(self, *_: object) -> None:
-        self.content, self.order = b"", "C"
-        self.shape: tuple[int, ...] = (0,)
+    def __init__(self, kind: object = None, shape: object = None, code: object = None) -> None:
+        self.__setstate__((1, (0,), None, False, b""))
 
-    def __setstate__(self, state: tuple[int, tuple[int, ...], ByteType, bool, bytes]) -> None:
-        _, self.shape, _, fortran, self.content = state
-        self.order = "F" if fortran else "C"
+    def __setstate__(self, state: tuple[object, Any, object, object, Any]) -> None:
+        _, self._shape, _, self._is_fortran, self._content = state
 
     @classmethod
-    def from_buffer(cls, content: bytes, kind: ByteType, shape: tuple[int, ...], order: str) -> ByteArray:
+    def from_buffer(cls, content: object, kind: object, shape: object, order: object) -> ByteArray:
         """What pickle protocol 5 calls."""
         array = cls()
         array.__setstate__((1, shape, kind, order == "F", content))
         return array
 
-    @classmethod
-    def bytes_from_text(cls, text: str, encoding: str) -> bytes:
-        """Stands in for _codecs.encode, by which Python 3 writes bytes for Python 2."""
-        return text.encode("latin1")
-
     def to_numpy(self) -> np.ndarray:
         """uint8, in the shape that the file gives.
 
         Raises:
-            TypeError, ValueError: the shape is none, or of other bytes.
+            AttributeError, TypeError, ValueError, OverflowError: the shape is none, or of other bytes.
         """
-        flat = np.frombuffer(self.content, np.uint8)
-        return flat.reshape(self.shape, order="F" if self.order == "F" else "C")
-
-
-_STAND_INS: dict[tuple[str, str], Any] = {
-    ("numpy", "ndarray"): ByteArray,
-    ("numpy", "dtype"): ByteType,
-    ("_codecs", "encode"): ByteArray.bytes_from_text,
-}
-for _core in ("numpy.core", "numpy._core"):
-    _STAND_INS[_core + ".multiarray", "_reconstruct"] = ByteArray
-    _STAND_INS[_core + ".numeric", "_frombuffer"] = ByteArray.from_buffer
-
-
-class Refused(InputError):
-    """A pickle asks for what no pickle of plain values needs; the message says for what."""
+        flat = np.frombuffer(self._content, np.uint8)
+        return np.reshape(flat, self._shape, order="F" if self._is_fortran else "C")
 
 
 def read_pickle(content: bytes) -> Any:
@@ -91,18 +81,15 @@ def read_pickle(content: bytes) -> Any:
 
     Raises:
         Refused: it asks for anything else, or for too much.
-        ValueError, LookupError, TypeError, AttributeError, OverflowError: it is damaged.
+        ValueError, LookupError, TypeError, AttributeError, OverflowError, pickle.UnpicklingError: it is damaged.
 
-    >>> import pickle
     >>> read_pickle(pickle.dumps({"labels": [1, 2]}))
     {'labels': [1, 2]}
     """
-    machine = _Machine()
-    for count, (opcode, argument, _) in enumerate(pickletools.genops(content)):
-        if count >= MOST_INSTRUCTIONS or len(machine.stack) > MOST_AT_ONCE:
-            raise Refused("nests or holds more than any file of its kind")
-        machine.obey(opcode.name, argument)
-    return machine.stack.pop()
+    for count, _ in enumerate(pickletools.genops(content)):
+        if count >= MOST_INSTRUCTIONS:
+            raise Refused(TOO_MUCH)
+    return _Unpickler(content).load()
 
 
 def text(value: object) -> str:
@@ -118,87 +105,67 @@ def text(value: object) -> str:
     return value
 
 
-class _Machine:
-    """The stack machine that a pickle is a program for."""
+class _Entries(dict[Any, Any]):
+    """A dictionary whose keys are bytes or texts; their hashes are kept, and do not nest."""
 
-    def __init__(self) -> None:
-        self.stack: list[Any] = []
-        self._marks: list[int] = []
-        self._memo: dict[int, Any] = {}
-
-    def obey(self, name: str, argument: Any) -> None:
-        """Carries out one instruction."""
-        push, pop = self.stack.append, self.stack.pop
-        match name:
-            case "PROTO" | "FRAME" | "STOP":
-                pass
-            case "MARK":
-                self._marks.append(len(self.stack))
-            case "POP":
-                pop()
-            case "NONE" | "NEWTRUE" | "NEWFALSE":
-                push(_CONSTANTS[name])
-            case _ if name in _VALUES:
-                push(argument)
-            case _ if name in _TEXTS_OF_PYTHON_2:
-                push(argument.encode("latin1"))
-            case "EMPTY_LIST" | "LIST":
-                push([] if name == "EMPTY_LIST" else self._since_mark())
-            case "APPEND" | "APPENDS":
-                values = [pop()] if name == "APPEND" else self._since_mark()
-                list.extend(self.stack[-1], values)
-            case "EMPTY_DICT" | "DICT":
-                pairs = [] if name == "EMPTY_DICT" else self._since_mark()
-                push({})
-                self._set(pairs)
-            case "SETITEM" | "SETITEMS":
-                self._set([pop(), pop()][::-1] if name == "SETITEM" else self._since_mark())
-            case "EMPTY_TUPLE":
-                push(())
-            case "TUPLE":
-                push(tuple(self._since_mark()))
-            case "TUPLE1" | "TUPLE2" | "TUPLE3":
-                push(tuple([pop() for _ in range(int(name[-1]))][::-1]))
-            case "PUT" | "BINPUT" | "LONG_BINPUT":
-                self._memo[argument] = self.stack[-1]
-            case "MEMOIZE":
-                self._memo[len(self._memo)] = self.stack[-1]
-            case "GET" | "BINGET" | "LONG_BINGET":
-                push(self._memo[argument])
-            case "GLOBAL":
-                push(_stand_in(*argument.split(" ", 1)))
-            case "STACK_GLOBAL":
-                attribute, module = pop(), pop()
-                push(_stand_in(text(module), text(attribute)))
-            case "REDUCE":
-                arguments, function = pop(), pop()
-                if not any(function is known for known in _CALLED):
-                    raise TypeError("a call of what is no function")
-                push(function(*arguments))
-            case "BUILD":
-                state = pop()
-                if not isinstance(self.stack[-1], ByteArray | ByteType):
-                    raise TypeError("a state for what has none")
-                self.stack[-1].__setstate__(state)
-            case _:
-                raise Refused(f"asks for the instruction {name}")
-
-    def _since_mark(self) -> list[Any]:
-        place = self._marks.pop()
-        values = self.stack[place:]
-        del self.stack[place:]
-        return values
-
-    def _set(self, pairs: list[Any]) -> None:
-        for key, value in zip(pairs[::2], pairs[1::2], strict=True):
-            dict.__setitem__(self.stack[-1], text(key), value)
+    def __setitem__(self, key: Any, value: Any) -> None:
+        if not isinstance(key, bytes | str):
+            raise TypeError(f"{type(key).__name__} where a text belongs")
+        super().__setitem__(key, value)
 
 
-_CALLED = tuple(_STAND_INS.values())
+class _Instructions(dict[int, Any]):
+    """What carries out an instruction, by its code."""
+
+    def __missing__(self, code: int) -> None:
+        raise Refused(f"asks for the instruction {_NAMES[code]}")
 
 
-def _stand_in(module: str, name: str) -> Any:
-    try:
-        return _STAND_INS[module, name]
-    except KeyError:
-        raise Refused(f"asks for {module[:100]}.{name[:100]}") from None
+class _Unpickler(pickle._Unpickler):
+    """Python's own, in Python, with what the module says withheld."""
+
+    stack: list[Any]
+    pop_mark: Callable[[], list[Any]]
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(io.BytesIO(content), encoding="bytes")
+        self._unread = len(content)
+        self._known: dict[tuple[str, str], Any] = {
+            ("numpy", "ndarray"): ByteArray,
+            ("numpy", "dtype"): ByteType,
+            ("_codecs", "encode"): self._encoded,
+        }
+        for core in ("numpy.core", "numpy._core"):
+            self._known[core + ".multiarray", "_reconstruct"] = ByteArray
+            self._known[core + ".numeric", "_frombuffer"] = ByteArray.from_buffer
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in self._known:
+            raise Refused(f"asks for {module[:100]}.{name[:100]}")
+        return self._known[module, name]
+
+    def _encoded(self, written: str, encoding: object) -> bytes:
+        """Stands in for _codecs.encode, by which Python 3 writes bytes for Python 2, each from a text of its own."""
+        self._unread -= len(written)
+        if self._unread < 0:
+            raise Refused(TOO_MUCH)
+        return written.encode("latin1")
+
+    def _load_empty_dict(self) -> None:
+        self.stack.append(_Entries())
+
+    def _load_dict(self) -> None:
+        if self.pop_mark():
+            raise TypeError("a dictionary that is not filled item by item")
+        self._load_empty_dict()
+
+    def _load_build(self) -> None:
+        state = self.stack.pop()
+        if not isinstance(self.stack[-1], ByteArray | ByteType):
+            raise TypeError("a state for what has none")
+        self.stack[-1].__setstate__(state)
+
+    dispatch = _Instructions(
+        {code: obey for code, obey in pickle._Unpickler.dispatch.items() if _NAMES[code] in _INSTRUCTIONS}
+        | {pickle.EMPTY_DICT[0]: _load_empty_dict, pickle.DICT[0]: _load_dict, pickle.BUILD[0]: _load_build}
+    )

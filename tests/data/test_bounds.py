@@ -7,13 +7,10 @@ from __future__ import annotations
 import gzip
 import io
 import os
-import pickle
 import struct
 import tarfile
-import tracemalloc
 import zipfile
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,21 +18,10 @@ import pytest
 from PIL import Image
 
 from stic_fast.data import load
-from stic_fast.data.plain_pickle import MOST_INSTRUCTIONS, Refused, read_pickle
 from stic_fast.errors import InputError
 
 MEBIBYTE = 2**20
 GIBIBYTE_OF_ZEROS = gzip.compress(bytes(16 * MEBIBYTE), 9) * 64  # gzip files may be joined; a megabyte in all
-
-
-@pytest.fixture
-def bounded_memory() -> Iterator[None]:
-    """Whatever a test with it reads takes less than 160 MiB; the bombs are of a gibibyte and more."""
-    tracemalloc.start()
-    yield
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert peak < 160 * MEBIBYTE
 
 
 def idx(folder: Path, images: bytes, name: str = "train-images-idx3-ubyte.gz") -> str:
@@ -108,44 +94,6 @@ def test_an_endless_file_of_cifar10(tmp_path: Path) -> None:
     os.truncate(tmp_path / "batches.meta", 2**40)
     with pytest.raises(InputError, match=r"batches\.meta holds more than 67108864 bytes, too many for CIFAR-10"):
         load(f"cifar10:{tmp_path}")
-
-
-NEST = 1_000_000
-
-
-@pytest.mark.parametrize(
-    ("content", "told"),
-    [
-        (b"\x80\x02" + b"]" * NEST + b"a" * (NEST - 1) + b".", "nests or holds more"),
-        (b"\x80\x02" + b"(" * NEST + b"t" * NEST + b".", "nests or holds more"),
-        (b"\x80\x02)" + b"\x85" * NEST + b".", "nests or holds more"),
-        (b"\x80\x02" + b"N0" * MOST_INSTRUCTIONS + b".", "nests or holds more"),
-        (b"\x80\x04\x8f.", "asks for the instruction EMPTY_SET"),
-        (b"\x80\x02N2.", "asks for the instruction DUP"),
-    ],
-)
-def test_pickles_that_nest_or_hold_too_much(content: bytes, told: str) -> None:
-    with pytest.raises(Refused, match=told):
-        read_pickle(content)
-
-
-def test_an_index_of_the_memo_takes_no_room() -> None:
-    assert read_pickle(b"\x80\x02]r\xff\xff\xff\x7f.") == []
-
-
-def test_tuples_are_no_keys() -> None:
-    """Hashing a nest of tuples would take for ever, or crash."""
-    nest = b"\x80\x02})q\x00" + b"h\x00h\x00\x86q\x00" * 100 + b"K\x01s."
-    with pytest.raises(TypeError, match="tuple where a text belongs"):
-        read_pickle(b"\x80\x02}" + b")" + b"\x85" * 100 + b"K\x01s.")
-    with pytest.raises((TypeError, ValueError, IndexError)):
-        read_pickle(nest)
-
-
-@pytest.mark.parametrize("value", [{"labels": [0, 1] * 5000, "name": b"x"}, {"a": {"b": [None, True, 2**70, "ü"]}}, {}])
-@pytest.mark.parametrize("protocol", range(6))
-def test_plain_values_are_read_as_python_does(value: object, protocol: int) -> None:
-    assert read_pickle(pickle.dumps(value, protocol)) == value
 
 
 def npz(path: Path, header: bytes, content: bytes = b"") -> str:
