@@ -8,7 +8,6 @@ import math
 from typing import NamedTuple
 
 import torch
-from scipy.special import betaincinv
 from torch import Tensor
 
 from stic_fast.ops.checks import (
@@ -55,9 +54,11 @@ def vrm_batch(
 
     Args:
         images: uint8 (batch, channels, height, width).
-        labels: int64 (batch,), 0 .. num_classes − 1.
+        labels: int64 (batch,), 0 .. num_classes − 1; or soft labels in the place of :math:`e_l`, float32 (batch,
+            num_classes), each row a distribution. Integers are compared with num_classes, for which the CPU waits for
+            a GPU; soft labels are taken as they are, and nothing waits.
         num_classes: width of y; count the fake class if the network has one.
-        mixup_alpha: α > 0, or None for no mixing (empirical risk).
+        mixup_alpha: α > 0, or None for no mixing (empirical risk). λ is computed on the CPU unless α = 1.
         noise_std: σ of the instance noise, in units of [−1, 1].
         flip_probability: of a left-right flip.
         max_shift: largest shift in pixels, uniform in −max_shift .. max_shift along both axes.
@@ -69,7 +70,8 @@ def vrm_batch(
         VrmBatch(x, y).
 
     Raises:
-        TypeError, ValueError: images not uint8 or not 4-d, labels out of range, options out of range.
+        TypeError, ValueError: images not uint8 or not 4-d, integer labels out of range, soft labels of another shape,
+            options out of range.
 
     >>> from stic_fast import vrm_batch
     >>> images, labels = torch.full((4, 1, 8, 8), 255, dtype=torch.uint8), torch.tensor([0, 1, 2, 0])
@@ -127,11 +129,12 @@ def _check(
         )
     if shape[1] * shape[2] * shape[3] >= 2**31:
         raise ValueError(f"images must have fewer than 2**31 numbers each, got shape {tuple(shape)}; split them")
-    if labels.dtype != torch.int64:
-        raise TypeError(f"labels must be an int64 tensor, got {labels.dtype}; convert it with labels.long()")
-    if labels.shape != (shape[0],) or labels.device != device:
+    if labels.dtype not in (torch.int64, torch.float32):
+        raise TypeError(f"labels must be an int64 or float32 tensor, got {labels.dtype}; convert it with labels.long()")
+    wanted = (shape[0],) if labels.dtype == torch.int64 else (shape[0], num_classes)
+    if labels.shape != wanted or labels.device != device:
         raise ValueError(
-            f"labels must have shape ({shape[0]},) on {device} like the images, "
+            f"labels must have shape {wanted} on {device} like the images, "
             f"got {tuple(labels.shape)} on {labels.device}; pass one label per image"
         )
     check_float("dtype", dtype, "convert afterwards")
@@ -156,6 +159,7 @@ def beta_quantile(uniform: Tensor, alpha: float) -> Tensor:
     """
     if alpha == 1.0:
         return uniform.float()
+    from scipy.special import betaincinv  # import stic_fast does without SciPy
 
     quantile = betaincinv(alpha, alpha, uniform.double().cpu().numpy())
     return torch.as_tensor(quantile, dtype=torch.float32, device=uniform.device)
@@ -173,6 +177,13 @@ def _mixing(
 
 
 def _soft_labels(labels: Tensor, num_classes: int, partner: Tensor | None, weight: Tensor | None) -> Tensor:
+    # A copy, for what an op returns may not be its argument.
+    soft = labels.dtype == torch.float32
+    y = labels.clone(memory_format=torch.contiguous_format) if soft else _one_hot(labels, num_classes)
+    return y if partner is None or weight is None else torch.lerp(y[partner], y, weight[:, None])
+
+
+def _one_hot(labels: Tensor, num_classes: int) -> Tensor:
     if labels.numel():
         least, most = (int(bound) for bound in torch.aminmax(labels))
         if least < 0 or most >= num_classes:
@@ -180,8 +191,7 @@ def _soft_labels(labels: Tensor, num_classes: int, partner: Tensor | None, weigh
                 f"labels must be in 0 .. {num_classes - 1}, got {least} .. {most}; "
                 "map them to consecutive classes or raise num_classes"
             )
-    y = torch.nn.functional.one_hot(labels, num_classes).float()
-    return y if partner is None or weight is None else torch.lerp(y[partner], y, weight[:, None])
+    return torch.nn.functional.one_hot(labels, num_classes).float()
 
 
 def _rows(images: Tensor, chain_ids: Tensor | None) -> Tensor:

@@ -212,6 +212,20 @@ def test_vrm_batch(cuda: torch.device, dtype: torch.dtype, shape: tuple[int, ...
         torch.testing.assert_close(ours.y.cpu(), expected.y, rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("alpha", [None, 1.0])
+def test_vrm_batch_of_soft_labels_waits_for_nothing(
+    cuda: torch.device, waits_fail: WaitsFail, alpha: float | None
+) -> None:
+    images, labels = torch.arange(48, dtype=torch.uint8).view(6, 1, 2, 4), torch.arange(6) % 5
+    arguments = {"num_classes": 5, "mixup_alpha": alpha, "flip_probability": 0.5, "seed": 3, "step": 8}
+    given = images.to(cuda), torch.eye(5, device=cuda)[labels.to(cuda)]
+    with waits_fail():
+        ours = vrm_batch(*given, **arguments)
+    expected = vrm_batch(images, labels, **arguments)
+    assert torch.equal(ours.x.cpu(), expected.x)
+    torch.testing.assert_close(ours.y.cpu(), expected.y, rtol=0, atol=1e-6)
+
+
 def test_errors_name_the_device(cuda: torch.device) -> None:
     x = torch.zeros(2, 3, device=cuda)
     with pytest.raises(ValueError, match=r"grad_logp must have the device of x, cuda:\d, got cpu"):

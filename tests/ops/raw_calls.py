@@ -111,7 +111,8 @@ class Calls:
         rows = self.chains()
         shape = self.random.choice([(1, 8, 8), (3, 5, 7), (2, 1, 1), (1, 16, 9)])
         images = self.guarded(torch.randint(0, 256, (rows, *shape), dtype=torch.uint8))
-        labels = self.guarded(torch.randint(0, 4, (rows,)))
+        labels = torch.randint(0, 4, (rows,))
+        labels = self.guarded(torch.eye(4)[labels] if self.random.random() < 0.3 else labels)
         alpha, shift = self.random.choice([0.0, 1.0, 0.4]), self.random.choice([0, 2, 40])
         dtype = self.random.choice(FLOATS)
         return [images, labels, self.ids(rows), self.step(), 4, alpha, 0.3, 0.5, shift, 7, 3, dtype]

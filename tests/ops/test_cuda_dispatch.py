@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
@@ -12,6 +14,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from stic_fast import grmala_step, grmala_step_, metropolis_accept, noise
 from stic_fast.ops import library
+from stic_fast.ops.vrm_batch import _native as native_vrm_batch
 
 OPS = ("normal", "uniform", "grmala_step", "grmala_step_", "metropolis_accept", "vrm_batch")
 
@@ -60,3 +63,16 @@ def test_nothing_waits_for_the_device() -> None:
             accepted = metropolis_accept(x, x, per_chain, per_chain, x, x, **eps, **address)
             assert accepted.x.device == accepted.log_alpha.device == x.device
         assert noise.normal((4, 5), **address).device == noise.uniform((4, 5), **address).device == x.device
+
+
+@pytest.mark.parametrize(("alpha", "waits"), [(0.0, False), (1.0, False), (0.4, True)])
+def test_a_batch_of_soft_labels_waits_for_nothing(monkeypatch: pytest.MonkeyPatch, alpha: float, waits: bool) -> None:
+    """Nor has a tensor on the meta device a value."""
+    monkeypatch.setattr(sys.modules["stic_fast.ops.vrm_batch"], "run", lambda *_: None)  # nor an address
+    images = torch.empty(4, 1, 8, 8, dtype=torch.uint8, device="meta")
+    soft, classes = torch.empty(4, 3, device="meta"), torch.empty(4, dtype=torch.int64, device="meta")
+    options = (torch.arange(4, device="meta"), None, 3, alpha, 0.3, 0.5, 2, 1, 0, torch.float32)
+    with pytest.raises((RuntimeError, NotImplementedError), match="meta") if waits else nullcontext():
+        assert native_vrm_batch(images, soft, *options)[1].shape == (4, 3)
+    with pytest.raises((RuntimeError, NotImplementedError), match="meta"):
+        native_vrm_batch(images, classes, *options)
