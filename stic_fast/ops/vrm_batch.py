@@ -161,6 +161,8 @@ def beta_quantile(uniform: Tensor, alpha: float) -> Tensor:
         return uniform.float()
     from scipy.special import betaincinv  # import stic_fast does without SciPy
 
+    from scipy.special import betaincinv  # a third of a second to import, and only mixup with α ≠ 1 needs it
+
     quantile = betaincinv(alpha, alpha, uniform.double().cpu().numpy())
     return torch.as_tensor(quantile, dtype=torch.float32, device=uniform.device)
 
