@@ -159,7 +159,6 @@ def beta_quantile(uniform: Tensor, alpha: float) -> Tensor:
     """
     if alpha == 1.0:
         return uniform.float()
-    from scipy.special import betaincinv  # import stic_fast does without SciPy
 
     from scipy.special import betaincinv  # a third of a second to import, and only mixup with α ≠ 1 needs it
 

@@ -90,9 +90,8 @@ def restore_pool(pool: ChainPool, saved: Any, *, images: int) -> None:
         InputError: the state is of a pool of other numbers of chains or references, or of another image shape.
     """
     own = pool.state_dict()
-    saved = (
-        {**saved, "states": _as_kept(saved.get("states"), pool.recipe.space)} if isinstance(saved, Mapping) else saved
-    )
+    if isinstance(saved, Mapping) and "states" in saved:
+        saved = {**saved, "states": _as_kept(saved["states"], pool.recipe.space)}
     check_form(saved, own, "pool", sizes=False)
     for name in ("clock", "split"):
         check_form(saved[name], own[name], f"pool.{name}")

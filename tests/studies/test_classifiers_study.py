@@ -63,7 +63,7 @@ def test_both_trainings_are_of_the_named_networks(studied: tuple[Path, dict[str,
             assert (run.config.seed, run.config.optimiser) == (base.seed, base.optimiser)
             assert vars(run.config.augmentation).items() <= vars(base.augmentation).items()
         assert stic.config == replace(base, network=stic.config.network)
-        assert plain.recipe.sampler.eps2 == 0
+        assert plain.config.sampler.eps2 == 0
         batches = (
             Softmax(plain.model, plain.splits, plain.config).real.draw(0, 5),
             Stic(stic.model, stic.splits, stic.config).real.draw(0, 5),

@@ -92,8 +92,8 @@ class Fate(Progress):
         self.name, self.step, self.act = task, step, act
 
     @contextmanager
-    def task(self, description: str, total: int) -> Iterator[Callable[[], None]]:
-        def advance() -> None:
+    def task(self, description: str, total: int) -> Iterator[Callable[..., None]]:
+        def advance(*_: object) -> None:
             if description.startswith(self.name):
                 self.step -= 1
                 if self.step == 0:

@@ -65,8 +65,9 @@ def test_the_chains_are_those_of_section_3_2(tiny_gmmc: GmmcConfig, splits: Spli
     for sampling in ("staged", "injected"):
         method = method_of(dataclasses.replace(tiny_gmmc, sampling=sampling), splits)
         for recipe, sampler in ((method.recipe, tiny_gmmc.sampler), (method.new_pool().recipe, tiny_gmmc.pool.sampler)):
-            assert isinstance(recipe.objective, LatentGaussian) and recipe.objective.model is method.model
-            assert recipe.objective.renews_targets == (sampling == "injected") and recipe.sampler == sampler
+            (stage,) = recipe.stages
+            assert isinstance(stage.objective, LatentGaussian) and stage.objective.model is method.model
+            assert stage.objective.renews_targets == (sampling == "injected") and stage.sampler == sampler
 
 
 @pytest.mark.parametrize(

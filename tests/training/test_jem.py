@@ -17,7 +17,7 @@ from torch import Tensor
 from stic_fast.data import Splits
 from stic_fast.errors import InputError
 from stic_fast.models import Classifier
-from stic_fast.sampling import GRMALA, ChainPool, LogJoint, LogMarginal
+from stic_fast.sampling import GRMALA, ChainPool, LogJoint, LogMarginal, PixelSpace
 from stic_fast.training import Jem, JemConfig, OptimiserConfig, build_network, train
 from stic_fast.training.config import check
 from stic_fast.training.jem import DensityWeights
@@ -115,10 +115,10 @@ def test_the_gradient_is_that_of_contrastive_divergence(tiny_jem: JemConfig, spl
 )
 def test_what_the_chains_climb(tiny_jem: JemConfig, splits: Splits, weights: Any, objective: type) -> None:
     method = method_of(weighted(tiny_jem, *weights), splits)
-    recipe = method.new_pool().recipe
-    assert type(recipe.objective) is objective and recipe.sampler == tiny_jem.pool.sampler
-    assert type(method.recipe.objective) is LogJoint, "finished images are drawn by class"
-    assert method.recipe.sampler == tiny_jem.sampler and method.recipe.start == tiny_jem.pool.start
+    (stage,), (finished,) = method.new_pool().recipe.stages, method.recipe.stages
+    assert type(stage.objective) is objective and stage.sampler == tiny_jem.pool.sampler
+    assert type(finished.objective) is LogJoint, "finished images are drawn by class"
+    assert finished.sampler == tiny_jem.sampler and method.recipe.space == PixelSpace(canvas=tiny_jem.pool.start)
 
 
 def test_a_classifier_alone_runs_no_chains(

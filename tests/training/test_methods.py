@@ -188,7 +188,7 @@ def test_a_run_opens_again_and_draws_as_its_method_does(
     assert state.keys() == opened.model.state_dict().keys()
     assert all(torch.equal(value, state[key]) for key, value in opened.model.state_dict().items())
     assert all(parameter.dtype == torch.float32 for parameter in opened.model.parameters())
-    assert opened.recipe.sampler == config.sampler
+    assert opened.recipe.stages[0].sampler == config.sampler
 
     classes = torch.arange(10)
     drawn = [ImageSampler(run, seed=3, steps=2).of_classes(classes, Progress()) for run in (trained, opened)]

@@ -42,7 +42,7 @@ def test_the_chains_begin_on_their_canvases(tiny_jem: JemConfig, splits: Splits)
     pool = method_of(with_pool(tiny_jem, start="normal"), splits).new_pool()
     assert (len(pool), pool.hard, pool.seed) == (20, 20, tiny_jem.seed)
     assert torch.equal(pool.states, canvas("normal", (1, 8, 8), torch.arange(20), seed=tiny_jem.seed))
-    assert pool.recipe.sampler == tiny_jem.pool.sampler
+    assert pool.recipe.stages[0].sampler == tiny_jem.pool.sampler
 
 
 def test_negatives_are_chains_of_the_pool_with_the_classes_asked_for(tiny_jem: JemConfig, splits: Splits) -> None:

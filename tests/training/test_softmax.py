@@ -40,7 +40,8 @@ def test_it_draws_nothing_while_it_trains(tiny_softmax: SoftmaxConfig, splits: S
     method = Softmax(build_network(tiny_softmax, splits), splits, tiny_softmax)
     method.loss(0)
     assert method.pool is None and method.state_dict()["pool"] is None
-    assert isinstance(method.recipe.objective, LogPosterior) and method.recipe.sampler == tiny_softmax.sampler
+    (stage,) = method.recipe.stages
+    assert isinstance(stage.objective, LogPosterior) and stage.sampler == tiny_softmax.sampler
 
 
 def test_thirty_iterations_on_the_digits_learn(tiny_softmax: SoftmaxConfig, tmp_path: Path) -> None:
