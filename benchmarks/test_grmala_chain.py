@@ -22,9 +22,9 @@ from torch.nn import functional as F
 from benchmarks.gram_cases import eager_gram, eager_gram_loss
 from benchmarks.row_names import EAGER, OWN
 from benchmarks.timing import Case, measure
-from stic_fast.cli.presets import PRESETS
 from stic_fast.models import Classifier, WideResNet
 from stic_fast.sampling import GRMALA, GramRegulariser
+from stic_fast.training import Stic
 
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
@@ -98,7 +98,7 @@ def marks_of(marker: str) -> list[pytest.MarkDecorator]:
 
 @pytest.mark.parametrize(("implementation", "setting"), rows())
 def test_grmala_chain(benchmark: BenchmarkFixture, implementation: str, setting: Setting) -> None:
-    config, shape, steps = PRESETS["stic"][setting.preset], setting.case.shape, setting.steps[implementation]
+    config, shape, steps = Stic.presets[setting.preset], setting.case.shape, setting.steps[implementation]
     network = config.network
     model = WideResNet(
         depth=network.depth,

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The stic_fast authors
 # SPDX-License-Identifier: MIT
-"""The exception for bad user input."""
+"""The exceptions for bad user input."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ class InputError(ValueError):
     ...
     stic_fast.errors.InputError: labels.npy is missing beside images.npy; add it or pass another folder
     """
+
+
+class InputWarning(UserWarning):
+    """Something that the user has installed or given is left out; the message says what, why, and how to mend it."""
 
 
 class Diverged(InputError):

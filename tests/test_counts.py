@@ -14,7 +14,6 @@ import pytest
 from stic_fast.cli.demo import Demo
 from stic_fast.cli.evaluate import Evaluate
 from stic_fast.cli.interpolate import Interpolate
-from stic_fast.cli.presets import PRESETS
 from stic_fast.cli.sample import Sample
 from stic_fast.counts import Options, Range, check_count, check_ranges, ranges_of
 from stic_fast.errors import InputError
@@ -54,9 +53,9 @@ def test_options_check_themselves(kind: Any) -> None:
     assert issubclass(kind, Options) and kind.__post_init__ is Options.__post_init__
 
 
-@pytest.mark.parametrize("method", list(PRESETS))
+@pytest.mark.parametrize("method", list(METHODS))
 def test_presets_lie_within(method: str) -> None:
-    for settings in PRESETS[method].values():
+    for settings in METHODS[method].presets.values():
         check(settings)
 
 

@@ -26,8 +26,8 @@ from pathlib import Path
 import pytest
 
 from stic_fast.cli.main import parse
-from stic_fast.cli.presets import PRESETS
 from stic_fast.errors import InputError
+from stic_fast.training import METHODS
 
 ROOT = Path(__file__).parent.parent
 MARKDOWN = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md")), ROOT / "benchmarks/README.md"]
@@ -38,7 +38,7 @@ PLAIN = [ROOT / "tools/gpu_check.sh", ROOT / "constraints.txt"]
 FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.M | re.S)
 COMMAND = re.compile(r"(?:[A-Z_]+=\S+ )*(?:stic-fast|pytest|python3?|pip|tools/\S+)(?: .*)?")
 """What inline code must look like to be one."""
-PLACEHOLDERS = {"METHOD": list(PRESETS), "NAME": ["evolution", "calibration"], "S": ["0"]}
+PLACEHOLDERS = {"METHOD": list(METHODS), "NAME": ["evolution", "calibration"], "S": ["0"]}
 REST = ([], ["RUN"], ["RUN", "--from", "0", "--to", "1"], ["stic"], ["evolution", "RUN"])
 """With one of these a command that is only mentioned, such as `stic-fast sample`, is whole."""
 
@@ -256,7 +256,7 @@ def test_all_kinds_of_places_are_read() -> None:
 def test_options_that_are_named_alone(capsys: pytest.CaptureFixture[str]) -> None:
     """Of benchmarks/README.md in the suites or the report; of the others in some command of stic-fast."""
     ours = set()
-    commands = ("sample", "interpolate", "evaluate", "study boundaries", "compare", *(f"train {m}" for m in PRESETS))
+    commands = ("sample", "interpolate", "evaluate", "study boundaries", "compare", *(f"train {m}" for m in METHODS))
     for command in commands:
         with pytest.raises(SystemExit):
             parse([*command.split(), "--help"])

@@ -17,15 +17,14 @@ from stic_fast import __version__
 from stic_fast.cli.arguments import spread
 from stic_fast.cli.image_files import write_images
 from stic_fast.cli.interpolate import even_shares, path_title, save_paths
-from stic_fast.cli.presets import PRESETS
 from stic_fast.cli.progress import RichProgress
 from stic_fast.cli.terminal import console, say, table
 from stic_fast.cli.train import resumable
 from stic_fast.counts import Options, Seed
 from stic_fast.errors import InputError
 from stic_fast.evaluation import accuracy, cls_g, cls_r, nearest_distances, train_judge
-from stic_fast.training import ImageSampler, Progress, RunFolder, SticConfig, TrainedRun, resume, train
-from stic_fast.training.config import from_plain
+from stic_fast.training import METHODS, ImageSampler, Progress, RunFolder, TrainedRun, resume, train
+from stic_fast.training.config import RunConfig, from_plain
 
 SHOWN = 10  # drawn images of each class in samples.png
 PATHS, FRAMES = 8, 9  # of interpolation.png
@@ -38,12 +37,13 @@ SCORES = "demo.json"
 class Scale:
     """How much a demo does."""
 
-    settings: SticConfig
+    settings: RunConfig
     images_per_class: int
     judge_iterations: int
 
 
-DIGITS = PRESETS["stic"]["digits"]
+METHOD = METHODS["stic"]
+DIGITS = METHOD.presets["digits"]
 FULL = Scale(DIGITS, images_per_class=100, judge_iterations=600)
 SHORT = Scale(
     replace(
@@ -90,7 +90,7 @@ class Demo(Options):
             scale = _scale_of(path)
             run = resume(path, progress=progress)
             with run.folder.one_writer():
-                progress.pass_done(run.folder)  # a finished run trains no pass that would
+                progress.pass_done(run.folder, METHOD.curves)  # a finished run trains no pass that would
         else:
             _refuse_unfinished(path)
             scale = SHORT if self.short else FULL
@@ -159,12 +159,12 @@ def _refuse_unfinished(path: Path) -> None:
 def _scale_of(path: Path) -> Scale:
     """The scale that a demo was begun with."""
     _, plain = RunFolder(path).read_config()
-    settings = from_plain(SticConfig, plain, str(path / "config.json"))
+    settings = from_plain(METHOD.settings, plain, str(path / "config.json"))
     for scale in (FULL, SHORT):
         if replace(scale.settings, seed=settings.seed) == settings:
             return scale
     raise InputError(
-        f"{path} is not a run of this version's demo; continue it with stic-fast train stic --resume "
+        f"{path} is not a run of this version's demo; continue it with stic-fast train {METHOD.name} --resume "
         f"{shlex.quote(str(path))}"
     )
 

@@ -12,7 +12,10 @@ import io
 import operator
 import os
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import make_dataclass
 from typing import Annotated, Any, Protocol, TextIO
 
 import tyro
@@ -22,7 +25,6 @@ from stic_fast.cli.demo import Demo
 from stic_fast.cli.evaluate import Evaluate
 from stic_fast.cli.info import Info
 from stic_fast.cli.interpolate import Interpolate
-from stic_fast.cli.presets import asked_preset
 from stic_fast.cli.report import Report
 from stic_fast.cli.sample import Sample
 from stic_fast.cli.study import study_commands
@@ -30,7 +32,7 @@ from stic_fast.cli.terminal import one_sentence, say
 from stic_fast.cli.train import train_commands
 from stic_fast.cli.usage import usage_errors_in_a_sentence
 from stic_fast.entry import STOPPED
-from stic_fast.errors import InputError
+from stic_fast.errors import InputError, InputWarning
 
 DESCRIPTION = "Image classifiers that draw: trains them, and has them draw."
 BAD_INPUT = 2
@@ -55,7 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")  # a terminal without Greek letters shows "?", not a traceback
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        code = _run(arguments or ["--help"])
+        with _warnings_in_a_sentence():
+            code = _run(arguments or ["--help"])
         sys.stdout.flush()
     except BrokenPipeError:  # the reader of a pipe, such as head, has left: no error, and nobody to tell
         _silence(sys.stdout)
@@ -76,11 +79,13 @@ def parse(arguments: Sequence[str]) -> Command:
     >>> parse(["sample", "runs/mine", "--n", "3"]).n
     3
     """
+    preset, _ = _ahead("preset", arguments)
     with usage_errors_in_a_sentence():
-        command: Command = tyro.cli(
-            _commands(asked_preset(arguments)), prog="stic-fast", description=DESCRIPTION, args=arguments
-        )
-    _refuse_settings_beside_resume(arguments)
+        command: Command = tyro.cli(_commands(preset), prog="stic-fast", description=DESCRIPTION, args=arguments)
+    resume, rest = _ahead("resume", arguments)
+    others = [word.partition("=")[0] for word in rest if word.startswith("--")]
+    if resume is not None and others:
+        raise InputError(f"--resume continues a run as it was configured; leave out {others[0]}, or begin a new run")
     return command
 
 
@@ -102,7 +107,7 @@ def _run(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _commands(preset: str) -> Any:
+def _commands(preset: str | None) -> Any:
     """The type of all subcommands; the preset's settings are the defaults of `train METHOD`."""
     commands: tuple[tuple[str, Any, str | None], ...] = (  # name, kind, and what it does where the kind cannot say it
         ("demo", Demo, None),
@@ -119,11 +124,38 @@ def _commands(preset: str) -> Any:
     return functools.reduce(operator.or_, kinds)
 
 
-def _refuse_settings_beside_resume(arguments: Sequence[str]) -> None:
-    options = [argument.split("=")[0] for argument in arguments if argument.startswith("--")]
-    others = [option for option in options if option != "--resume"]
-    if "--resume" in options and others:
-        raise InputError(f"--resume continues a run as it was configured; leave out {others[0]}, or begin a new run")
+def _ahead(option: str, arguments: Sequence[str]) -> tuple[str | None, list[str]]:
+    """The value of one option, wherever it stands, and the arguments without it.
+
+    tyro needs to know the defaults of all options before it reads any, which --preset decides; and once it has read
+    them it does not tell those that were given from those that were not, which --resume asks. So each is read alone.
+
+    >>> _ahead("preset", ["train", "stic", "--preset", "fashion", "--passes=3"])
+    ('fashion', ['train', 'stic', '--passes=3'])
+    """
+    alone = make_dataclass("Alone", [(option, str | None, None)])
+    try:
+        with usage_errors_in_a_sentence():
+            read: tuple[Any, list[str]] = tyro.cli(alone, args=arguments, add_help=False, return_unknown_args=True)
+    except InputError:  # which the parser of all options puts better
+        return None, list(arguments)
+    return getattr(read[0], option), read[1]
+
+
+@contextmanager
+def _warnings_in_a_sentence() -> Iterator[None]:
+    """Around everything: an InputWarning is told as an error is, and the work goes on."""
+    with warnings.catch_warnings():
+        show = warnings.showwarning
+
+        def tell(message: Warning | str, category: type[Warning], *where: Any, **options: Any) -> None:
+            if issubclass(category, InputWarning):
+                _say(str(message), 0)
+            else:
+                show(message, category, *where, **options)
+
+        warnings.showwarning = tell
+        yield
 
 
 def _say(sentence: str, code: int) -> int:

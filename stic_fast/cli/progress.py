@@ -13,6 +13,7 @@ from rich.progress import Progress as Bars
 
 from stic_fast.cli.terminal import console, printable, say
 from stic_fast.plots import training_curves
+from stic_fast.plots.curves import Panels
 from stic_fast.training import Progress, RunFolder
 
 
@@ -48,6 +49,6 @@ class RichProgress(Progress):
         """One line on stdout."""
         say(message)
 
-    def pass_done(self, run: RunFolder) -> None:
+    def pass_done(self, run: RunFolder, curves: Panels) -> None:
         """Draws the run's curves so far."""
-        training_curves(run.read_metrics(), run.picture("curves.png"))
+        training_curves(run.read_metrics(), curves, run.picture("curves.png"))

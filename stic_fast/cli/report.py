@@ -237,7 +237,9 @@ def _training(page: Page, run: TrainedRun) -> None:
     if metrics:
         page.section("Training")
         page.picture(
-            training_figure(metrics), caption="Losses, accuracy and chains along the run.", alt="Training curves"
+            training_figure(metrics, run.method.curves),
+            caption="Losses, accuracy and chains along the run.",
+            alt="Training curves",
         )
 
 

@@ -9,94 +9,61 @@ import operator
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, cast
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import tyro
 
-from stic_fast.cli.presets import DEFAULT, PRESETS, Preset
 from stic_fast.cli.progress import RichProgress
 from stic_fast.errors import InputError
-from stic_fast.training import GmmcConfig, JemConfig, RunConfig, SoftmaxConfig, SticConfig, TrainedRun, resume, train
+from stic_fast.training import METHODS, RunConfig, TrainedRun, resume, train
+from stic_fast.training.methods import method_of
+
+Settings = TypeVar("Settings", bound=RunConfig)
+Preset = TypeVar("Preset", bound=str)
 
 
-@dataclass(frozen=True)
-class Train:
-    """What training has in common; a subclass names the method and has its settings."""
+@dataclass(frozen=True, kw_only=True)
+class Train(Generic[Settings, Preset]):
+    """Training by the method that the settings are of."""
 
     # Settings to start from; every option below changes one of them.
-    preset: Preset = DEFAULT
+    preset: Preset
     # New folder for the run; None for runs/METHOD-PRESET-SEED.
     out: Path | None = None
     # Folder of a run to go on with, as it was configured; takes no other option.
     resume: Path | None = None
 
-    settings: RunConfig = field(default_factory=RunConfig)
-    method: ClassVar[str]
+    settings: Annotated[Settings, tyro.conf.arg(name="")]
 
     def execute(self) -> None:
         """Trains, and says where everything is."""
-        progress, command = RichProgress(), f"stic-fast train {self.method}"
+        method, progress = method_of(self.settings), RichProgress()
+        command = f"stic-fast train {method.name}"
         if self.resume is not None:
             with resumable(self.resume, command):
-                run = resume(self.resume, method=self.method, progress=progress)
+                run = resume(self.resume, method=method.name, progress=progress)
                 with run.folder.one_writer():
-                    progress.pass_done(run.folder)  # a finished run trains no pass that would
+                    progress.pass_done(run.folder, method.curves)  # a finished run trains no pass that would
         else:
-            path = self.out or Path("runs") / f"{self.method}-{self.preset}-{self.settings.seed}"
-            data = _anchored(self.settings.data, self.preset, PRESETS[self.method][self.preset].data)
+            path = self.out or Path("runs") / f"{method.name}-{self.preset}-{self.settings.seed}"
+            data = _anchored(self.settings.data, self.preset, method.presets[self.preset].data)
             with resumable(path, command):
                 run = train(replace(self.settings, data=data), path, progress=progress)
         _tell(run, progress)
 
 
-@dataclass(frozen=True)
-class TrainStic(Train):
-    """Train STIC: a classifier that learns from real, mixed and its own drawn images, pass by pass."""
-
-    method = "stic"
-    settings: Annotated[SticConfig, tyro.conf.arg(name="")] = PRESETS["stic"][DEFAULT]
-
-
-@dataclass(frozen=True)
-class TrainGmmc(Train):
-    """Train GMMC: a classifier whose classes are Gaussians around fixed centres, by --mode."""
-
-    method = "gmmc"
-    settings: Annotated[GmmcConfig, tyro.conf.arg(name="")] = PRESETS["gmmc"][DEFAULT]
-
-
-@dataclass(frozen=True)
-class TrainJem(Train):
-    """Train JEM: a classifier whose logits are an energy-based model too; --weights.* choose the terms."""
-
-    method = "jem"
-    settings: Annotated[JemConfig, tyro.conf.arg(name="")] = PRESETS["jem"][DEFAULT]
-
-
-@dataclass(frozen=True)
-class TrainSoftmax(Train):
-    """Train a plain softmax classifier, the baseline."""
-
-    method = "softmax"
-    settings: Annotated[SoftmaxConfig, tyro.conf.arg(name="")] = PRESETS["softmax"][DEFAULT]
-
-
-TRAIN: tuple[type[Train], ...] = (TrainStic, TrainGmmc, TrainJem, TrainSoftmax)
-
-
-def train_commands(preset: str) -> Any:
-    """The type of all methods' commands, for the parser; the preset's settings are their defaults."""
-    commands = [
-        Annotated[
-            kind,
-            tyro.conf.subcommand(
-                kind.method, default=kind(cast(Preset, preset), settings=PRESETS[kind.method][preset])
-            ),
-        ]
-        for kind in TRAIN
-    ]
+def train_commands(preset: str | None) -> Any:
+    """The type of the commands of all methods, for the parser; settings are by default those of the preset."""
+    commands = []
+    for method in METHODS.values():
+        names = tuple(method.presets)
+        own = preset if preset in names else names[0]
+        kind = Train[method.settings, Literal[names]]  # type: ignore[name-defined, valid-type]
+        default = kind(preset=own, settings=method.presets[own])
+        named = tyro.conf.subcommand(method.name, default=default, description=f"Train {method.summary}.")
+        commands.append(Annotated[kind, named])
     return functools.reduce(operator.or_, commands)
 
 

@@ -1,13 +1,14 @@
 # SPDX-FileCopyrightText: 2026 The stic_fast authors
 # SPDX-License-Identifier: MIT
-"""The curves of a run: losses, accuracy and chains, drawn from the records of its metrics.jsonl."""
+"""The curves of a run, drawn from the records of its metrics.jsonl in the panels that its method describes."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,33 +27,76 @@ BLACK, ORANGE, SKY, GREEN, BLUE, VERMILION = "#000000", "#E69F00", "#56B4E9", "#
 PURPLE = "#CC79A7"
 COLOURS = (VERMILION, BLUE, GREEN, ORANGE, SKY, PURPLE)
 """Of things that stand beside each other, in turn."""
-LOSSES = (
-    ("loss", "total", BLACK),
-    ("loss_real", "real", BLUE),
-    ("loss_mixup", "mixup", ORANGE),
-    ("loss_hard_fake", "hard fakes", VERMILION),
-    ("loss_soft_fake", "soft fakes", GREEN),
-)
-TERMS = (
-    ("loss_class", "−log p(y|x)", BLUE),
-    ("loss_image", "−log p(x)", VERMILION),
-    ("loss_joint", "−log p(x, y)", GREEN),
-)
-ENERGIES = (("energy_real", "real images", BLUE), ("energy_fake", "drawn images", VERMILION))
-CHAINS = (
-    ("logp", "log p(y|x) along the chains", "mean of chains (nats)"),
-    ("gram_loss", "Gram loss along the chains", "mean of chains"),
-    ("grad_logp_norm", "Gradient of log p(y|x)", "mean norm (nats per unit of x in [−1, 1])"),
-    ("grad_gram_norm", "Gradient of the Gram loss", "mean norm (per unit of x in [−1, 1])"),
-)
 SMOOTHING, WIDEST_SMOOTHING = 50, 300  # a smoothed curve averages over 1/50 of the run, but at most 300 records
 RAW_ALPHA = 0.25  # opacity of the curve as recorded, behind the smoothed one
+LEGEND_COLUMNS = 5
 WIDE_RANGE = 50.0  # positive curves whose largest value is this many times the smallest get a logarithmic axis
 BRIGHTEST = 0.88  # end of viridis in use: its last yellow is too pale on white
 
 
-def training_curves(metrics: Sequence[Record], path: str | PathLike[str]) -> None:
-    """Write `training_figure(metrics)` as a PNG at path, whole or not at all.
+@dataclass(frozen=True)
+class Series:
+    """The numbers that records have by one name."""
+
+    key: str
+    label: str = ""
+    colour: str = BLUE
+    kind: str = "train"
+    """Of the records, see `training_figure`."""
+    smoothed: bool = True
+    """Whether a mean over neighbours is drawn, the numbers themselves faintly behind it."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Series against the iteration."""
+
+    title: str
+    unit: str
+    series: tuple[Series, ...]
+    scale: Literal["linear", "log if wide", "share"] = "log if wide"
+    """Logarithmic where all values are positive and lie far apart; in percent for shares from 0 to 1."""
+
+    def beside(self, *series: Series, unit: str = "") -> Panel:
+        """The same panel with more series, and perhaps in another unit.
+
+        >>> [each.key for each in LOSS.beside(Series("loss_margin", "margin")).series]
+        ['loss', 'loss_margin']
+        """
+        return replace(self, series=(*self.series, *series), unit=unit or self.unit)
+
+
+@dataclass(frozen=True)
+class ChainPanel:
+    """One series of records of kind "chain" against the chain's step, a line for each pass."""
+
+    title: str
+    unit: str
+    key: str
+
+
+Panels = Sequence[Panel | ChainPanel]
+
+LOSS = Panel("Loss", "loss", (Series("loss", "total", BLACK),))
+ACCURACY = Panel(
+    "Accuracy",
+    "images classified rightly (%)",
+    (
+        Series("accuracy", "training batches", SKY),
+        Series("test_accuracy", "test set", VERMILION, kind="evaluation", smoothed=False),
+    ),
+    scale="share",
+)
+CHAINS = (
+    ChainPanel("log p(y|x) along the chains", "mean of chains (nats)", "logp"),
+    ChainPanel("Gram loss along the chains", "mean of chains", "gram_loss"),
+    ChainPanel("Gradient of log p(y|x)", "mean norm (nats per unit of x in [−1, 1])", "grad_logp_norm"),
+    ChainPanel("Gradient of the Gram loss", "mean norm (per unit of x in [−1, 1])", "grad_gram_norm"),
+)
+
+
+def training_curves(metrics: Sequence[Record], panels: Panels, path: str | PathLike[str]) -> None:
+    """Write `training_figure(metrics, panels)` as a PNG at path, whole or not at all.
 
     Raises:
         InputError: for a path that does not end in ".png".
@@ -61,105 +105,78 @@ def training_curves(metrics: Sequence[Record], path: str | PathLike[str]) -> Non
     >>> import tempfile
     >>> from pathlib import Path
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     training_curves([{"kind": "train", "iteration": 1, "pass": 1, "loss": 2.3}], f"{folder}/curves.png")
+    ...     training_curves([{"kind": "train", "iteration": 1, "loss": 2.3}], [LOSS], f"{folder}/curves.png")
     ...     [file.name for file in Path(folder).iterdir()]
     ['curves.png']
     """
-    figure = training_figure(metrics)
+    figure = training_figure(metrics, panels)
     write_png(path, lambda file: figure.savefig(file, format="png", dpi=110))
 
 
-def training_figure(metrics: Sequence[Record]) -> Figure:
-    """Draw a run's records as panels, without pyplot and without touching matplotlib's global state.
-
-    Six of them: loss, accuracy, and four of the chains; four for a method that logs energies and no chains: loss,
-    accuracy, energies, and the variance of GMMC's embeddings if there is one.
+def training_figure(metrics: Sequence[Record], panels: Panels) -> Figure:
+    """Draw a run's records as panels, two in a row, without pyplot and without touching matplotlib's global state.
 
     Records are those of metrics.jsonl in the order written. A record that jumps back to an earlier iteration (a run
     resumed or rolled back) replaces what had been written from there on. Anything missing, null or not finite leaves a
     gap; a panel with nothing to show says "no data yet".
 
     Args:
-        metrics: mappings with "kind" and "iteration" (counted over the whole run) and "pass", and beside them,
-            for kind "train": "loss", "loss_real", "loss_mixup", "loss_hard_fake", "loss_soft_fake" (nats), "accuracy",
-            and of energy-based methods "loss_class", "loss_image", "loss_joint", "energy_real", "energy_fake" and
-            "variance";
-            for kind "evaluation": "test_accuracy"; accuracies are shares from 0 to 1;
-            for kind "chain": "step", "logp" (nats), "gram_loss", "grad_logp_norm", "grad_gram_norm", means over chains.
+        metrics: mappings with "kind" and "iteration" (counted over the whole run) and "pass", and beside them numbers:
+            for kind "train" the terms that the method's loss logs; for kind "evaluation" what it finds at the end of a
+            pass; for kind "chain" its "step" and means over chains.
+        panels: which of the numbers are drawn, such as a method's `curves`.
 
-    >>> figure = training_figure([{"kind": "chain", "pass": 2, "step": 0, "logp": -4.5, "gram_loss": None}])
+    >>> figure = training_figure([{"kind": "chain", "pass": 2, "step": 0, "logp": -4.5, "gram_loss": None}], CHAINS)
     >>> [len(axes.lines) for axes in figure.axes]
-    [0, 0, 1, 0, 0, 0]
+    [1, 0, 0, 0]
     """
     # Here and not above: matplotlib takes half a second to import, which only those who draw should wait for.
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     records = surviving(metrics)
-    train = [record for record in records if record.get("kind") == "train"]
-    tests = [record for record in records if record.get("kind") == "evaluation"]
-    chains = _chains_by_pass(records)
-    with_energies = not chains and any("energy_real" in record for record in train)
-    rows = 2 if with_energies else 3
+    rows = max(1, -(-len(panels) // 2))
     layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12)
     figure = Figure(figsize=(11.0, 0.2 + 3.8 * rows), layout=layout, facecolor="white")
-    panels: list[Axes] = list(figure.subplots(rows, 2).flat)
-    plot_losses(panels[0], train, "loss (nats + constant)" if with_energies else "cross-entropy (nats)")
-    _plot_accuracy(panels[1], train, tests)
-    if with_energies:
-        _plot_energies(panels[2], train)
-        _plot_variance(panels[3], train)
-    else:
-        _plot_chains(figure, panels[2:], chains)
+    places: list[Axes] = list(figure.subplots(rows, 2, squeeze=False).flat)
+    for spare in places[len(panels) :]:
+        spare.remove()
+    of_chains = []
+    for axes, panel in zip(places, panels, strict=False):
+        if isinstance(panel, Panel):
+            plot_panel(axes, panel, records)
+        else:
+            of_chains.append((axes, panel))
+    _plot_chains(figure, of_chains, _chains_by_pass(records))
     return figure
 
 
-def plot_losses(axes: Axes, train: Sequence[Record], unit: str = "cross-entropy (nats)") -> None:
-    """The loss and its terms against the iteration."""
-    for key, name, colour in (*LOSSES, *TERMS):
-        _plot_smoothed(axes, _curve(train, "iteration", key), colour, name)
-    _finish(axes, "Loss", "iteration", unit)
-    _logarithmic_if_wide(axes)
-    _mark_passes(axes, train)
-
-
-def _plot_energies(axes: Axes, train: Sequence[Record]) -> None:
-    for key, name, colour in ENERGIES:
-        _plot_smoothed(axes, _curve(train, "iteration", key), colour, name)
-    _finish(axes, "Energy", "iteration", "mean over the batch (nats + constant)")
-    _mark_passes(axes, train)
-
-
-def _plot_variance(axes: Axes, train: Sequence[Record]) -> None:
-    """GMMC's γ²; the panel goes where there is none."""
-    curve = _curve(train, "iteration", "variance")
-    if not np.isfinite(curve[1]).any():
-        axes.remove()
-        return
-    _plot(axes, curve, BLUE)
-    _finish(axes, "Variance of the embeddings around their centres", "iteration", "γ², per dimension")
-    _logarithmic_if_wide(axes)
-    _mark_passes(axes, train)
-
-
-def _plot_chains(figure: Figure, panels: Sequence[Axes], chains: Mapping[int, Sequence[Record]]) -> None:
-    colours = _pass_colours(figure, panels, chains)
-    steps = f"chain step (pass {next(iter(chains))})" if len(chains) == 1 else "chain step"
-    for axes, (key, title, unit) in zip(panels, CHAINS, strict=True):
-        for number, chain in chains.items():
-            _plot(axes, _curve(chain, "step", key), colours[number])
-        _finish(axes, title, steps, unit)
-        _logarithmic_if_wide(axes)
-
-
-def _plot_accuracy(axes: Axes, train: Sequence[Record], tests: Sequence[Record]) -> None:
+def plot_panel(axes: Axes, panel: Panel, records: Sequence[Record]) -> None:
+    """The panel's series against the iteration, and where passes begin."""
     from matplotlib.ticker import PercentFormatter
 
-    _plot_smoothed(axes, _curve(train, "iteration", "accuracy"), SKY, "training batches")
-    _plot(axes, _curve(tests, "iteration", "test_accuracy"), VERMILION, "test set")
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-    _finish(axes, "Accuracy", "iteration", "images classified rightly (%)")
-    _mark_passes(axes, train)
+    for series in panel.series:
+        curve = _curve([record for record in records if record.get("kind") == series.kind], "iteration", series.key)
+        plot = _plot_smoothed if series.smoothed else _plot
+        plot(axes, curve, series.colour, series.label or None)
+    if panel.scale == "share":
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+    _finish(axes, panel.title, "iteration", panel.unit)
+    if panel.scale == "log if wide":
+        _logarithmic_if_wide(axes)
+    _mark_passes(axes, [record for record in records if record.get("kind") == "train"])
+
+
+def _plot_chains(
+    figure: Figure, panels: Sequence[tuple[Axes, ChainPanel]], chains: Mapping[int, Sequence[Record]]
+) -> None:
+    colours = _pass_colours(figure, [axes for axes, _ in panels], chains)
+    steps = f"chain step (pass {next(iter(chains))})" if len(chains) == 1 else "chain step"
+    for axes, panel in panels:
+        for number, chain in chains.items():
+            _plot(axes, _curve(chain, "step", panel.key), colours[number])
+        _finish(axes, panel.title, steps, panel.unit)
+        _logarithmic_if_wide(axes)
 
 
 def surviving(metrics: Iterable[Record]) -> list[Record]:
@@ -224,7 +241,7 @@ def _plot(axes: Axes, curve: Curve, colour: Any, label: str | None = None, **sty
     axes.plot(*curve, color=colour, label=label, **{"linewidth": 1.5, **style})
 
 
-def _plot_smoothed(axes: Axes, curve: Curve, colour: str, label: str) -> None:
+def _plot_smoothed(axes: Axes, curve: Curve, colour: str, label: str | None) -> None:
     window = min(len(curve[1]) // SMOOTHING, WIDEST_SMOOTHING) | 1
     if window > 1:
         _plot(axes, curve, colour, linewidth=0.6, alpha=RAW_ALPHA, zorder=1)
@@ -250,7 +267,7 @@ def _finish(axes: Axes, title: str, x_label: str, y_label: str) -> None:
     if labelled:  # one row between title and axes, where it cannot hide a curve
         spacing: dict[str, Any] = {"handlelength": 1.2, "handletextpad": 0.4, "columnspacing": 1.2, "borderpad": 0.0}
         axes.legend(
-            loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=len(LOSSES), frameon=False, fontsize=9, **spacing
+            loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=LEGEND_COLUMNS, frameon=False, fontsize=9, **spacing
         )
 
 
@@ -282,7 +299,7 @@ def _pass_colours(figure: Figure, panels: Sequence[Axes], chains: Mapping[int, o
     from matplotlib.colors import BoundaryNorm, ListedColormap
     from matplotlib.ticker import MaxNLocator
 
-    if not chains:
+    if not chains or not panels:
         return {}
     passes = range(min(chains), max(chains) + 1)
     colours = colormaps["viridis"](np.linspace(0.0, BRIGHTEST, len(passes)))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from torch import Tensor
 
 from stic_fast.errors import InputError
-from stic_fast.plots.curves import Record, plot_losses, surviving
+from stic_fast.plots.curves import LOSS, Panel, Record, plot_panel, surviving
 from stic_fast.plots.tiles import hide_frame, show_tiles, tile_size
 
 if TYPE_CHECKING:
@@ -36,13 +36,19 @@ class Moment(NamedTuple):
 
 
 def evolution_figure(
-    metrics: Sequence[Record], moments: Sequence[Moment], row_labels: Sequence[str], *, title: str = ""
+    metrics: Sequence[Record],
+    moments: Sequence[Moment],
+    row_labels: Sequence[str],
+    *,
+    panel: Panel = LOSS,
+    title: str = "",
 ) -> Figure:
-    """The loss per iteration, and below it a column of images at each moment's iteration.
+    """A panel of curves, such as the loss, and below it a column of images at each moment's iteration.
 
     Args:
         metrics: records of metrics.jsonl, see `training_figure`.
         moments: in the order of the training, each with one image per row label.
+        panel: the numbers of the records that are drawn.
         title: of the images.
 
     Raises:
@@ -70,7 +76,7 @@ def evolution_figure(
     across = (LEFT / width, panel_width / width)
     loss = figure.add_axes((across[0], 1 - (ABOVE + LOSS_HEIGHT) / height, across[1], LOSS_HEIGHT / height))
     tiles = figure.add_axes((across[0], BELOW / height, across[1], tiles_height / height))
-    plot_losses(loss, [record for record in surviving(metrics) if record.get("kind") == "train"])
+    plot_panel(loss, panel, surviving(metrics))
     loss.set_xlim(first, last)
     tiles.set_xlim(first, last)
     tiles.set_ylim(rows, 0)

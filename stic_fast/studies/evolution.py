@@ -10,6 +10,7 @@ from typing import Annotated
 import torch
 
 from stic_fast.counts import MOST, Count, Range
+from stic_fast.plots.curves import LOSS, Panel
 from stic_fast.plots.evolution import Moment, evolution_figure
 from stic_fast.studies.options import DrawingOptions
 from stic_fast.studies.pass_ends import logged_accuracies, pass_ends
@@ -54,8 +55,9 @@ class Evolution(DrawingOptions):
                 if each["kind"] == "train"
             ],
         }
+        panel = next((each for each in newest.method.curves if isinstance(each, Panel)), LOSS)
         title = "Drawn after each pass, a row from one canvas, noise and condition (%: the classifier's test accuracy)"
-        return StudyResult(evolution_figure(metrics, moments, names, title=title), record)
+        return StudyResult(evolution_figure(metrics, moments, names, panel=panel, title=title), record)
 
 
 def _label(number: int, accuracy: float | None) -> str:

@@ -10,7 +10,7 @@ from stic_fast.training.gmmc import Gmmc, GmmcConfig
 from stic_fast.training.image_sampler import ImageSampler
 from stic_fast.training.jem import Jem, JemConfig
 from stic_fast.training.method import Loss, Method
-from stic_fast.training.methods import METHODS
+from stic_fast.training.methods import METHODS, register_method
 from stic_fast.training.progress import Progress
 from stic_fast.training.replay import ReplayConfig
 from stic_fast.training.run_folder import RunFolder
@@ -44,6 +44,7 @@ __all__ = [
     "VicinityConfig",
     "build_network",
     "open_run",
+    "register_method",
     "resume",
     "train",
 ]

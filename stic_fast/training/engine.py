@@ -99,7 +99,7 @@ class Engine:
                     self._save(number, self.iteration)
         self._log(self.method.end_pass(number, self.run, self.progress), number)
         self._save(number, None)
-        self.progress.pass_done(self.run)
+        self.progress.pass_done(self.run, self.method.curves)
 
     def _iterate(self) -> Loss:
         options = self.config.optimiser

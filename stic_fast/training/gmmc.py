@@ -19,12 +19,14 @@ from stic_fast.models import Classifier, MaxMahalanobisClassifier
 from stic_fast.models.frozen import frozen
 from stic_fast.models.max_mahalanobis import EMBEDDING
 from stic_fast.pixels import to_unit
+from stic_fast.plots.curves import ACCURACY, Panel, Series
 from stic_fast.sampling import GRMALA, LatentGaussian, Objective
 from stic_fast.sampling.objective import LatentSampling
 from stic_fast.training.method import Loss
 from stic_fast.training.network import network_of
+from stic_fast.training.presets import DIGITS_NETWORK, JEM_SCHEDULE, SMALL_ADAM, on_fashion
 from stic_fast.training.progress import Progress
-from stic_fast.training.replay import ReplayConfig, ReplayMethod, ReplayRunConfig
+from stic_fast.training.replay import ENERGY, ENERGY_LOSS, ReplayConfig, ReplayMethod, ReplayRunConfig
 from stic_fast.training.run_folder import RunFolder
 
 Mode = Literal["discriminative", "generative", "joint"]
@@ -62,6 +64,28 @@ class GmmcConfig(ReplayRunConfig):
     sampler: GRMALA = field(default_factory=lambda: GRMALA(steps=100, eps1=1.0, eps2=0.0, eps3=0.0))
 
 
+DIGITS = GmmcConfig(
+    passes=6,
+    iterations=100,
+    ramp=50,
+    network=DIGITS_NETWORK,
+    optimiser=SMALL_ADAM,
+    pool=ReplayConfig(chains=1_000, restart_probability=0.025, sampler=GRMALA(steps=10, eps1=0.05, eps2=0.0, eps3=0.0)),
+    sampler=GRMALA(steps=150, eps1=0.05, eps2=0.0, eps3=0.0),
+)
+PRESETS = {
+    "digits": DIGITS,
+    "fashion": on_fashion(DIGITS, eps1=0.1, decay_every=1_500, iterations=220),
+    "cifar10-paper": GmmcConfig(data="cifar10:", **JEM_SCHEDULE),
+}
+VARIANCE = Panel(
+    "Variance of the embeddings around their centres",
+    "γ², per dimension",
+    (Series("variance", smoothed=False),),
+    scale="log if wide",
+)
+
+
 class Gmmc(ReplayMethod[GmmcConfig]):
     """Discriminative (equation 5), generative (equation 7, Algorithm 1) or joint training.
 
@@ -71,6 +95,8 @@ class Gmmc(ReplayMethod[GmmcConfig]):
     """
 
     name, settings = "gmmc", GmmcConfig
+    summary = "GMMC: a classifier whose classes are Gaussians around fixed centres, by --mode"
+    presets, curves = PRESETS, (ENERGY_LOSS, ACCURACY, ENERGY, VARIANCE)
     model: MaxMahalanobisClassifier
 
     @staticmethod

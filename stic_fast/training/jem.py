@@ -7,7 +7,7 @@ The logits f(x) give log p(y|x) as ever, log p(x, y) = f(x)_y and log p(x) = log
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -16,9 +16,11 @@ from torch.nn.functional import cross_entropy
 from stic_fast.counts import NotNegative
 from stic_fast.errors import InputError
 from stic_fast.models import Classifier
-from stic_fast.sampling import LogJoint, LogMarginal, Objective
+from stic_fast.plots.curves import ACCURACY, BLUE, GREEN, VERMILION, Series
+from stic_fast.sampling import GRMALA, LogJoint, LogMarginal, Objective
 from stic_fast.training.method import Loss
-from stic_fast.training.replay import ReplayMethod, ReplayRunConfig
+from stic_fast.training.presets import DIGITS_NETWORK, JEM_SCHEDULE, SMALL_ADAM, on_fashion
+from stic_fast.training.replay import ENERGY, ENERGY_LOSS, ReplayConfig, ReplayMethod, ReplayRunConfig
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,26 @@ class JemConfig(ReplayRunConfig):
             raise InputError("all weights are 0, so there is nothing to learn; give weights.image or another a weight")
 
 
+DIGITS = JemConfig(
+    passes=6,
+    iterations=100,
+    network=DIGITS_NETWORK,
+    optimiser=replace(SMALL_ADAM, largest_loss=20.0),  # the loss lies within ±5 while it trains well
+    pool=ReplayConfig(chains=1_000, sampler=GRMALA(steps=10, eps1=1.0, eps2=0.0, eps3=0.01)),
+    sampler=GRMALA(steps=150, eps1=1.0, eps2=0.0, eps3=0.01),
+)
+PRESETS = {
+    "digits": DIGITS,
+    "fashion": on_fashion(DIGITS, eps1=1.0, decay_every=1_500, iterations=240),
+    "cifar10-paper": JemConfig(data="cifar10:", **JEM_SCHEDULE),
+}
+LOSSES = ENERGY_LOSS.beside(
+    Series("loss_class", "−log p(y|x)", BLUE),
+    Series("loss_image", "−log p(x)", VERMILION),
+    Series("loss_joint", "−log p(x, y)", GREEN),
+)
+
+
 class Jem(ReplayMethod[JemConfig]):
     """−log p(y|x) − log p(x), the second by persistent Langevin chains.
 
@@ -56,6 +78,8 @@ class Jem(ReplayMethod[JemConfig]):
     """
 
     name, settings = "jem", JemConfig
+    summary = "JEM: a classifier whose logits are an energy-based model too; --weights.* choose the terms"
+    presets, curves = PRESETS, (LOSSES, ACCURACY, ENERGY)
 
     @staticmethod
     def objective_of(config: JemConfig, model: Classifier, *, fakes: bool) -> Objective:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import torch
@@ -11,9 +12,11 @@ from torch import Tensor
 
 from stic_fast.data import Splits
 from stic_fast.evaluation import accuracy
+from stic_fast.evaluation.record_form import PARTS
 from stic_fast.models import Classifier
 from stic_fast.noise_addresses import PASS_ENDS
 from stic_fast.plots import save_grid
+from stic_fast.plots.curves import ACCURACY, LOSS, Panels
 from stic_fast.sampling import ChainPool, Recipe, draw_hard, draw_images
 from stic_fast.training.config import RunConfig
 from stic_fast.training.network import network_of
@@ -45,8 +48,16 @@ class Method(Generic[Settings]):
 
     name: ClassVar[str]
     """As config.json and the command line have it."""
+    summary: ClassVar[str]
+    """What it trains, in a line: the help of `stic-fast train NAME` after the word "Train"."""
     settings: ClassVar[type[RunConfig]]
-    """Its configuration."""
+    """Its configuration, which no other method has."""
+    presets: ClassVar[Mapping[str, Any]]
+    """Settings by name, the first to start from by default. A data source that ends in its colon waits for a path."""
+    curves: ClassVar[Panels] = (LOSS, ACCURACY)
+    """What the figure of its training shows of the terms that it logs."""
+    evaluation: ClassVar[Sequence[str]] = tuple(PARTS)
+    """The parts of an evaluation that apply to it."""
 
     def __init__(self, model: Classifier, splits: Splits, config: Settings) -> None:
         self.model, self.splits, self.config = model, splits, config

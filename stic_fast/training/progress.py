@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from stic_fast.plots.curves import Panels
 from stic_fast.training.run_folder import RunFolder
 
 
@@ -21,5 +22,5 @@ class Progress:
     def say(self, message: str) -> None:
         """One line of news."""
 
-    def pass_done(self, run: RunFolder) -> None:
-        """A pass has ended and is on disk."""
+    def pass_done(self, run: RunFolder, curves: Panels) -> None:
+        """A pass has ended and is on disk; `curves` are those of the run's method."""

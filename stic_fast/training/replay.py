@@ -15,6 +15,7 @@ from stic_fast.data import Splits
 from stic_fast.models import Classifier
 from stic_fast.noise_addresses import POOL_ORDER
 from stic_fast.ops.checks import MAX_STEP
+from stic_fast.plots.curves import BLUE, LOSS, VERMILION, Panel, Series
 from stic_fast.sampling import GRMALA, Canvas, ChainPool, LogPosterior, Objective, PixelSpace, Recipe, Stage
 from stic_fast.training.batch_order import BatchOrder
 from stic_fast.training.config import NOISE, AtOnce, AugmentationConfig, RunConfig
@@ -58,6 +59,14 @@ class ReplayRunConfig(RunConfig):
         """As many chains as real images, which run and are then learnt from."""
         return AtOnce(images=2 * self.batch_size, chains=self.pool.chains, running=self.batch_size)
 
+
+ENERGY_LOSS = LOSS.beside(unit="loss (nats + constant)")
+ENERGY = Panel(
+    "Energy",
+    "mean over the batch (nats + constant)",
+    (Series("energy_real", "real images", BLUE), Series("energy_fake", "drawn images", VERMILION)),
+    scale="linear",
+)
 
 Settings = TypeVar("Settings", bound=ReplayRunConfig)
 

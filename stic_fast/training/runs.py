@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import shlex
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -19,6 +20,7 @@ from stic_fast.training.checkpoint import Checkpoint
 from stic_fast.training.config import RunConfig, check, from_plain, to_plain
 from stic_fast.training.engine import Engine, load_weights
 from stic_fast.training.footprint import check_training_fits
+from stic_fast.training.method import Method
 from stic_fast.training.methods import METHODS, method_of
 from stic_fast.training.progress import Progress
 from stic_fast.training.run_folder import RunFolder
@@ -34,9 +36,14 @@ class TrainedRun:
     model: Classifier
 
     @property
+    def method(self) -> type[Method[Any]]:
+        """The method that it was trained by."""
+        return method_of(self.config)
+
+    @property
     def recipe(self) -> Recipe:
         """How the method draws finished images."""
-        return method_of(self.config).recipe_of(self.config, self.model)
+        return self.method.recipe_of(self.config, self.model)
 
     def after_pass(self, number: int) -> TrainedRun:
         """The run as it was after a pass, with the same data.
@@ -112,7 +119,8 @@ def _open(path: str | os.PathLike[str]) -> tuple[RunFolder, RunConfig]:
     folder = RunFolder(path)
     method, plain = folder.read_config()
     if method not in METHODS:
-        raise InputError(f"{folder.path} is a run of method {method!r}, which this version does not know; update it")
+        hint = "install the package that provides it, or give its class to stic_fast.training.register_method"
+        raise InputError(f"{folder.path} is a run of method {method!r}, which is not known here; {hint}")
     config = from_plain(METHODS[method].settings, plain, str(folder.path / "config.json"))
     check(config)
     return folder, config

@@ -21,9 +21,9 @@ from stic_fast.cli.evaluate import Evaluate
 from stic_fast.cli.interpolate import Interpolate
 from stic_fast.cli.report import Report
 from stic_fast.cli.sample import Sample
-from stic_fast.cli.train import TRAIN
 from stic_fast.counts import ranges_of
 from stic_fast.studies import STUDIES
+from stic_fast.training import METHODS
 
 BYTES = os.fsdecode(b"caf\xe9")
 CONTROL = "\x1b[31mred\x07\x1b]0;title\x07"
@@ -89,16 +89,15 @@ def _by_command(run: str) -> dict[str, list[list[str]]]:
         "demo": [["demo", "--resume", place] for place in PATHS] + [["demo", "--resume=x", "--seed=1"]],
         "compare": [["compare", *groups] for groups in _groups(run)],
     }
-    for kind in TRAIN:
-        command = ["train", kind.method]
-        settings = get_type_hints(kind, include_extras=True)["settings"]
-        lines = [[*command, *wrong] for wrong in _mistakes(get_args(settings)[0])]
+    for method in METHODS.values():
+        command = ["train", method.name]
+        lines = [[*command, *wrong] for wrong in _mistakes(method.settings)]
         lines += [[*command, f"--data={data}"] for data in DATA]
         lines += [[*command, "--resume", place] for place in PATHS]
         lines += [[*command, "--resume=x", *more] for more in (["--passes=2"], ["--out=y"], ["--preset=digits"])]
         lines += [[*command, "--preset", word] for word in WORDS] + [[*command, "--preset=fashion"]]
         lines += [[*command, f"--out={place}"] for place in ("file.txt", "full", "file.txt/x", "/dev/null", "/proc/x")]
-        lines += [[*command, *large] for large in _too_large(kind.method)]
+        lines += [[*command, *large] for large in _too_large(method.name)]
         found[" ".join(command)] = lines
     asked: list[tuple[list[str], Any, list[str]]] = [
         (["sample"], Sample, []),

@@ -14,11 +14,9 @@ import torch
 from PIL import Image
 
 from stic_fast.cli.main import main, parse
-from stic_fast.cli.presets import PRESETS, asked_preset
-from stic_fast.cli.train import TrainStic
+from stic_fast.cli.train import Train
 from stic_fast.models import WideResNet
 from stic_fast.training import Stic
-from stic_fast.training.config import check, from_plain, to_plain
 
 
 def metrics(run: Path) -> list[dict[str, float | str]]:
@@ -34,7 +32,7 @@ def test_settings_reach_the_run(tiny: list[str], tmp_path: Path, capsys: pytest.
     assert main([*tiny, "--vrm", "off", "--network.width", "2", "--seed", "3", "--out", str(out)]) == 0
     settings = json.loads((out / "config.json").read_text())["settings"]
     assert (settings["vrm"], settings["network"]["width"], settings["seed"]) == ("off", 2, 3)
-    assert settings["optimiser"]["lr"] == PRESETS["stic"]["digits"].optimiser.lr
+    assert settings["optimiser"]["lr"] == Stic.presets["digits"].optimiser.lr
     records = [record for record in metrics(out) if record["kind"] == "train"]
     assert len(records) == 6
     assert all("loss_hard_fake" in record and "loss_mixup" not in record for record in records)
@@ -111,18 +109,8 @@ def test_stopped_before_there_is_a_run(
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("name", list(PRESETS["stic"]))
-def test_presets_are_whole(name: str) -> None:
-    config = PRESETS["stic"][name]
-    check(config)
-    assert from_plain(type(config), json.loads(json.dumps(to_plain(config)))) == config
-    command = parse(["train", "stic", "--preset", name])
-    assert isinstance(command, TrainStic)
-    assert (command.preset, command.settings) == (name, config)
-
-
 def test_the_paper_preset_is_the_papers() -> None:
-    config = PRESETS["stic"]["cifar10-paper"]
+    config = Stic.presets["cifar10-paper"]
     with torch.device("meta"):
         network = WideResNet(depth=config.network.depth, width=config.network.width, num_classes=10)
     assert network.gram_layers == tuple(f"conv{number}" for number in range(21, 29))
@@ -134,5 +122,6 @@ def test_the_paper_preset_is_the_papers() -> None:
 
 
 def test_the_last_preset_on_the_command_line_counts() -> None:
-    assert asked_preset(["--preset", "fashion", "--preset=cifar10-paper"]) == "cifar10-paper"
-    assert asked_preset(["--preset"]) == "digits"
+    command = parse(["train", "stic", "--preset", "fashion", "--preset=cifar10-paper"])
+    assert isinstance(command, Train)
+    assert (command.preset, command.settings) == ("cifar10-paper", Stic.presets["cifar10-paper"])

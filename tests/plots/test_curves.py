@@ -18,9 +18,13 @@ from PIL import Image
 
 from stic_fast.errors import InputError
 from stic_fast.plots import training_curves, training_figure
-from stic_fast.plots.curves import LOSSES, _smoothed
+from stic_fast.plots.curves import LOSS as LOSS_PANEL
+from stic_fast.plots.curves import Panel, Series, _smoothed
+from stic_fast.training import METHODS, Method, Stic
 
 LOSS, ACCURACY, LOGP, GRAM, GRAD_LOGP, GRAD_GRAM = range(6)
+LOSSES = ("loss", "loss_real", "loss_mixup", "loss_hard_fake", "loss_soft_fake")
+PANELS = Stic.curves
 Record = dict[str, Any]
 
 
@@ -39,7 +43,7 @@ def run(passes: int, iterations: int) -> list[Record]:
             values = {"logp": step - 5.0, "gram_loss": 1 / (step + 1), "grad_logp_norm": 9.0, "grad_gram_norm": 0.1}
             records.append({**chain(number, step, **values), "iteration": (number - 1) * iterations})
         for iteration in range((number - 1) * iterations + 1, number * iterations + 1):
-            terms = {key: 1.0 + iteration % 3 for key, _, _ in LOSSES[: 5 if number > 1 else 4]}
+            terms = {key: 1.0 + iteration % 3 for key in LOSSES[: 5 if number > 1 else 4]}
             records.append(train(iteration, number, accuracy=0.5, **terms))
         evaluation = {"iteration": number * iterations, "pass": number, "test_accuracy": number / 10}
         records.append({"kind": "evaluation", **evaluation})
@@ -56,7 +60,7 @@ def labelled(axes: Any) -> dict[str, tuple[list[float], list[float]]]:
 
 
 def test_numbers_arrive_in_their_panels() -> None:
-    axes = training_figure(run(passes=2, iterations=6)).axes
+    axes = training_figure(run(passes=2, iterations=6), PANELS).axes
     losses = labelled(axes[LOSS])
     assert list(losses) == ["total", "real", "mixup", "hard fakes", "soft fakes"]
     assert losses["total"] == (list(range(1, 13)), [1.0 + iteration % 3 for iteration in range(1, 13)])
@@ -72,46 +76,73 @@ def test_numbers_arrive_in_their_panels() -> None:
 
 
 def test_axes_name_their_units_and_panels_without_data_say_so() -> None:
-    figure = training_figure([])
+    figure = training_figure([], PANELS)
     assert texts(figure) == [["no data yet"]] * 6
     assert all(axes.get_xlabel() and axes.get_ylabel() and axes.get_title(loc="left") for axes in figure.axes)
     assert "nats" in figure.axes[LOSS].get_ylabel()
     assert figure.axes[LOSS].get_xlabel() == "iteration"
-    only_accuracy = training_figure([train(1, accuracy=0.3)])
+    only_accuracy = training_figure([train(1, accuracy=0.3)], PANELS)
     assert texts(only_accuracy) == [["no data yet"], [], *[["no data yet"]] * 4]
+
+
+@pytest.mark.parametrize("method", METHODS.values(), ids=list(METHODS))
+def test_every_methods_panels_have_a_place_and_its_numbers_a_line(method: type[Method[Any]]) -> None:
+    shown = [panel for panel in method.curves if isinstance(panel, Panel)]
+    keys = {(series.kind, series.key) for panel in shown for series in panel.series}
+    assert len(keys) == sum(len(panel.series) for panel in shown)
+    assert {("train", "loss"), ("train", "accuracy"), ("evaluation", "test_accuracy")} <= keys
+    numbers = {"iteration": 1, "pass": 1, **{key: 0.5 for _, key in keys}}
+    figure = training_figure([{"kind": kind, **numbers} for kind in ("train", "evaluation")], method.curves)
+    assert [axes.get_title(loc="left") for axes in figure.axes] == [panel.title for panel in method.curves]
+    for axes, panel in zip(figure.axes, shown, strict=False):
+        assert axes.get_ylabel() == panel.unit
+        curves = [line for line in axes.lines if line.get_zorder() > 0]
+        assert [line.get_color() for line in curves] == [series.colour for series in panel.series]
+        looks = [(series.colour, series.label) for series in panel.series]
+        assert len({colour for colour, _ in looks}) == len({label for _, label in looks}) == len(looks)
+
+
+def test_panels_of_ones_own() -> None:
+    margins = Panel("Margins", "share", (Series("margin", "least", smoothed=False),), scale="share")
+    records = [train(iteration, loss=10.0**iteration, margin=iteration / 4) for iteration in (1, 2, 3)]
+    loss, own = training_figure(records, [LOSS_PANEL, margins]).axes
+    assert (loss.get_yscale(), own.get_yscale()) == ("log", "linear")
+    assert labelled(own) == {"least": ([1, 2, 3], [0.25, 0.5, 0.75])}
+    assert own.yaxis.get_major_formatter()(0.5) == "50%"
+    assert not training_figure(records, []).axes
 
 
 @pytest.mark.parametrize("bad", [None, float("nan"), float("inf"), "high"])
 def test_missing_and_unusable_values_leave_a_gap(bad: object) -> None:
     records = [train(1, loss=2.0), train(2, loss=bad), train(3), train(4, loss=1.0), {}, {"kind": "other"}, train(5)]
     records += [{"kind": "train", "loss": 3.0}, {"kind": "chain", "logp": 1.0}, {"kind": "evaluation"}]
-    xs, ys = labelled(training_figure(records).axes[LOSS])["total"]
+    xs, ys = labelled(training_figure(records, PANELS).axes[LOSS])["total"]
     assert xs == [1, 2, 3, 4, 5]
     assert np.array_equal(ys, [2.0, np.nan, np.nan, 1.0, np.nan], equal_nan=True)
-    assert texts(training_figure([train(1, loss=bad)]))[LOSS] == ["no data yet"]
+    assert texts(training_figure([train(1, loss=bad)], PANELS))[LOSS] == ["no data yet"]
 
 
 def test_passes_are_marked_where_they_begin() -> None:
-    axes = training_figure(run(passes=3, iterations=6)).axes[LOSS]
+    axes = training_figure(run(passes=3, iterations=6), PANELS).axes[LOSS]
     marks = [line.get_xdata()[0] for line in axes.lines if line.get_zorder() == 0]
     assert marks == [7, 13]
 
 
 def test_each_pass_has_one_chain_of_its_own_colour_and_a_bar_tells_which() -> None:
-    figure = training_figure(run(passes=4, iterations=2))
+    figure = training_figure(run(passes=4, iterations=2), PANELS)
     colours = [tuple(line.get_color()) for line in figure.axes[LOGP].lines]
     assert len(set(colours)) == 3
     assert len(figure.axes) == 7
     assert figure.axes[6].get_ylabel() == "pass"
     assert [tick for tick in figure.axes[6].get_yticks() if tick in (2, 3, 4)] == [2, 3, 4]
-    single = training_figure(run(passes=2, iterations=2))
+    single = training_figure(run(passes=2, iterations=2), PANELS)
     assert len(single.axes) == 6
     assert single.axes[LOGP].get_xlabel() == "chain step (pass 2)"
 
 
 def test_a_chain_drawn_again_in_its_pass_replaces_the_first() -> None:
     records = [chain(2, step, logp=-9.0) for step in range(4)] + [chain(2, step, logp=-1.0) for step in range(3)]
-    (line,) = training_figure(records).axes[LOGP].lines
+    (line,) = training_figure(records, PANELS).axes[LOGP].lines
     assert list(line.get_ydata()) == [-1.0, -1.0, -1.0]
 
 
@@ -120,14 +151,14 @@ def test_a_run_rolled_back_shows_only_what_survived() -> None:
     lost += [{"kind": "evaluation", "iteration": 5, "test_accuracy": 0.1}]
     records = [train(1, loss=2.0), train(2, loss=1.9), {"kind": "evaluation", "iteration": 2, "test_accuracy": 0.6}]
     records += [*lost, train(3, loss=1.8), train(4, loss=1.7)]
-    axes = training_figure(records).axes
+    axes = training_figure(records, PANELS).axes
     assert labelled(axes[LOSS])["total"] == ([1, 2, 3, 4], [2.0, 1.9, 1.8, 1.7])
     assert labelled(axes[ACCURACY])["test set"] == ([2], [0.6])
 
 
 def test_long_runs_are_smoothed_over_the_raw_curve() -> None:
     records = [train(iteration, loss=1.0 + iteration % 2) for iteration in range(1, 201)]
-    raw, smooth = training_figure(records).axes[LOSS].lines
+    raw, smooth = training_figure(records, PANELS).axes[LOSS].lines
     assert raw.get_zorder() < smooth.get_zorder()
     assert raw.get_alpha() < 0.5
     assert np.ptp(raw.get_ydata()) == 1.0
@@ -147,7 +178,7 @@ def test_smoothing_is_a_centred_mean_of_what_is_there() -> None:
 @pytest.mark.parametrize(("values", "scale"), [([1e3, 1.0], "log"), ([3.0, 1.0], "linear"), ([1e3, 0.0], "linear")])
 def test_wide_positive_ranges_get_a_logarithmic_axis(values: list[float], scale: str) -> None:
     records = [chain(2, step, grad_logp_norm=value, logp=value) for step, value in enumerate(values)]
-    axes = training_figure(records).axes
+    axes = training_figure(records, PANELS).axes
     assert axes[GRAD_LOGP].get_yscale() == scale
 
 
@@ -156,8 +187,8 @@ def test_file_is_a_png_repeats_bitwise_and_replaces_an_older_one(tmp_path: Path)
     path.write_bytes(b"older")
     with matplotlib.rc_context():
         before = dict(matplotlib.rcParams)
-        training_curves(run(passes=3, iterations=60), path)
-        training_curves(run(passes=3, iterations=60), again)
+        training_curves(run(passes=3, iterations=60), PANELS, path)
+        training_curves(run(passes=3, iterations=60), PANELS, again)
         assert dict(matplotlib.rcParams) == before
     with Image.open(path) as picture:
         assert picture.format == "PNG"
@@ -167,7 +198,7 @@ def test_file_is_a_png_repeats_bitwise_and_replaces_an_older_one(tmp_path: Path)
 
 
 def test_no_text_is_clipped_or_covers_other_text() -> None:
-    figure = training_figure(run(passes=3, iterations=60))
+    figure = training_figure(run(passes=3, iterations=60), PANELS)
     FigureCanvasAgg(figure).draw()
     page = figure.bbox
     boxes = []
@@ -185,16 +216,16 @@ def test_no_text_is_clipped_or_covers_other_text() -> None:
 
 def test_errors_leave_no_file(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"curves.pdf'; let it end in .png"):
-        training_curves([], tmp_path / "curves.pdf")
+        training_curves([], PANELS, tmp_path / "curves.pdf")
     with pytest.raises(FileNotFoundError):
-        training_curves([], tmp_path / "none" / "curves.png")
+        training_curves([], PANELS, tmp_path / "none" / "curves.png")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_matplotlib_loads_late_and_pyplot_never(tmp_path: Path) -> None:
     program = (
         "import sys; from stic_fast.plots import training_curves; early = 'matplotlib' in sys.modules;"
-        "training_curves([], sys.argv[1]); print(early, 'matplotlib.pyplot' in sys.modules)"
+        "training_curves([], [], sys.argv[1]); print(early, 'matplotlib.pyplot' in sys.modules)"
     )
     command = [sys.executable, "-c", program, str(tmp_path / "curves.png")]
     finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)

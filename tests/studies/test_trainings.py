@@ -47,7 +47,7 @@ def test_a_finished_training_is_left_as_it_is(made: Path) -> None:
 
 def test_a_stopped_training_goes_on_to_the_same_weights(made: Path, tmp_path: Path) -> None:
     class Stop(Progress):
-        def pass_done(self, run: RunFolder) -> None:
+        def pass_done(self, run: RunFolder, curves: object) -> None:
             raise KeyboardInterrupt
 
     path = tmp_path / "stopped"

@@ -108,6 +108,8 @@ class ToyConfig:
 class Toy:
     """Pulls every weight towards iteration-dependent targets; `spoil` may replace the loss."""
 
+    curves = ()
+
     def __init__(
         self, model: Classifier, spoil: Callable[[int, Tensor], Tensor] = lambda iteration, loss: loss
     ) -> None:

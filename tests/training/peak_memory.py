@@ -19,10 +19,9 @@ from typing import Any
 
 import torch
 
-from stic_fast.cli.presets import PRESETS
 from stic_fast.data import load
 from stic_fast.sampling import GRMALA
-from stic_fast.training import NetworkConfig, RunConfig, train
+from stic_fast.training import METHODS, NetworkConfig, RunConfig, train
 from stic_fast.training.footprint import training_bytes
 
 PLAIN = GRMALA(steps=2, eps1=1.0, eps2=0.0, eps3=0.01)
@@ -31,7 +30,7 @@ WITH_GRAM = GRMALA(steps=2)
 
 def small(method: str, *, chains: int = 2, pool_batch: int | None = None, **changes: Any) -> RunConfig:
     """A preset on the digits, cut to two iterations."""
-    config = PRESETS[method]["digits"]
+    config = METHODS[method].presets["digits"]
     sampler = WITH_GRAM if method == "stic" else PLAIN
     if method != "softmax":
         options = {} if pool_batch is None else {"batch_size": pool_batch}

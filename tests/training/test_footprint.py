@@ -15,11 +15,11 @@ import pytest
 import torch
 
 from stic_fast import memory
-from stic_fast.cli.presets import PRESETS
 from stic_fast.data import ImageSet, Splits, load
 from stic_fast.errors import InputError
 from stic_fast.sampling import GRMALA
 from stic_fast.training import (
+    METHODS,
     ImageSampler,
     NetworkConfig,
     PoolConfig,
@@ -51,10 +51,10 @@ def test_estimates_lie_within_a_factor_of_two_of_the_peak() -> None:
         assert 0.5 < run["estimate"] / run["taken"] < 2, run
 
 
-@pytest.mark.parametrize("method", list(PRESETS))
+@pytest.mark.parametrize("method", list(METHODS))
 @pytest.mark.parametrize("preset", list(SHAPES))
 def test_presets_fit_into_a_usual_machine(method: str, preset: str) -> None:
-    needed = sum(training_bytes(PRESETS[method][preset], images(SHAPES[preset])).values())
+    needed = sum(training_bytes(METHODS[method].presets[preset], images(SHAPES[preset])).values())
     assert needed < {"digits": 0.1, "fashion": 0.5, "cifar10-paper": 8}[preset] * GIBIBYTE
 
 
@@ -64,7 +64,7 @@ def test_a_network_too_large_to_be_built_takes_no_memory() -> None:
     assert sum(parameter.numel() for parameter in model.parameters()) > 3e11
 
 
-DIGITS: SticConfig = PRESETS["stic"]["digits"]
+DIGITS: SticConfig = METHODS["stic"].presets["digits"]
 
 
 @pytest.mark.parametrize(

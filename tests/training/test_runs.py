@@ -67,7 +67,7 @@ def test_a_run_of_another_width(trained: Path) -> None:
 
 def test_a_run_of_another_method_or_with_wrong_settings(trained: Path) -> None:
     edited(trained, lambda plain: plain.update(method="gan"))
-    with pytest.raises(InputError, match="is a run of method 'gan', which this version does not know"):
+    with pytest.raises(InputError, match="is a run of method 'gan', which is not known here; install"):
         open_run(trained)
     edited(trained, lambda plain: plain.update(method="stic"))
     edited(trained, lambda plain: plain["settings"].update(passes="three"))
