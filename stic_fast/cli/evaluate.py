@@ -71,6 +71,7 @@ class Evaluate(Options):
         parts = self._parts()
         started, progress = time.perf_counter(), RichProgress()
         run = open_run(self.run)
+        parts = _applying(parts, run)
         with run.folder.one_writer():
             record = self._record(run, parts, started, progress)
             file = run.folder.write_json(RECORD, record)
@@ -188,3 +189,18 @@ class Evaluate(Options):
 def drawn_folder(run: Path, checkpoint: str, seed: int, steps: int) -> Path:
     """Where an evaluation keeps the images that it draws."""
     return run / "evaluation" / f"drawn_{checkpoint}_seed{seed}_steps{steps}"
+
+
+def _applying(asked: list[str], run: TrainedRun) -> list[str]:
+    """The parts that are evaluated: of all, those that apply to the run's method.
+
+    Raises:
+        InputError: a part is asked for by name that does not.
+    """
+    unfit = [part for part in asked if part not in run.method.evaluation]
+    if unfit and len(asked) < len(PARTS):
+        known = ", ".join(run.method.evaluation)
+        raise InputError(
+            f"a run of {run.method.name} has no {unfit[0]} to evaluate; let --metrics name some of {known}"
+        )
+    return [part for part in asked if part not in unfit]

@@ -80,8 +80,9 @@ def parse(arguments: Sequence[str]) -> Command:
     3
     """
     preset, _ = _ahead("preset", arguments)
+    commands = _commands(preset)
     with usage_errors_in_a_sentence():
-        command: Command = tyro.cli(_commands(preset), prog="stic-fast", description=DESCRIPTION, args=arguments)
+        command: Command = tyro.cli(commands, prog="stic-fast", description=DESCRIPTION, args=arguments)
     resume, rest = _ahead("resume", arguments)
     others = [word.partition("=")[0] for word in rest if word.startswith("--")]
     if resume is not None and others:

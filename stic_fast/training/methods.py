@@ -76,10 +76,12 @@ def register_method(method: Kind) -> Kind:
     >>> register_method(Softmax).name
     'softmax'
     """
+    if not (isinstance(method, type) and issubclass(method, Method)):
+        raise InputError(f"{method!r} is no method; register a subclass of stic_fast.training.Method")
     who = f"{method.__module__}.{method.__qualname__}"
     for attribute in ("name", "summary", "settings", "presets"):
         if not hasattr(method, attribute):
-            raise InputError(f"{who} does not say its {attribute}; give the class an attribute {attribute}")
+            raise InputError(f"{who} lacks the attribute {attribute}, which tells of every method; give it one")
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", method.name):
         raise InputError(f"{who} is named {method.name!r}; use small letters and digits, with hyphens between words")
     if not method.presets or any(type(preset) is not method.settings for preset in method.presets.values()):
