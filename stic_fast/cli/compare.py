@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import tyro
 
@@ -17,7 +17,7 @@ from stic_fast.cli.terminal import say
 from stic_fast.errors import InputError
 from stic_fast.evaluation.comparison import ComparedScore, compared
 from stic_fast.evaluation.comparison_table import comparison_text
-from stic_fast.evaluation.records import read_record
+from stic_fast.evaluation.record_form import Evaluation, read_record
 from stic_fast.plots.comparison import Panel, save_comparison
 
 PICTURED = ("FD", "recall", "Cls_R", "Cls_G", "accuracy", "ECE", "AUROC-log_density", "PGD-8")
@@ -55,13 +55,13 @@ class Compare:
         say(f"table:   {table}\npicture: {picture}")
 
 
-def read_groups(texts: Sequence[str]) -> dict[str, dict[str, Any]]:
+def read_groups(texts: Sequence[str]) -> dict[str, dict[str, Evaluation]]:
     """The evaluations that texts such as "STIC=runs/a,runs/b" name: by label, then by folder.
 
     Raises:
         InputError: a text of another form, a label or run named twice, or a run that has not been evaluated.
     """
-    groups: dict[str, dict[str, Any]] = {}
+    groups: dict[str, dict[str, Evaluation]] = {}
     for text in texts:
         label, equals, folders = text.partition("=")
         runs = [folder.strip() for folder in folders.split(",") if folder.strip()]
@@ -69,7 +69,7 @@ def read_groups(texts: Sequence[str]) -> dict[str, dict[str, Any]]:
             raise InputError(f"runs to compare are named as LABEL=RUN,RUN, got {text!r}; write for example stic=runs/0")
         if label.strip() in groups:
             raise InputError(f"the label {label.strip()!r} stands twice; name all of its runs at once, LABEL=RUN,RUN")
-        records: dict[str, Any] = {}
+        records: dict[str, Evaluation] = {}
         for folder in runs:
             record = read_record(Path(folder))
             if folder in records or record is None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import shlex
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,14 +26,24 @@ from stic_fast.evaluation.attack_record import attack_record
 from stic_fast.evaluation.drawn_images import DrawnImages
 from stic_fast.evaluation.image_record import image_record
 from stic_fast.evaluation.outliers import outlier_sets
-from stic_fast.evaluation.records import FORMAT, RECORD, classifier_record, outlier_record, subset
+from stic_fast.evaluation.record_form import (
+    PARTS,
+    RECORD,
+    AttackScores,
+    ClassifierScores,
+    Evaluation,
+    ImageScores,
+    OutlierScores,
+    Unmeasured,
+    written,
+)
+from stic_fast.evaluation.records import classifier_record, outlier_record, subset
 from stic_fast.models import Layout, Precision
 from stic_fast.studies import Judged
 from stic_fast.training import ImageSampler, TrainedRun, open_run
 
 OUTLIER_SCORES = "outlier_scores.safetensors"
 """The scores behind the AUROCs, float64 (N,), named SCORE/SET; in the run's folder `evaluation`."""
-PARTS = ("images", "classifier", "outliers", "attacks")
 
 
 @dataclass(frozen=True)
@@ -68,43 +79,45 @@ class Evaluate(Options):
 
     def execute(self) -> None:
         """Draws what is missing, judges, writes and tells."""
-        parts = self._parts()
+        asked = self._asked()
         started, progress = time.perf_counter(), RichProgress()
         run = open_run(self.run)
-        parts = _applying(parts, run)
+        parts = _applying(asked, run)
         with run.folder.one_writer():
             record = self._record(run, parts, started, progress)
-            file = run.folder.write_json(RECORD, record)
+            file = run.folder.write_json(RECORD, written(record))
         tell(record)
         progress.say(f"numbers: {file}")
         progress.say(f"next:    stic-fast report {shlex.quote(str(self.run))}")
 
-    def _record(self, run: TrainedRun, parts: list[str], started: float, progress: RichProgress) -> dict[str, Any]:
+    def _record(self, run: TrainedRun, parts: list[str], started: float, progress: RichProgress) -> Evaluation:
         image_sampler = ImageSampler(run, self.seed, self.steps, self.batch_size, self.precision, self.layout)
         train, test = run.splits.train, run.splits.test
-        record: dict[str, Any] = {
-            "format": FORMAT,
-            "version": __version__,
-            "command": command_line(["evaluate"], self),
-            "method": run.folder.read_config()[0],
-            "data": {"train": [train.name, len(train.images)], "test": [test.name, len(test.images)]},
-            "seed": self.seed,
-            "checkpoint": run.folder.newest_checkpoint().path.name,
-            "seconds": {},
+        measure: dict[str, Callable[[], Any]] = {
+            "images": lambda: self._images(run, image_sampler, progress),
+            "classifier": lambda: self._classifier(run),
+            "outliers": lambda: self._outliers(run),
+            "attacks": lambda: self._attacks(run),
         }
+        found, seconds = {}, {}
         for part in parts:
             begun = time.perf_counter()
-            record[part] = {
-                "images": lambda: self._images(run, image_sampler, progress),
-                "classifier": lambda: self._classifier(run),
-                "outliers": lambda: self._outliers(run),
-                "attacks": lambda: self._attacks(run),
-            }[part]()
-            record["seconds"][part] = round(time.perf_counter() - begun, 1)
-        record["seconds"]["all"] = round(time.perf_counter() - started, 1)
-        return record
+            found[part] = measure[part]()
+            seconds[part] = round(time.perf_counter() - begun, 1)
+        unmeasured = {name: part for name, part in found.items() if isinstance(part, Unmeasured)}
+        return Evaluation(
+            version=__version__,
+            command=command_line(["evaluate"], self),
+            method=run.folder.read_config()[0],
+            data={"train": (train.name, len(train.images)), "test": (test.name, len(test.images))},
+            seed=self.seed,
+            checkpoint=run.folder.newest_checkpoint().path.name,
+            seconds={**seconds, "all": round(time.perf_counter() - started, 1)},
+            unmeasured=unmeasured,
+            **{name: part for name, part in found.items() if name not in unmeasured},
+        )
 
-    def _parts(self) -> list[str]:
+    def _asked(self) -> list[str]:
         asked = [part.strip() for part in self.metrics.split(",") if part.strip()]
         unknown = [part for part in asked if part not in PARTS]
         if unknown or not asked:
@@ -113,7 +126,7 @@ class Evaluate(Options):
             )
         return [part for part in PARTS if part in asked]
 
-    def _images(self, run: TrainedRun, image_sampler: ImageSampler, progress: RichProgress) -> dict[str, Any]:
+    def _images(self, run: TrainedRun, image_sampler: ImageSampler, progress: RichProgress) -> ImageScores | Unmeasured:
         judged = Judged.of(
             run,
             judge=self.judge,
@@ -123,26 +136,26 @@ class Evaluate(Options):
             batch_size=self.batch_size,
             progress=progress,
         )
-        judge = judged.judge
         try:
             drawn = self._drawn(run, image_sampler, progress)
         except Diverged as divergence:
-            return {"note": f"no images could be drawn: {divergence}"}
+            return Unmeasured(note=f"no images could be drawn: {divergence}")
         train, test = run.splits.train, run.splits.test
-        record = image_record(
-            judge,
-            drawn,
+        return image_record(
+            judged.judge,
+            (images for images, _ in drawn),
+            drawn.labels(),
             train.images,
             test.images,
             test.labels,
+            num_classes=run.model.num_classes,
             seed=self.seed,
             batch_size=self.batch_size,
+            judge_iterations=self.judge_iterations,
+            steps=image_sampler.resolved.steps,
             learnt={"drawn": judged.cls_g(*drawn.all(), progress), "real": judged.cls_g_of_real(progress)},
             say=progress.say,
         )
-        sure = [row["real"] for row in record["rows"] if row["key"] == "Cls_R"]  # where it knows the run's classes
-        about = {"name": judge.name, "iterations": self.judge_iterations, "accuracy": sure[0] if sure else None}
-        return {"judge": about, "steps": image_sampler.resolved.steps, **record}
 
     def _drawn(self, run: TrainedRun, image_sampler: ImageSampler, progress: RichProgress) -> DrawnImages:
         steps, checkpoint = image_sampler.resolved.steps, run.folder.newest_checkpoint().path.name
@@ -158,13 +171,13 @@ class Evaluate(Options):
         drawn.complete(lambda rows: image_sampler.of_numbers(rows, progress), progress.say)
         return drawn
 
-    def _classifier(self, run: TrainedRun) -> dict[str, Any]:
+    def _classifier(self, run: TrainedRun) -> ClassifierScores:
         test = run.splits.test
         return classifier_record(
             run.model, test.images, test.labels, run.model.num_classes, self.batch_size, seed=self.seed
         )
 
-    def _outliers(self, run: TrainedRun) -> dict[str, Any]:
+    def _outliers(self, run: TrainedRun) -> OutlierScores:
         images, _ = subset(run.splits.test.images, run.splits.test.labels, self.n, self.seed)
         others = {spec: load(spec).test.images for spec in (self.others.split(",") if self.others else ())}
         sets = outlier_sets(images, seed=self.seed, others=others)
@@ -179,7 +192,7 @@ class Evaluate(Options):
             )
         return record
 
-    def _attacks(self, run: TrainedRun) -> dict[str, Any]:
+    def _attacks(self, run: TrainedRun) -> AttackScores | Unmeasured:
         images, labels = subset(run.splits.test.images, run.splits.test.labels, self.attacked, self.seed)
         return attack_record(
             run.model, images, labels, run.model.num_classes, seed=self.seed, batch_size=self.batch_size, cw=self.cw

@@ -5,23 +5,30 @@
 from __future__ import annotations
 
 import json
-import math
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Annotated, Any
 
 import torch
 import tyro
 from torch import Tensor
 
-from stic_fast.cli.evaluate import OUTLIER_SCORES, PARTS, drawn_folder
+from stic_fast.cli.evaluate import OUTLIER_SCORES, drawn_folder, parts_of
 from stic_fast.cli.terminal import say
 from stic_fast.evaluation.drawn_images import DrawnImages, read_about
 from stic_fast.evaluation.out_of_distribution import SCORE_LABELS, SCORE_NAMES
-from stic_fast.evaluation.records import read_record
+from stic_fast.evaluation.record_form import (
+    AttackScores,
+    Bins,
+    ClassifierScores,
+    Evaluation,
+    ImageScores,
+    OutlierScores,
+    read_record,
+)
+from stic_fast.evaluation.records import sweep_rows
 from stic_fast.plots.curves import training_figure
 from stic_fast.plots.grid import image_grid
 from stic_fast.plots.histograms import score_histograms
@@ -36,14 +43,12 @@ MOST_CLASSES = 20  # rows of a grid
 RELIABILITIES = (
     (
         "reliability",
-        "ECE",
         "As it is",
         "Where the bars meet the diagonal, the classifier is as often right as it is sure. Below: how many images each "
         "bar rests on.",
     ),
     (
         "reliability_after",
-        "ECE-T",
         "After temperature scaling",
         "The same with logits divided by the temperature, which changes no answer, only how sure the classifier is of "
         "it.",
@@ -69,94 +74,97 @@ class Report:
     def execute(self) -> None:
         """Writes the page."""
         run = open_run(self.run)
-        record = read_record(self.run) or {}
+        record = read_record(self.run)
         target = self.out or self.run / "report.html"
         with run.folder.one_writer_of(target):
             self._page(run, record).write(target)
         say(f"page: {target}")
 
-    def _page(self, run: TrainedRun, record: Mapping[str, Any]) -> Page:
+    def _page(self, run: TrainedRun, record: Evaluation | None) -> Page:
         page = Page(f"Run {self.run.resolve().name}", _subtitle(run, record))
-        sections: dict[str, Callable[[], None]] = {
-            "images": lambda: _images(page, run, self.run, record),
-            "classifier": lambda: _classifier(page, record["classifier"]),
-            "outliers": lambda: _outliers(page, self.run, record["outliers"]),
-            "attacks": lambda: _attacks(page, record["attacks"]),
-        }
-        for part in PARTS:
-            if part in record:
-                page.section(HEADINGS[part])
-                if "note" in record[part]:
-                    page.paragraph(f"{record[part]['note']}.", warning=True)
-                if "rows" in record[part]:
-                    sections[part]()
+        if record is not None:
+            self._parts(page, run, record)
         _training(page, run)
         _settings(page, run, record)
         return page
 
+    def _parts(self, page: Page, run: TrainedRun, record: Evaluation) -> None:
+        sections: dict[str, Callable[[Any], None]] = {
+            "images": lambda part: _images(page, run, self.run, record, part),
+            "classifier": lambda part: _classifier(page, part),
+            "outliers": lambda part: _outliers(page, self.run, part),
+            "attacks": lambda part: _attacks(page, part),
+        }
+        for name, part in record.parts().items():
+            if name in parts_of(run):
+                page.section(HEADINGS[name])
+                if part.note:
+                    page.paragraph(f"{part.note}.", warning=True)
+                if name not in record.unmeasured:
+                    sections[name](part)
 
-def _subtitle(run: TrainedRun, record: Mapping[str, Any]) -> str:
+
+def _subtitle(run: TrainedRun, record: Evaluation | None) -> str:
     splits = run.splits
     shape = "×".join(map(str, splits.train.image_shape[1:]))
     text = (
         f"A classifier of {run.model.num_classes} classes that also draws, trained on {len(splits.train.images):,} "
         f"images ({splits.train.name}, {shape} pixels); {len(splits.test.images):,} real test images were held out."
     )
-    if not any(part in record for part in PARTS):
+    if record is None or not record.parts():
         text += f" It has not been evaluated yet: `stic-fast evaluate {shlex.quote(str(run.folder.path))}` does."
     return text
 
 
-def _images(page: Page, run: TrainedRun, folder: Path, record: Mapping[str, Any]) -> None:
-    part = record["images"]
-    judge = part["judge"]
+def _images(page: Page, run: TrainedRun, folder: Path, record: Evaluation, part: ImageScores) -> None:
+    judge = part.judge
     page.paragraph(
         "Each row is one class. None was chosen by hand or by its score: they are the first that the seed gives, "
         "drawn by fresh chains."
     )
-    _grids(page, run, drawn_folder(folder, record["checkpoint"], record["seed"], part["steps"]), part)
+    _grids(page, run, drawn_folder(folder, record.checkpoint, record.seed, part.steps or 0), part.n)
     page.section("Scores of the images")
-    sure = f", which reads {judge['accuracy']:.1%} of the real test images rightly" if judge["accuracy"] else ""
+    sure = f", which reads {judge.accuracy:.1%} of the real test images rightly" if judge.accuracy else ""
     page.paragraph(
-        f"The judge is `{judge['name']}`{sure}; it is not the classifier that drew. Beside the {part['n']:,} drawn "
-        f"images stand {part['n_real']:,} real test images and {part['n']:,} images of uniform noise under the same "
+        f"The judge is `{judge.name}`{sure}; it is not the classifier that drew. Beside the {part.n:,} drawn "
+        f"images stand {part.n_real:,} real test images and {part.n:,} images of uniform noise under the same "
         "judge: no generator should be expected to do better than the real ones, and one as bad as noise has learnt "
         "nothing."
     )
-    columns = {"name": "score", "drawn": "drawn", "spread": "spread", "drawn_at_n_real": f"drawn@{part['n_real']}"}
-    columns |= {"real": f"real@{part['n_real']}", "noise": "noise", "better": "better", "what": "what it is"}
-    fewer = part["n_real"] < part["n"]
+    columns = {"name": "score", "drawn": "drawn", "spread": "spread", "drawn_at_n_real": f"drawn@{part.n_real}"}
+    columns |= {"real": f"real@{part.n_real}", "noise": "noise", "better": "better", "what": "what it is"}
+    fewer = part.n_real < part.n
     if fewer:
         page.paragraph(
             "A score that depends on the number of images is also taken of only as many drawn ones as there are real "
-            f"ones: `drawn@{part['n_real']}` and `real@{part['n_real']}` can be compared."
+            f"ones: `drawn@{part.n_real}` and `real@{part.n_real}` can be compared."
         )
     else:
         del columns["drawn_at_n_real"]
-    page.table(list(columns.values()), [[row[key] for key in columns] for row in part["rows"]])
-    near = part["nearest"]
+    page.table(list(columns.values()), [[getattr(row, key) for key in columns] for row in part.rows])
     page.paragraph(
-        f"A drawn image lies {near['drawn']:.2f} from the training image nearest to it, a real test image "
-        f"{near['real']:.2f} (Euclidean, pixels in [−1, 1], means): much nearer would be copies."
+        f"A drawn image lies {part.nearest.drawn:.2f} from the training image nearest to it, a real test image "
+        f"{part.nearest.real:.2f} (Euclidean, pixels in [−1, 1], means): much nearer would be copies."
     )
-    sweeps = {"drawn": part["sweep"]["drawn_at_n_real" if fewer else "drawn"], "real": part["sweep"]["real"]}
+    drawn = part.sweep["drawn_at_n_real" if fewer else "drawn"]
+    sweeps = {"drawn": sweep_rows(drawn), "real": sweep_rows(part.sweep["real"])}
     if any(sweeps.values()):
         page.picture(
             sweep_figure(sweeps),
-            caption=f"Precision and recall, density and coverage of {part['n_real']:,} images each, for 1 to 10 "
+            caption=f"Precision and recall, density and coverage of {part.n_real:,} images each, for 1 to 10 "
             "neighbours. Precision asks how many images lie among real ones, recall how much of the real images they "
             "cover.",
             alt="Two panels of curves for drawn and for real test images",
         )
 
 
-def _grids(page: Page, run: TrainedRun, folder: Path, part: Mapping[str, Any]) -> None:
+def _grids(page: Page, run: TrainedRun, folder: Path, count: int) -> None:
     classes = min(run.model.num_classes, MOST_CLASSES)
     names = list(run.splits.train.class_names[:classes])
     real = run.splits.test
     about = read_about(folder)
     if about is not None:
-        images, labels = DrawnImages(folder, part["n"], num_classes=run.model.num_classes, about=about).all()
+        images, labels = DrawnImages(folder, count, num_classes=run.model.num_classes, about=about).all()
         page.picture(_grid(images, labels, names), caption="Drawn images.", alt="Grid of drawn images, a row per class")
     page.picture(
         _grid(real.images, real.labels, names),
@@ -172,64 +180,60 @@ def _grid(images: Tensor, labels: Tensor, names: list[str]) -> Any:
     return image_grid(images[chosen], columns=SHOWN, row_labels=[names[number] for number in shown] or None)
 
 
-def _classifier(page: Page, part: Mapping[str, Any]) -> None:
-    page.paragraph(f"On {part['n']:,} real test images.")
+def _classifier(page: Page, part: ClassifierScores) -> None:
+    page.paragraph(f"On {part.n:,} real test images.")
     page.table(
-        ["score", "value", "better", "what it is"],
-        [[r["name"], r["value"], r["better"], r["what"]] for r in part["rows"]],
+        ["score", "value", "better", "what it is"], [[row.name, row.value, row.better, row.what] for row in part.rows]
     )
-    values = {row["key"]: row["value"] for row in part["rows"]}
-    for key, ece, title, caption in RELIABILITIES:
-        if part.get(key) is None:
-            continue
-        bins = {name: torch.tensor([math.nan if at is None else at for at in each]) for name, each in part[key].items()}
-        page.picture(
-            reliability_figure(SimpleNamespace(**bins, ece=values[ece]), title=title),
-            caption=caption,
-            alt=f"Reliability diagram: {title.lower()}",
-        )
+    for key, title, caption in RELIABILITIES:
+        bins: Bins | None = getattr(part, key)
+        if bins is not None:
+            page.picture(
+                reliability_figure(bins.reliability(), title=title),
+                caption=caption,
+                alt=f"Reliability diagram: {title.lower()}",
+            )
 
 
-def _outliers(page: Page, folder: Path, part: Mapping[str, Any]) -> None:
-    sets = list(dict.fromkeys(row["outliers"] for row in part["rows"]))
-    scores = list(dict.fromkeys(row["score"] for row in part["rows"]))
-    aurocs = {score: {r["outliers"]: r["auroc"] for r in part["rows"] if r["score"] == score} for score in scores}
+def _outliers(page: Page, folder: Path, part: OutlierScores) -> None:
+    sets = list(dict.fromkeys(row.outliers for row in part.rows))
+    aurocs = part.areas()
     page.paragraph(
-        f"How well a score tells {part['n']:,} real test images from as many outliers of each kind: the area under the "
+        f"How well a score tells {part.n:,} real test images from as many outliers of each kind: the area under the "
         "receiver operating characteristic, 1 for always, 0.5 for guessing, below for the wrong way round."
     )
     page.table(["score", *sets], [[SCORE_NAMES[score], *found.values()] for score, found in aurocs.items()])
-    known = {SCORE_LABELS[key]: found for key, found in aurocs.items() if set(found.values()) != {None}}
+    known: dict[str, Any] = {SCORE_LABELS[key]: each for key, each in aurocs.items() if set(each.values()) != {None}}
     file = folder / "evaluation" / OUTLIER_SCORES
     if known and file.exists():
         hint = f"evaluate again with stic-fast evaluate {shlex.quote(str(folder))}"
         values = read_tensors(file, hint)
-        wanted = [f"{score}/{name}" for score in aurocs for name in [part["inside"], *sets]]
+        wanted = [f"{score}/{name}" for score in aurocs for name in [part.inside, *sets]]
         if not all(key in values and values[key].dim() == 1 for key in wanted):
             raise damaged(file, "it holds the scores of another evaluation", hint)
         ordered = {
-            SCORE_LABELS[score]: {name: values[f"{score}/{name}"] for name in [part["inside"], *sets]}
+            SCORE_LABELS[score]: {name: values[f"{score}/{name}"] for name in [part.inside, *sets]}
             for score in aurocs
             if SCORE_LABELS[score] in known
         }
         page.picture(
-            score_histograms(ordered, inside=part["inside"], aurocs=known),
+            score_histograms(ordered, inside=part.inside, aurocs=known),
             caption="Each panel holds the real test images against one kind of outlier; higher scores are more like "
             "the training images.",
             alt="Histograms of the scores of real images and of outliers",
         )
 
 
-def _attacks(page: Page, part: Mapping[str, Any]) -> None:
+def _attacks(page: Page, part: AttackScores) -> None:
     page.paragraph(
-        f"How well the classifier stands {part['n']:,} test images that were changed so that it reads them wrongly. "
+        f"How well the classifier stands {part.n:,} test images that were changed so that it reads them wrongly. "
         "Pixels are in [0, 1]; PGD may change each of them by up to ε (L∞), C&W looks for the shortest change (L2)."
     )
     keys = {"name": "attack", "value": "value", "n": "images", "better": "better", "what": "what it is"}
-    page.table(list(keys.values()), [[row[key] for key in keys] for row in part["rows"]])
-    if "note" in part.get("cw", {}):
-        page.paragraph(f"{part['cw']['note']}.")
-    page.paragraph(part["masking"]["verdict"], warning=part["masking"]["masked"])
+    page.table(list(keys.values()), [[getattr(row, key) for key in keys] for row in part.rows])
+    if part.cw and part.cw.note:
+        page.paragraph(f"{part.cw.note}.")
+    page.paragraph(part.masking.verdict, warning=part.masking.masked)
 
 
 def _training(page: Page, run: TrainedRun) -> None:
@@ -243,13 +247,11 @@ def _training(page: Page, run: TrainedRun) -> None:
         )
 
 
-def _settings(page: Page, run: TrainedRun, record: Mapping[str, Any]) -> None:
+def _settings(page: Page, run: TrainedRun, record: Evaluation | None) -> None:
     page.section("How it was made")
-    if record.get("command"):
-        page.paragraph(
-            f"Evaluated by `{record['command']}`, stic_fast {record['version']}, checkpoint {record['checkpoint']}."
-        )
-        page.table(["part", "seconds"], [[name, value] for name, value in record["seconds"].items()])
+    if record is not None:
+        page.paragraph(f"Evaluated by `{record.command}`, stic_fast {record.version}, checkpoint {record.checkpoint}.")
+        page.table(["part", "seconds"], [[name, value] for name, value in record.seconds.items()])
     method, settings = run.folder.read_config()
     page.paragraph(f"Trained by the method {method} with these settings:")
     page.table(

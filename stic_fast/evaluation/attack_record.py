@@ -14,7 +14,8 @@ from stic_fast.evaluation.carlini_wagner import carlini_wagner, load_foolbox
 from stic_fast.evaluation.fixed_classifier import Model
 from stic_fast.evaluation.gradient_masking import check_gradient_masking
 from stic_fast.evaluation.judge import predict_logits
-from stic_fast.evaluation.records import divergence_note, number, subset
+from stic_fast.evaluation.record_form import AttackRow, AttackScores, CarliniWagner, Masking, Unmeasured, number
+from stic_fast.evaluation.records import divergence_note, subset
 
 CHECKED_EPSILON = 8 / 255
 """Radius at which PGD is held against attacks that gradient masking cannot stop."""
@@ -25,7 +26,7 @@ LEFT_OUT = "L2 C&W left out: pip install stic_fast[attacks]"
 
 def attack_record(
     model: Model, images: Tensor, labels: Tensor, num_classes: int, *, seed: int, batch_size: int, cw: int
-) -> dict[str, Any]:
+) -> AttackScores | Unmeasured:
     """Accuracy under L∞ PGD-40 at the papers' radii, whether gradient masking makes it, and how far C&W must go.
 
     Images whose logits are not finite count as lost, and a note says so; where all are, there is nothing to attack.
@@ -36,7 +37,7 @@ def attack_record(
     logits = predict_logits(model, images, batch_size=batch_size)[:, :num_classes]
     note = divergence_note(logits, "images to attack")
     if not logits.isfinite().all(dim=1).any():
-        return {"n": len(images), "note": note}
+        return Unmeasured(n=len(images), note=note)
     settings: dict[str, Any] = {"seed": seed, "batch_size": batch_size}
     results = {
         epsilon: pgd(model, images, labels, num_classes, epsilon=epsilon, **settings) for epsilon in PAPER_EPSILONS
@@ -63,23 +64,23 @@ def attack_record(
             "share that neither PGD, nor PGD on the margin, longer and from more starts, nor Square broke",
         )
     )
-    record: dict[str, Any] = {"n": len(images), **({"note": note} if note else {}), "rows": rows}
-    record["masking"] = {"masked": check.masked, "verdict": check.verdict, "accuracy": check.accuracy}
+    whole: CarliniWagner | None = None
     if cw:
         some, some_labels = subset(images, labels, cw, seed)
-        record["cw"], more = _carlini_wagner(model, some, some_labels, num_classes, batch_size)
+        whole, more = _carlini_wagner(model, some, some_labels, num_classes, batch_size)
         rows += more
-    return record
+    masking = Masking(masked=check.masked, verdict=check.verdict, accuracy=check.accuracy)
+    return AttackScores(n=len(images), note=note, rows=tuple(rows), masking=masking, cw=whole)
 
 
 def _carlini_wagner(
     model: Model, images: Tensor, labels: Tensor, num_classes: int, batch_size: int
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+) -> tuple[CarliniWagner, list[AttackRow]]:
     """What is known of the whole attack, and its scores."""
     try:
         load_foolbox()
     except InputError:
-        return {"note": LEFT_OUT}, []
+        return CarliniWagner(note=LEFT_OUT), []
     result = carlini_wagner(model, images, labels, num_classes, batch_size=batch_size)
     count = len(images)
     rows = [
@@ -106,9 +107,9 @@ def _carlini_wagner(
         ),
     ]
     standing = int(result.distances.isinf().sum())
-    note = {"note": f"C&W could not turn {standing} of {count} images: they count as infinitely far"}
-    return {"n": count, **(note if standing else {})}, rows
+    note = f"C&W could not turn {standing} of {count} images: they count as infinitely far" if standing else ""
+    return CarliniWagner(n=count, note=note), rows
 
 
-def _row(key: str, name: str, value: float, count: int, what: str) -> dict[str, Any]:
-    return {"key": key, "name": name, "value": number(value), "n": count, "better": "higher", "what": what}
+def _row(key: str, name: str, value: float, count: int, what: str) -> AttackRow:
+    return AttackRow(key=key, name=name, value=number(value), n=count, better="higher", what=what)

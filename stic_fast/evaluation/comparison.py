@@ -2,24 +2,23 @@
 # SPDX-License-Identifier: MIT
 """Evaluations of several runs side by side: only where they were made alike, with every spread in sight.
 
-A run's evaluation is the record that `stic-fast evaluate` writes. Runs that belong together, such as the seeds of a
-method, share a label.
+Runs that belong together, such as the seeds of a method, share a label.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from stic_fast.errors import InputError
 from stic_fast.evaluation.features import metric_name
 from stic_fast.evaluation.image_scores import COUNT_DEPENDENT
 from stic_fast.evaluation.out_of_distribution import SCORE_NAMES
+from stic_fast.evaluation.record_form import Better, Evaluation
 
-Record = Mapping[str, Any]
-Groups = Mapping[str, Mapping[str, Record]]  # records by label, then by the run's name
+Groups = Mapping[str, Mapping[str, Evaluation]]  # by label, then by the run's name
 
 
 class Value(NamedTuple):
@@ -29,7 +28,7 @@ class Value(NamedTuple):
     """By which it is asked for, such as FD; a score may come twice, of all drawn images and of as many as there are
     real ones."""
     name: str
-    better: Literal["higher", "lower"] | None
+    better: Better | None
     value: float | None
     real: float | None = None
     """Of real test images, as many as were drawn, in place of the drawn ones."""
@@ -42,15 +41,14 @@ class ComparedScore:
 
     key: str
     name: str
-    better: Literal["higher", "lower"] | None
+    better: Better | None
     values: Mapping[str, tuple[float, ...]]
     real: float | None
     noise: float | None
 
     def mean(self, label: str) -> float | None:
         """Of the label's runs, None where there is no value."""
-        values = self.values[label]
-        return math.fsum(values) / len(values) if values else None
+        return mean_of(self.values[label])
 
     def best(self) -> list[str]:
         """The labels with the best mean; none where there is no better, or where all are as good."""
@@ -79,79 +77,68 @@ def compared(groups: Groups) -> list[ComparedScore]:
     return [_compared_score(list(groups), by_label) for by_label in found.values()]
 
 
-def values_of(record: Record) -> Iterator[Value]:
-    """The scores of one evaluation; of outliers the mean over their sets, as AUROC-SCORE.
-
-    >>> record = {"classifier": {"rows": [{"key": "ECE", "name": "ECE@20", "value": 0.1, "better": "lower"}]}}
-    >>> list(values_of(record))
-    [Value(key='ECE', name='ECE@20', better='lower', value=0.1, real=None, noise=None)]
-    """
-    images = record.get("images", {})
-    for row in images.get("rows", ()):
-        comparable = images["n_real"] == images["n"] or row["key"] not in COUNT_DEPENDENT
-        real = row["real"] if comparable else None
-        yield Value(row["key"], row["name"], row["better"], row["drawn"], real, row["noise"])
-        if not comparable:
-            name = metric_name(row["key"], images["judge"]["name"], images["n_real"])
-            yield Value(row["key"], name, row["better"], row["drawn_at_n_real"], row["real"])
-    if "nearest" in images:
+def values_of(record: Evaluation) -> Iterator[Value]:
+    """The scores of one evaluation; of outliers the mean over their sets, as AUROC-SCORE."""
+    if images := record.images:
+        for row in images.rows:
+            comparable = images.n_real == images.n or row.key not in COUNT_DEPENDENT
+            yield Value(row.key, row.name, row.better, row.drawn, row.real if comparable else None, row.noise)
+            if not comparable:
+                name = metric_name(row.key, images.judge.name, images.n_real)
+                yield Value(row.key, name, row.better, row.drawn_at_n_real, row.real)
         name = "distance to the nearest training image"
-        yield Value("distance", name, None, images["nearest"]["drawn"], images["nearest"]["real"])
-    for row in record.get("classifier", {}).get("rows", ()):
-        yield Value(row["key"], row["name"], row["better"], row["value"])
+        yield Value("distance", name, None, images.nearest.drawn, images.nearest.real)
+    if record.classifier:
+        yield from (Value(row.key, row.name, row.better, row.value) for row in record.classifier.rows)
     for score, areas in areas_of(record).items():
-        known = [area for area in areas.values() if area is not None]
-        mean = math.fsum(known) / len(known) if len(known) == len(areas) else None
-        yield Value(f"AUROC-{score}", f"AUROC {SCORE_NAMES[score]}, mean of {len(areas)} sets", "higher", mean)
-    for row in record.get("attacks", {}).get("rows", ()):
-        yield Value(row["key"], row["name"], row["better"], row["value"])
+        name = f"AUROC {SCORE_NAMES[score]}, mean of {len(areas)} sets"
+        yield Value(f"AUROC-{score}", name, "higher", None if None in areas.values() else mean_of(areas.values()))
+    if record.attacks:
+        yield from (Value(row.key, row.name, row.better, row.value) for row in record.attacks.rows)
 
 
-def areas_of(record: Record) -> dict[str, dict[str, float | None]]:
+def areas_of(record: Evaluation) -> dict[str, dict[str, float | None]]:
     """AUROC by score, then by set of outliers."""
-    areas: dict[str, dict[str, float | None]] = {}
-    for row in record.get("outliers", {}).get("rows", ()):
-        areas.setdefault(row["score"], {})[row["outliers"]] = row["auroc"]
-    return areas
+    return record.outliers.areas() if record.outliers else {}
 
 
-def notes_of(record: Record) -> list[str]:
+def mean_of(values: Iterable[float | None]) -> float | None:
+    """The mean of those that there are.
+
+    >>> mean_of([1.0, None, 2.0]), mean_of([None])
+    (1.5, None)
+    """
+    known = [value for value in values if value is not None]
+    return math.fsum(known) / len(known) if known else None
+
+
+def notes_of(record: Evaluation) -> list[str]:
     """What the evaluation warns of: divergence, and PGD accuracies that gradient masking makes."""
-    notes = [
-        f"{part}: {record[part]['note']}"
-        for part in ("images", "classifier", "outliers", "attacks")
-        if "note" in record.get(part, {})
-    ]
-    if record.get("attacks", {}).get("masking", {}).get("masked"):
+    notes = [f"{name}: {part.note}" for name, part in record.parts().items() if part.note]
+    if record.attacks and record.attacks.masking.masked:
         notes.append("attacks: gradient masking, so its accuracy under PGD is no robustness")
     return notes
 
 
-def settings_of(record: Record) -> dict[str, Any]:
-    """What two evaluations must share to be compared, as the options that set it.
-
-    >>> settings_of({"seed": 0, "data": {"train": ["digits train", 1438], "test": ["digits test", 359]}})
-    {'--seed': 0, 'images': 'digits train (1438), digits test (359)'}
-    """
-    images, attacks, outliers = (record.get(part, {}) for part in ("images", "attacks", "outliers"))
-    data = ", ".join(f"{name} ({count})" for name, count in record["data"].values())
-    settings: dict[str, Any] = {"--seed": record["seed"], "images": data}
-    if "rows" in images:
-        judge = images["judge"]
-        settings |= {"--judge": judge["name"], "--n": images["n"]}
-        if judge["name"] == "cnn":
-            settings["--judge-iterations"] = judge["iterations"]
-    if outliers:
-        sets = dict.fromkeys(row["outliers"] for row in outliers["rows"])
-        settings["outliers"] = f"{', '.join(sets)} ({outliers['n']} each)"
-    if attacks:
-        settings["--attacked"] = attacks["n"]
-    if "n" in attacks.get("cw", {}):
-        settings["--cw"] = attacks["cw"]["n"]
+def settings_of(record: Evaluation) -> dict[str, Any]:
+    """What two evaluations must share to be compared, as the options that set it."""
+    data = ", ".join(f"{name} ({count})" for name, count in record.data.values())
+    settings: dict[str, Any] = {"--seed": record.seed, "images": data}
+    if images := record.images:
+        settings |= {"--judge": images.judge.name, "--n": images.n}
+        if images.judge.name == "cnn":
+            settings["--judge-iterations"] = images.judge.iterations
+    if outliers := record.outliers:
+        sets = dict.fromkeys(row.outliers for row in outliers.rows)
+        settings["outliers"] = f"{', '.join(sets)} ({outliers.n} each)"
+    if attacks := record.parts().get("attacks"):
+        settings["--attacked"] = attacks.n
+    if record.attacks and record.attacks.cw and record.attacks.cw.n is not None:
+        settings["--cw"] = record.attacks.cw.n
     return settings
 
 
-def _check_alike(runs: Sequence[tuple[str, Record]]) -> None:
+def _check_alike(runs: Sequence[tuple[str, Evaluation]]) -> None:
     first: dict[str, tuple[str, Any]] = {}
     for name, record in runs:
         for option, value in settings_of(record).items():
@@ -174,11 +161,6 @@ def _compared_score(labels: Sequence[str], by_label: Mapping[str, Sequence[Value
         first.name,
         first.better,
         values,
-        _mean([value.real for value in everyone]),
-        _mean([value.noise for value in everyone]),
+        mean_of([value.real for value in everyone]),
+        mean_of([value.noise for value in everyone]),
     )
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return math.fsum(known) / len(known) if known else None

@@ -4,10 +4,9 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-from stic_fast.evaluation.comparison import ComparedScore, Groups, areas_of, notes_of, settings_of
+from stic_fast.evaluation.comparison import ComparedScore, Groups, areas_of, mean_of, notes_of, settings_of
 from stic_fast.evaluation.out_of_distribution import SCORE_NAMES
 
 MISSING = "—"
@@ -67,7 +66,7 @@ def area_table(groups: Groups) -> str:
     rows = []
     for score, by_label in found.items():
         for label, runs in by_label.items():
-            means = [_mean([areas[name] for areas in runs]) for name in sets]
+            means = [mean_of([areas[name] for areas in runs]) for name in sets]
             rows.append([SCORE_NAMES[score], label, *(MISSING if mean is None else f"{mean:.3f}" for mean in means)])
     return _table(["score", "", *sets], rows)
 
@@ -90,9 +89,9 @@ def _about(groups: Groups) -> str:
 
 
 def _cell(values: Sequence[float], most: int, *, bold: bool) -> str:
-    if not values:
+    mean = mean_of(values)
+    if mean is None:
         return MISSING
-    mean = math.fsum(values) / len(values)
     places = _places(mean)
     text = f"**{mean:.{places}f}**" if bold else f"{mean:.{places}f}"
     some = f", {len(values)} of {most}" if len(values) < most else ""
@@ -113,11 +112,6 @@ def _places(value: float) -> int:
     """
     size = abs(value)
     return next((places for places, least in enumerate((100, 10, 1, 0.1)) if size >= least), 4)
-
-
-def _mean(values: Iterable[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return math.fsum(known) / len(known) if known else None
 
 
 def _table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -43,7 +43,7 @@ MEANINGS: Mapping[str, Meaning] = {
     "density": Meaning("higher", "how many real neighbourhoods hold an image, over k = 5"),
     "coverage": Meaning("higher", "share of real neighbourhoods that hold an image, k = 5"),
     "Cls_R": Meaning("higher", "share of the images that the judge reads as the class asked for"),
-    "Cls_G": Meaning("higher", "accuracy on real test images of a network that learnt from these images alone"),
+    "Cls_G": Meaning("higher", "accuracy on real test images of a network that learnt from these images alone (CAS)"),
     "Cls_R top-5": Meaning("higher", "share of the images whose class is among the judge's five most likely"),
 }
 
@@ -109,7 +109,7 @@ def image_scores(
     judge: ReadsImages,
     reference: ReferenceImages,
     images: Tensor | Iterable[Tensor],
-    labels: Tensor,
+    labels: Tensor | None,
     *,
     num_classes: int,
     seed: int,
@@ -117,12 +117,13 @@ def image_scores(
 ) -> tuple[dict[str, Score], tuple[ManifoldScores, ...]]:
     """The scores of a set of images, by the names in `MEANINGS`, and the manifold scores at k = 1 … 10.
 
-    Scores that need more images than there are, or classes than the judge knows, are left out.
+    Scores that need more images than there are, labels where there are none, or classes that the judge does not know,
+    are left out.
 
     Args:
         judge: never the classifier that drew the images.
         images: uint8 (N, C, H, W), or parts of them.
-        labels: int64 (N,), the classes asked for.
+        labels: int64 (N,), the classes asked for, if any were.
         seed: of the order in which IS splits the images.
 
     Raises:
@@ -133,7 +134,7 @@ def image_scores(
 
 
 def scores_of_reading(
-    reading: Reading, reference: ReferenceImages, labels: Tensor, *, num_classes: int, seed: int
+    reading: Reading, reference: ReferenceImages, labels: Tensor | None, *, num_classes: int, seed: int
 ) -> tuple[dict[str, Score], tuple[ManifoldScores, ...]]:
     """`image_scores` of images that the judge has read already, their features kept.
 
@@ -146,7 +147,7 @@ def scores_of_reading(
     """
     assert reading.features is not None, "the scores need the features"
     count, seen = len(reading.logits), reading.logits.shape[1]
-    if labels.shape != (count,):
+    if labels is not None and labels.shape != (count,):
         raise InputError(f"{count} images need as many labels, got {tuple(labels.shape)}; give each image one")
     scores: dict[str, Score] = {}
     if count > 1:
@@ -154,16 +155,17 @@ def scores_of_reading(
         scores["KD"] = Score(kernel_distance(reference.some, reading.features))
     splits = min(10, count)
     scores["IS"] = Score(*inception_score(reading.logits, splits=splits, generator=torch.Generator().manual_seed(seed)))
-    mis = modified_inception_score(reading.logits, labels, num_classes=num_classes)
-    scores["MIS"] = Score(mis.mean, mis.spread)
+    if labels is not None:
+        mis = modified_inception_score(reading.logits, labels, num_classes=num_classes)
+        scores["MIS"] = Score(mis.mean, mis.spread)
     most = min(len(reference.some), count) - 1
     sweep: tuple[ManifoldScores, ...] = ()
     if most >= 1:
         sweep = manifold_scores(reference.some, reading.features, range(1, min(10, most) + 1))
         at = {found.k: found for found in sweep}
         scores |= {name: Score(getattr(at[k], name)) for name, k in NEIGHBOURS.items() if k in at}
-    if seen == num_classes:
+    if labels is not None and seen == num_classes:
         scores["Cls_R"] = Score(top_k_accuracy(reading.logits, labels, k=1))
-    if seen == num_classes > 5:
-        scores["Cls_R top-5"] = Score(top_k_accuracy(reading.logits, labels, k=5))
+        if num_classes > 5:
+            scores["Cls_R top-5"] = Score(top_k_accuracy(reading.logits, labels, k=5))
     return scores, sweep

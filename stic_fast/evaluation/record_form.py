@@ -1,35 +1,42 @@
 # SPDX-FileCopyrightText: 2026 The stic_fast authors
 # SPDX-License-Identifier: MIT
-"""The form of evaluation.json, as `stic-fast evaluate` writes it, and whether a record has it."""
+"""An evaluation as typed records, which evaluation.json holds: its one form, its one reader and its one writer.
+
+Every score is a row with a short key, by which it is asked for, and what it is called in full. A number that does not
+exist is None, and the part's note says why.
+"""
 
 from __future__ import annotations
 
-import types
-from typing import Any, Literal, TypedDict, Union, get_args, get_origin, get_type_hints, is_typeddict
+import math
+import shlex
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
+import msgspec
+import torch
+
+from stic_fast.errors import InputError
+from stic_fast.evaluation.calibration import Reliability
+from stic_fast.evaluation.manifold import ManifoldScores
 from stic_fast.evaluation.out_of_distribution import SCORE_NAMES
+from stic_fast.stored import damaged, read_json
 
-Better = Literal["higher", "lower"]
+RECORD = "evaluation.json"
+FORMAT = 2
+"""Raised when the record changes, so that no program misreads an older one."""
 LARGEST = 1e300
 """Numbers are smaller, so that they can be drawn."""
-ECE_OF = {"reliability": "ECE", "reliability_after": "ECE-T"}
-"""The diagrams of a classifier, and the score in the title of each."""
+Better = Literal["higher", "lower"]
+Whole = Annotated[int, msgspec.Meta(ge=0)]
 
 
-class Heading(TypedDict):
-    """What every record has."""
-
-    version: str
-    command: str
-    method: str
-    data: dict[str, tuple[str, int]]
-    seed: int
-    checkpoint: str
-    seconds: dict[str, float]
+class Record(msgspec.Struct, omit_defaults=True):
+    """The base of all that is written down; what has a default is left out where it is that."""
 
 
-class ImageRow(TypedDict):
-    """A score of drawn images."""
+class ImageRow(Record):
+    """A score of drawn images, beside those of real test images and of noise in their place."""
 
     key: str
     name: str
@@ -38,69 +45,124 @@ class ImageRow(TypedDict):
     drawn: float | None
     spread: float | None
     drawn_at_n_real: float | None
+    """Of only as many drawn images as there are real ones, where these are fewer and the score depends on the count."""
     real: float | None
     noise: float | None
 
 
-class SweepRow(TypedDict):
-    """The manifold scores at one number of neighbours."""
-
-    k: float
-    precision: float
-    recall: float
-    density: float
-    coverage: float
-
-
-class JudgeAbout(TypedDict):
-    """Who judged."""
+class JudgeAbout(Record):
+    """Who judged: the iterations are those of cnn's training, the accuracy that on real test images."""
 
     name: str
-    iterations: int
+    iterations: Whole
     accuracy: float | None
 
 
-class Images(TypedDict):
-    """Drawn images."""
+class Nearest(Record):
+    """The mean distance to the nearest training image."""
+
+    drawn: float
+    real: float
+
+
+class ImageScores(Record):
+    """Drawn images: n of them, beside n_real real ones."""
 
     judge: JudgeAbout
-    steps: int
-    n: int
-    n_real: int
-    rows: list[ImageRow]
-    sweep: dict[str, list[SweepRow]]
-    nearest: dict[Literal["drawn", "real"], float]
+    n: Whole
+    n_real: Whole
+    rows: tuple[ImageRow, ...]
+    sweep: dict[str, tuple[ManifoldScores, ...]]
+    """The manifold scores over k: "drawn", "real", and "drawn_at_n_real" where there are fewer real ones."""
+    nearest: Nearest
+    steps: Whole | None = None
+    """Of each chain, where chains drew the images."""
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("drawn", "real", *["drawn_at_n_real"] * (self.n_real < self.n)):
+            _require(name in self.sweep, f"sweep.{name}")
+
+    def __str__(self) -> str:
+        """The scores as a table.
+
+        >>> row = ImageRow(key="FD", name="FD-cnn@9", better="lower", what="", drawn=2.0, spread=None, real=0.5,
+        ...     drawn_at_n_real=None, noise=90.0)
+        >>> print(ImageScores(judge=JudgeAbout(name="cnn", iterations=9, accuracy=None), n=9, n_real=9, rows=(row,),
+        ...     sweep={"drawn": (), "real": ()}, nearest=Nearest(drawn=1.0, real=1.0)))
+        score       drawn  real  noise
+        FD-cnn@9 ↓      2   0.5     90
+        """
+        columns = self.columns()
+        rows = [["score", *columns.values()]]
+        for score in self.rows:
+            arrow = {"higher": " ↑", "lower": " ↓", None: ""}[score.better]
+            rows.append([score.name + arrow, *self.cells(score)])
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows]
+        return "\n".join([*lines, *[self.note] * bool(self.note)])
+
+    def columns(self) -> dict[str, str]:
+        """The columns of a table of the scores, with their headings; some only where there are fewer real images."""
+        if self.n_real == self.n:
+            return {"drawn": "drawn", "real": "real", "noise": "noise"}
+        at = f"@{self.n_real}"
+        return {"drawn": "drawn", "drawn_at_n_real": f"drawn{at}", "real": f"real{at}", "noise": "noise"}
+
+    def cells(self, score: ImageRow) -> list[str]:
+        """A row of that table: four digits, and what spread is known of the drawn ones."""
+        texts = {column: shown(getattr(score, column)) for column in self.columns()}
+        if score.spread is not None:
+            texts["drawn"] += f" ± {score.spread:.3g}"
+        return list(texts.values())
 
 
-class Row(TypedDict):
-    """A score."""
+class ScoreRow(Record):
+    """A score of the classifier."""
 
     key: str
-    name: str
     value: float | None
+    name: str
     better: Better | None
     what: str
 
 
-class Bins(TypedDict):
+class Bins(Record):
     """A reliability diagram."""
 
-    edges: list[float]
-    counts: list[float]
-    accuracy: list[float | None]
-    confidence: list[float | None]
+    edges: tuple[float, ...]
+    counts: tuple[float, ...]
+    accuracy: tuple[float | None, ...]
+    confidence: tuple[float | None, ...]
+
+    def __post_init__(self) -> None:
+        sizes = {len(self.edges) - 1, len(self.counts), len(self.accuracy), len(self.confidence)}
+        _require(len(sizes) == 1, "some bins")
+
+    @classmethod
+    def of(cls, found: Reliability) -> Bins:
+        """The bins as numbers."""
+        accuracy, confidence = (tuple(map(number, each.tolist())) for each in (found.accuracy, found.confidence))
+        return cls(tuple(found.edges.tolist()), tuple(found.counts.tolist()), accuracy, confidence)
+
+    def reliability(self) -> Reliability:
+        """The bins as they were measured."""
+        each = {name: [math.nan if at is None else at for at in getattr(self, name)] for name in self.__struct_fields__}
+        return Reliability(**{name: torch.tensor(values, dtype=torch.float64) for name, values in each.items()})
 
 
-class ClassifierPart(TypedDict):
-    """The classifier on real test images."""
+class ClassifierScores(Record):
+    """The classifier on n real test images."""
 
-    n: int
-    rows: list[Row]
+    n: Whole
+    rows: tuple[ScoreRow, ...]
     reliability: Bins | None
     reliability_after: Bins | None
+    """After temperature scaling."""
+    note: str = ""
 
 
-class AreaRow(TypedDict):
+class OutlierRow(Record):
     """An area under the receiver operating characteristic."""
 
     score: str
@@ -108,134 +170,179 @@ class AreaRow(TypedDict):
     auroc: float | None
 
 
-class Outliers(TypedDict):
-    """The classifier's scores of outliers."""
+class OutlierScores(Record):
+    """What the classifier's scores say of outliers: n of each set beside n images from inside the distribution."""
 
     inside: str
-    n: int
-    rows: list[AreaRow]
+    n: Whole
+    rows: tuple[OutlierRow, ...]
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        sets = dict.fromkeys(row.outliers for row in self.rows)
+        for score, areas in self.areas().items():
+            _require(score in SCORE_NAMES, f"a known name for the score {score!r}")
+            for name in sets:
+                _require(name in areas, f"the AUROC of {score} against {name}")
+
+    def areas(self) -> dict[str, dict[str, float | None]]:
+        """AUROC by score, then by set of outliers."""
+        areas: dict[str, dict[str, float | None]] = {}
+        for row in self.rows:
+            areas.setdefault(row.score, {})[row.outliers] = row.auroc
+        return areas
 
 
-class AttackRow(Row):
-    """A score under attack."""
+class AttackRow(ScoreRow):
+    """A score of n images under attack."""
 
-    n: int
+    n: Whole
 
 
-class Masking(TypedDict):
+class Masking(Record):
     """Whether the accuracies under attack can be believed."""
 
     masked: bool
     verdict: str
+    accuracy: float | None = None
 
 
-class Attacks(TypedDict):
-    """The classifier under attack."""
-
-    n: int
-    rows: list[AttackRow]
-    masking: Masking
-
-
-class _Cw(TypedDict, total=False):
+class CarliniWagner(Record):
     """What is known of the L2 attack as a whole."""
 
-    n: int
+    n: Whole | None = None
+    note: str = ""
+
+
+class AttackScores(Record):
+    """The classifier under attack, on n images."""
+
+    n: Whole
+    rows: tuple[AttackRow, ...]
+    masking: Masking
+    cw: CarliniWagner | None = None
+    note: str = ""
+
+
+class Unmeasured(Record):
+    """A part of which nothing could be measured, and why."""
+
     note: str
+    n: Whole | None = None
 
 
-class _Noted(TypedDict, total=False):
-    """What any part may say."""
+class Evaluation(Record):
+    """A whole evaluation; a part that was not asked for, or of which nothing could be measured, is None."""
 
-    note: str
-    cw: _Cw
+    version: str
+    command: str
+    method: str
+    data: dict[str, tuple[str, Whole]]
+    """Name and number of the train and the test images."""
+    seed: Whole
+    checkpoint: str
+    seconds: dict[str, float]
+    images: ImageScores | None = None
+    classifier: ClassifierScores | None = None
+    outliers: OutlierScores | None = None
+    attacks: AttackScores | None = None
+    unmeasured: dict[str, Unmeasured] = {}
+    """The parts of which nothing could be measured, by name."""
+
+    def parts(self) -> dict[str, Any]:
+        """The parts that there are, the unmeasured among them, by name and in their order."""
+        found = {name: getattr(self, name) or self.unmeasured.get(name) for name in PARTS}
+        return {name: part for name, part in found.items() if part is not None}
 
 
-PARTS: dict[str, type] = {"images": Images, "classifier": ClassifierPart, "outliers": Outliers, "attacks": Attacks}
+PARTS = ("images", "classifier", "outliers", "attacks")
+"""The parts of an evaluation, in their order."""
 
 
-def check_record(record: dict[str, Any]) -> None:
-    """Refuses a record that lacks something, or has it in another form.
+def to_plain(record: Record) -> dict[str, Any]:
+    """A record as JSON can hold it."""
+    plain: dict[str, Any] = msgspec.to_builtins(record)
+    return plain
+
+
+def written(evaluation: Evaluation) -> dict[str, Any]:
+    """What stands in evaluation.json."""
+    plain = to_plain(evaluation)
+    unmeasured = plain.pop("unmeasured", {})
+    return {"format": FORMAT, **plain, **unmeasured}
+
+
+def read_record(folder: Path) -> Evaluation | None:
+    """The evaluation of a run, or None where there is none yet.
 
     Raises:
-        ValueError: naming what.
+        InputError: it is damaged, or was written by an older version.
+    """
+    file = folder / RECORD
+    hint = f"write it anew with stic-fast evaluate {shlex.quote(str(folder))}"
+    try:
+        plain = read_json(file, hint)
+    except FileNotFoundError:
+        return None
+    if plain.get("format") != FORMAT:
+        raise InputError(f"{file} is of another version of stic_fast; {hint}")
+    try:
+        return evaluation_of(plain)
+    except ValueError as error:
+        raise damaged(file, str(error), hint) from error
 
-    >>> check_record({"seed": 0})
+
+def evaluation_of(plain: dict[str, Any]) -> Evaluation:
+    """The evaluation that a JSON object is.
+
+    Raises:
+        ValueError: it lacks something, or has it in another form; naming what.
+
+    >>> evaluation_of({"seed": 0})
     Traceback (most recent call last):
     ...
-    ValueError: it lacks version
+    ValueError: Object missing required field `version`
     """
-    _check(record, Heading, "")
-    for name, form in PARTS.items():
-        if name not in record:
-            continue
-        part = record[name]
-        _check(part, _Noted, name)
-        if "rows" in part or "note" not in part:  # a part that could not be measured has a note alone
-            _check(part, form, name)
-    images, classifier, outliers = (record.get(name, {}) for name in ("images", "classifier", "outliers"))
-    if "rows" in images:
-        for name in ("drawn", "real", *["drawn_at_n_real"] * (images["n_real"] < images["n"])):
-            _require(name in images["sweep"], f"images.sweep.{name}")
-        for name in ("drawn", "real"):
-            _require(name in images["nearest"], f"images.nearest.{name}")
-    values = {row["key"]: row["value"] for row in classifier.get("rows", ())}
-    for name, score in ECE_OF.items():
-        bins = classifier.get(name)
-        if bins is not None:
-            _require(values.get(score) is not None, f"the classifier's {score}")
-            sizes = {len(bins["edges"]) - 1, len(bins["counts"]), len(bins["accuracy"]), len(bins["confidence"])}
-            _require(len(sizes) == 1, f"some bins of classifier.{name}")
-    areas = {(row["score"], row["outliers"]) for row in outliers.get("rows", ())}
-    for score in {score for score, _ in areas}:
-        _require(score in SCORE_NAMES, f"a known name for the score {score!r}")
-        for name in {name for _, name in areas}:
-            _require((score, name) in areas, f"the AUROC of {score} against {name}")
+    _check_leaves(plain, "")
+    hollow = {name: part for name, part in plain.items() if name in PARTS and _is_a_note_alone(part)}
+    whole = {name: part for name, part in plain.items() if name not in hollow}
+    try:
+        return msgspec.convert({**whole, "unmeasured": hollow}, Evaluation)
+    except msgspec.ValidationError as error:
+        raise ValueError(str(error).replace("`$.", "`")) from error
+
+
+def number(value: float | None) -> float | None:
+    """The number, or None for what JSON cannot hold.
+
+    >>> number(0.5), number(float("nan")), number(None)
+    (0.5, None, None)
+    """
+    return None if value is None or not math.isfinite(value) else value
+
+
+def shown(value: float | None, form: str = ".4g") -> str:
+    """The number as tables have it, a dash where there is none."""
+    return "–" if value is None else f"{value:{form}}"
+
+
+def _is_a_note_alone(part: Any) -> bool:
+    return isinstance(part, dict) and "note" in part and "rows" not in part
+
+
+def _check_leaves(value: Any, where: str) -> None:
+    """Refuses numbers that cannot be drawn and texts, names among them, that command a terminal."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, each in inner:
+        place = f"{where}[{name}]" if isinstance(value, list) else f"{where}.{name}".lstrip(".")
+        _check_leaves(name, f"a name in {where}")
+        _check_leaves(each, place)
+    if isinstance(value, str) and not value.isprintable():
+        raise ValueError(f"its {where} must be a text in one line")
+    if isinstance(value, int | float) and not abs(value) < LARGEST:
+        raise ValueError(f"its {where} must be a number below {LARGEST:g}")
 
 
 def _require(there: bool, what: str) -> None:
     if not there:
         raise ValueError(f"it lacks {what}")
-
-
-def _check(value: Any, form: Any, where: str) -> None:
-    origin, options = get_origin(form), get_args(form)
-    if is_typeddict(form):
-        _expect(isinstance(value, dict), where, "an object")
-        for name, inner in get_type_hints(form).items():
-            place = f"{where}.{name}" if where else name
-            _require(name in value or name not in form.__required_keys__, place)
-            if name in value:
-                _check(value[name], inner, place)
-    elif origin in (types.UnionType, Union):
-        if value is not None:
-            _check(value, options[0], where)
-    elif origin is Literal:
-        _expect(value in options, where, f"one of {', '.join(options)}")
-    elif origin is list:
-        _expect(isinstance(value, list), where, "a list")
-        for number, each in enumerate(value):
-            _check(each, options[0], f"{where}[{number}]")
-    elif origin is tuple:
-        _expect(isinstance(value, list) and len(value) == len(options), where, f"a list of {len(options)}")
-        for number, (each, inner) in enumerate(zip(value, options, strict=True)):
-            _check(each, inner, f"{where}[{number}]")
-    elif origin is dict:
-        _expect(isinstance(value, dict), where, "an object")
-        for name, each in value.items():
-            _check(name, options[0], f"a name in {where}")
-            _check(each, options[1], f"{where}.{name}")
-    elif form is float:
-        fits = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST
-        _expect(fits, where, "a number")
-    elif form is int:
-        _expect(type(value) is int and 0 <= value < 2**64, where, "a whole number, not negative")
-    elif form is str:
-        _expect(isinstance(value, str) and value.isprintable(), where, "a text in one line")
-    else:
-        _expect(isinstance(value, form), where, f"of type {form.__name__}")
-
-
-def _expect(fits: bool, where: str, what: str) -> None:
-    if not fits:
-        raise ValueError(f"its {where} must be {what}")

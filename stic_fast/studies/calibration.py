@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 from stic_fast.counts import MOST, Range
 from stic_fast.errors import InputError
+from stic_fast.evaluation.record_form import to_plain
 from stic_fast.evaluation.records import classifier_record
 from stic_fast.plots.calibration import calibration_figure
 from stic_fast.studies.options import RunOptions
@@ -52,7 +53,8 @@ class Calibration(RunOptions):
         if len(test) < 2:
             raise InputError(f"{test.name} has {len(test)} test images; no temperature can be fitted to fewer than two")
         record = classifier_record(model, test.images, test.labels, model.num_classes, self.batch_size, seed=self.seed)
-        if "note" in record:
-            raise InputError(f"{run.folder.path}, pass {end}: {record['note']}; take a run that did not")
-        scores = {row["key"]: row["value"] for row in record["rows"]}
-        return {"n": record["n"], **scores, **{key: record[key] for key in ("reliability", "reliability_after")}}
+        if record.note:
+            raise InputError(f"{run.folder.path}, pass {end}: {record.note}; take a run that did not")
+        plain = to_plain(record)
+        scores = {row.key: row.value for row in record.rows}
+        return {"n": record.n, **scores, **{key: plain[key] for key in ("reliability", "reliability_after")}}

@@ -13,7 +13,7 @@ from shutil import copytree
 import pytest
 
 from stic_fast.cli.main import main, parse
-from stic_fast.evaluation.records import read_record
+from stic_fast.evaluation.record_form import read_record
 from stic_fast.training import RunFolder
 
 

@@ -18,6 +18,14 @@ from stic_fast.evaluation.attack_record import LEFT_OUT, attack_record
 from stic_fast.evaluation.attacks import pgd
 from stic_fast.evaluation.carlini_wagner import carlini_wagner
 from stic_fast.evaluation.gradient_masking import check_gradient_masking
+from stic_fast.evaluation.record_form import (
+    AttackRow,
+    AttackScores,
+    CarliniWagner,
+    Masking,
+    Unmeasured,
+    to_plain,
+)
 from stic_fast.evaluation.records import subset
 from stic_fast.pixels import to_unit
 
@@ -62,34 +70,40 @@ def labels(model: nn.Module, images: Tensor) -> Tensor:
     return logits.argmax(1)
 
 
-def rows_of(record: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    return {row["key"]: row for row in record["rows"]}
+def rows_of(record: AttackScores | Unmeasured) -> dict[str, AttackRow]:
+    assert isinstance(record, AttackScores)
+    return {row.key: row for row in record.rows}
 
 
 def test_rows_are_what_the_attacks_give(model: nn.Module, images: Tensor, labels: Tensor) -> None:
     record = attack_record(model, images, labels, 3, cw=0, **SETTINGS)
     rows = rows_of(record)
-    assert list(rows) == ["PGD-4", "PGD-8", "PGD-16", "PGD-32", "all-8"] and "cw" not in record and "note" not in record
+    assert isinstance(record, AttackScores)
+    assert list(rows) == ["PGD-4", "PGD-8", "PGD-16", "PGD-32", "all-8"] and record == AttackScores(
+        12, record.rows, record.masking
+    )
     for key, row in rows.items():
         if key.startswith("PGD"):
             radius = int(key[4:]) / 255
-            assert row["value"] == pgd(model, images, labels, 3, epsilon=radius, **SETTINGS).accuracy
-        assert row["n"] == 12 and row["better"] == "higher"
+            assert row.value == pgd(model, images, labels, 3, epsilon=radius, **SETTINGS).accuracy
+        assert row.n == 12 and row.better == "higher"
     check = check_gradient_masking(model, images, labels, 3, epsilon=8 / 255, **SETTINGS)
-    assert record["masking"] == {"masked": check.masked, "verdict": check.verdict, "accuracy": check.accuracy}
-    assert rows["all-8"]["value"] == check.accuracy
+    assert record.masking == Masking(check.masked, check.verdict, check.accuracy)
+    assert rows["all-8"].value == check.accuracy
 
 
 @needs_foolbox
 def test_carlini_and_wagner_attack_some_of_the_images(model: nn.Module, images: Tensor, labels: Tensor) -> None:
     record = attack_record(model, images, labels, 3, cw=4, **SETTINGS)
     rows = rows_of(record)
+    assert isinstance(record, AttackScores)
     found = carlini_wagner(model, *subset(images, labels, 4, 0), 3)
-    assert record["cw"] == {"n": 4} and rows["PGD-8"]["n"] == 12
-    assert rows["CW-median"]["value"] == pytest.approx(found.median_distance, rel=1e-3)
-    assert rows["CW-mean"]["value"] == pytest.approx(found.mean_distance, rel=1e-3)
-    assert rows["CW-0.5"]["value"] == found.accuracy_at(0.5) and rows["CW-0.5"]["n"] == 4
-    assert attack_record(model, images[:2], labels[:2], 3, cw=99, **SETTINGS)["cw"] == {"n": 2}
+    assert record.cw == CarliniWagner(4) and rows["PGD-8"].n == 12
+    assert rows["CW-median"].value == pytest.approx(found.median_distance, rel=1e-3)
+    assert rows["CW-mean"].value == pytest.approx(found.mean_distance, rel=1e-3)
+    assert rows["CW-0.5"].value == found.accuracy_at(0.5) and rows["CW-0.5"].n == 4
+    all_of_two = attack_record(model, images[:2], labels[:2], 3, cw=99, **SETTINGS)
+    assert isinstance(all_of_two, AttackScores) and all_of_two.cw == CarliniWagner(2)
 
 
 @needs_foolbox
@@ -99,9 +113,10 @@ def test_images_that_cannot_be_turned_leave_no_infinity(images: Tensor) -> None:
 
     record = attack_record(deaf, images, torch.zeros(12, dtype=torch.int64), 2, cw=2, **SETTINGS)
     rows = rows_of(record)
-    assert rows["CW-median"]["value"] is None and rows["CW-mean"]["value"] is None and rows["CW-0.5"]["value"] == 1
-    assert record["cw"]["note"] == "C&W could not turn 2 of 2 images: they count as infinitely far"
-    json.dumps(record, allow_nan=False)
+    assert isinstance(record, AttackScores)
+    assert rows["CW-median"].value is None and rows["CW-mean"].value is None and rows["CW-0.5"].value == 1
+    assert record.cw == CarliniWagner(2, "C&W could not turn 2 of 2 images: they count as infinitely far")
+    json.dumps(to_plain(record), allow_nan=False)
 
 
 def test_without_foolbox_a_line_says_so_and_nothing_fails(
@@ -109,7 +124,8 @@ def test_without_foolbox_a_line_says_so_and_nothing_fails(
 ) -> None:
     monkeypatch.setitem(sys.modules, "foolbox", None)
     record = attack_record(model, images, labels, 3, cw=4, **SETTINGS)
-    assert record["cw"] == {"note": LEFT_OUT} and LEFT_OUT == "L2 C&W left out: pip install stic_fast[attacks]"
+    assert isinstance(record, AttackScores)
+    assert record.cw == CarliniWagner(None, LEFT_OUT) and LEFT_OUT == "L2 C&W left out: pip install stic_fast[attacks]"
     assert list(rows_of(record)) == ["PGD-4", "PGD-8", "PGD-16", "PGD-32", "all-8"]
 
 
@@ -132,8 +148,8 @@ def test_images_with_broken_logits_are_lost_and_told(model: nn.Module, images: T
     with torch.no_grad():
         labels = model(to_unit(images)).argmax(1)
     record = attack_record(broken, images, labels, 3, cw=0, **SETTINGS)
-    assert record["note"] == "3 of 12 images to attack have logits that are not finite: the run diverged"
-    assert 0 < rows_of(record)["PGD-4"]["value"] <= 9 / 12
+    assert record.note == "3 of 12 images to attack have logits that are not finite: the run diverged"
+    assert rows_of(record)["PGD-4"].value in [count / 12 for count in range(1, 10)]
 
 
 def test_a_wholly_diverged_classifier_is_not_attacked(
@@ -141,7 +157,4 @@ def test_a_wholly_diverged_classifier_is_not_attacked(
 ) -> None:
     monkeypatch.setattr(module, "pgd", None)
     record = attack_record(lambda x: x.flatten(1)[:, :3] * torch.nan, images, labels, 3, cw=4, **SETTINGS)
-    assert record == {
-        "n": 12,
-        "note": "12 of 12 images to attack have logits that are not finite: the run diverged",
-    }
+    assert record == Unmeasured("12 of 12 images to attack have logits that are not finite: the run diverged", 12)

@@ -5,56 +5,77 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from stic_fast.errors import InputError
 from stic_fast.evaluation.comparison import ComparedScore, compared, notes_of, values_of
 from stic_fast.evaluation.comparison_table import area_table, comparison_text, score_table
 from stic_fast.evaluation.image_scores import Score
-from stic_fast.evaluation.records import FORMAT, image_rows
+from stic_fast.evaluation.record_form import (
+    AttackRow,
+    AttackScores,
+    CarliniWagner,
+    ClassifierScores,
+    Evaluation,
+    ImageScores,
+    JudgeAbout,
+    Masking,
+    Nearest,
+    OutlierRow,
+    OutlierScores,
+    ScoreRow,
+    Unmeasured,
+)
+from stic_fast.evaluation.records import image_rows
 
 SETS = ("noise", "constant")
 
 
-def record(fd: float = 2.0, accuracy: float | None = 0.9, *, fake: bool = True, n_real: int = 359) -> dict[str, Any]:
+def record(fd: float = 2.0, accuracy: float | None = 0.9, *, fake: bool = True, n_real: int = 359) -> Evaluation:
     """An evaluation as `stic-fast evaluate` writes it, in the parts that matter here."""
     drawn = {"FD": Score(fd), "IS": Score(9.0, 0.2), "Cls_R": Score(0.8)}
     real = {"FD": Score(0.1), "IS": Score(9.5), "Cls_R": Score(0.99)}
     noise = {"FD": Score(80.0), "IS": Score(1.1), "Cls_R": Score(0.1)}
     few = {"FD": Score(fd + 1), "IS": Score(8.0), "Cls_R": Score(0.7)} if n_real < 1000 else None
     scores = ["log_density", *["real_log_odds"] * fake]
-    return {
-        "format": FORMAT,
-        "seed": 0,
-        "data": {"train": ["digits train", 1438], "test": ["digits test", n_real]},
-        "images": {
-            "judge": {"name": "cnn", "iterations": 600, "accuracy": 0.99},
-            "n": 1000,
-            "n_real": n_real,
-            "rows": image_rows(drawn, real, noise, judge="cnn", count=1000, at_n_real=few),
-            "nearest": {"drawn": 2.5, "real": 2.0},
-        },
-        "classifier": {"rows": [{"key": "accuracy", "name": "accuracy", "value": accuracy, "better": "higher"}]},
-        "outliers": {
-            "inside": "digits test",
-            "n": 359,
-            "rows": [{"score": s, "outliers": o, "auroc": 0.5 + 0.25 * (o == "noise")} for s in scores for o in SETS],
-        },
-        "attacks": {
-            "n": 100,
-            "rows": [{"key": "PGD-8", "name": "PGD-40 at 8/255", "value": 0.5, "better": "higher"}],
-            "masking": {"masked": False, "verdict": "No sign", "accuracy": 0.5},
-            "cw": {"n": 20},
-        },
-    }
+    return Evaluation(
+        version="0.1.0",
+        command="stic-fast evaluate run",
+        method="stic",
+        data={"train": ("digits train", 1438), "test": ("digits test", n_real)},
+        seed=0,
+        checkpoint="pass_001",
+        seconds={},
+        images=ImageScores(
+            judge=JudgeAbout("cnn", 600, 0.99),
+            n=1000,
+            n_real=n_real,
+            rows=image_rows(drawn, real, noise, judge="cnn", count=1000, at_n_real=few),
+            sweep={"drawn": (), "real": (), "drawn_at_n_real": ()},
+            nearest=Nearest(2.5, 2.0),
+        ),
+        classifier=ClassifierScores(359, (ScoreRow("accuracy", accuracy, "accuracy", "higher", "share"),), None, None),
+        outliers=OutlierScores(
+            "digits test", 359, tuple(OutlierRow(s, o, 0.5 + 0.25 * (o == "noise")) for s in scores for o in SETS)
+        ),
+        attacks=AttackScores(
+            100,
+            (AttackRow("PGD-8", 0.5, "PGD-40 at 8/255", "higher", "share", 100),),
+            Masking(False, "No sign", 0.5),
+            CarliniWagner(20),
+        ),
+    )
 
 
-def diverged() -> dict[str, Any]:
+def diverged() -> Evaluation:
     """One whose images could not be drawn."""
-    return {**record(), "images": {"note": "no images could be drawn: 9 of 9 chains diverged to NaN"}}
+    note = Unmeasured("no images could be drawn: 9 of 9 chains diverged to NaN")
+    return replace(record(), images=None, unmeasured={"images": note})
 
 
 def by_name(scores: list[ComparedScore]) -> dict[str, ComparedScore]:
@@ -91,12 +112,10 @@ def test_means_and_the_best_are_by_label() -> None:
     assert better.best() == ["b"]
 
 
-def change(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
-    def changed(record: dict[str, Any]) -> None:
+def change(path: str, value: Any) -> Callable[[Any], None]:
+    def changed(record: Any) -> None:
         *folders, last = path.split(".")
-        for folder in folders:
-            record = record[folder]
-        record[last] = value
+        setattr(functools.reduce(getattr, folders, record), last, value)
 
     return changed
 
@@ -111,11 +130,14 @@ def change(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
         (change("attacks.n", 50), "--attacked 100, r1 with --attacked 50"),
         (change("attacks.cw.n", 5), "--cw 20, r1 with --cw 5"),
         (
-            change("data.test", ["mnist test", 10000]),
+            change("data", {"train": ("digits train", 1438), "test": ("mnist test", 10000)}),
             r"digits test \(359\), r1 with images digits train \(1438\), mnist test",
         ),
-        (change("data.train", ["digits train", 9]), r"digits test \(359\), r1 with images digits train \(9\)"),
-        (change("outliers.rows", []), r"outliers noise, constant \(359 each\), r1 with outliers"),
+        (
+            change("data", {"train": ("digits train", 9), "test": ("digits test", 359)}),
+            r"digits test \(359\), r1 with images digits train \(9\)",
+        ),
+        (change("outliers.rows", ()), r"outliers noise, constant \(359 each\), r1 with outliers"),
     ],
 )
 def test_runs_that_were_evaluated_differently_are_refused(mutate: Callable[[Any], None], words: str) -> None:
@@ -128,8 +150,9 @@ def test_runs_that_were_evaluated_differently_are_refused(mutate: Callable[[Any]
 
 def test_a_part_that_one_run_lacks_is_no_difference() -> None:
     without_cw = record()
-    without_cw["attacks"]["cw"] = {"note": "L2 C&W left out"}
-    short = {key: value for key, value in record().items() if key not in ("images", "outliers")}
+    assert without_cw.attacks is not None
+    without_cw.attacks.cw = CarliniWagner(None, "L2 C&W left out")
+    short = replace(record(), images=None, outliers=None)
     assert compared({"a": {"r0": record()}, "b": {"r1": without_cw, "r2": short, "r3": diverged()}})
     with pytest.raises(InputError, match="no runs to compare"):
         compared({})
@@ -152,8 +175,9 @@ def test_the_table_has_means_ranges_and_dashes() -> None:
 
 def test_every_set_of_outliers_has_a_column() -> None:
     other = record(fake=False)
-    for row in other["outliers"]["rows"]:
-        row["auroc"] = None if row["outliers"] == "noise" else 0.25
+    assert other.outliers is not None
+    for row in other.outliers.rows:
+        row.auroc = None if row.outliers == "noise" else 0.25
     lines = area_table({"a": {"r0": record(), "r1": other}, "b": {"r2": other}}).splitlines()
     assert lines[0] == "| score |  | noise | constant |"
     assert "| log p(x) | a | 0.750 | 0.375 |" in lines and "| log p(x) | b | — | 0.250 |" in lines
@@ -162,7 +186,8 @@ def test_every_set_of_outliers_has_a_column() -> None:
 
 def test_the_text_tells_how_it_was_made_and_what_to_beware_of() -> None:
     masked = record()
-    masked["attacks"]["masking"]["masked"] = True
+    assert masked.attacks is not None
+    masked.attacks.masking.masked = True
     assert notes_of(record()) == [] and notes_of(masked) == [
         "attacks: gradient masking, so its accuracy under PGD is no robustness"
     ]

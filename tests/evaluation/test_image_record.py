@@ -17,6 +17,7 @@ from stic_fast.evaluation.image_scores import COUNT_DEPENDENT, ReferenceImages, 
 from stic_fast.evaluation.judge import Judge
 from stic_fast.evaluation.nearest import nearest_distances
 from stic_fast.evaluation.network_judge import NetworkJudge
+from stic_fast.evaluation.record_form import ImageRow, ImageScores
 from stic_fast.evaluation.records import subset
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -41,20 +42,22 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
-def record_of(judge: Any, folder: Path, count: int) -> dict[str, Any]:
+def record_of(judge: Any, folder: Path, count: int) -> ImageScores:
     drawn = DrawnImages(folder, count, num_classes=4, about={})
     drawn.complete(lambda rows: DRAWN[rows])
     learnt = {"drawn": 0.5, "real": 0.9}
-    return image_record(judge, drawn, TRAIN, TEST, TEST_LABELS, seed=0, batch_size=16, learnt=learnt)
+    settings: dict[str, Any] = {"num_classes": 4, "seed": 0, "batch_size": 16, "judge_iterations": 3}
+    parts = (images for images, _ in drawn)
+    return image_record(judge, parts, drawn.labels(), TRAIN, TEST, TEST_LABELS, learnt=learnt, **settings)
 
 
-def rows_of(record: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    return {row["key"]: row for row in record["rows"]}
+def rows_of(record: ImageScores) -> dict[str, ImageRow]:
+    return {row.key: row for row in record.rows}
 
 
 def test_few_real_images_are_held_against_as_few_drawn_ones(judge: Judge, tmp_path: Path) -> None:
     record = record_of(judge, tmp_path / "drawn", 48)
-    assert (record["n"], record["n_real"]) == (48, 20)
+    assert (record.n, record.n_real) == (48, 20)
     labels = torch.arange(48) % 4
     rows, few_labels = subset(torch.arange(48), labels, 20, 0)
     reference = ReferenceImages.of(judge, TRAIN, most=48, seed=0)
@@ -64,25 +67,25 @@ def test_few_real_images_are_held_against_as_few_drawn_ones(judge: Judge, tmp_pa
     real, _ = image_scores(judge, reference, TEST, TEST_LABELS, **settings)
     for key, row in rows_of(record).items():
         if key == "Cls_G":
-            assert (row["drawn"], row["real"], row["drawn_at_n_real"]) == (0.5, 0.9, None)
+            assert (row.drawn, row.real, row.drawn_at_n_real) == (0.5, 0.9, None)
             continue
-        assert row["drawn"] == pytest.approx(whole[key].value, rel=1e-4, abs=1e-6)
-        assert row["real"] == pytest.approx(real[key].value, rel=1e-4, abs=1e-6)
+        assert row.drawn == pytest.approx(whole[key].value, rel=1e-4, abs=1e-6)
+        assert row.real == pytest.approx(real[key].value, rel=1e-4, abs=1e-6)
         if key in COUNT_DEPENDENT:
-            assert row["drawn_at_n_real"] == pytest.approx(few[key].value, rel=1e-4, abs=1e-6)
+            assert row.drawn_at_n_real == pytest.approx(few[key].value, rel=1e-4, abs=1e-6)
         else:
-            assert row["drawn_at_n_real"] is None
-    assert rows_of(record)["coverage"]["drawn_at_n_real"] != rows_of(record)["coverage"]["drawn"]
-    assert record["sweep"]["drawn_at_n_real"][2]["recall"] == pytest.approx(few_sweep[2].recall)
+            assert row.drawn_at_n_real is None
+    assert rows_of(record)["coverage"].drawn_at_n_real != rows_of(record)["coverage"].drawn
+    assert record.sweep["drawn_at_n_real"][2].recall == pytest.approx(few_sweep[2].recall)
     distances = nearest_distances(DRAWN, TRAIN)
-    assert record["nearest"]["drawn"] == pytest.approx(float(distances.mean()), rel=1e-5)
+    assert record.nearest.drawn == pytest.approx(float(distances.mean()), rel=1e-5)
 
 
 def test_as_many_real_images_need_no_second_column(judge: Judge, tmp_path: Path) -> None:
     record = record_of(judge, tmp_path / "drawn", 12)
-    assert (record["n"], record["n_real"]) == (12, 12)
-    assert {row["drawn_at_n_real"] for row in record["rows"]} == {None}
-    assert list(record["sweep"]) == ["drawn", "real"]
+    assert (record.n, record.n_real) == (12, 12)
+    assert {row.drawn_at_n_real for row in record.rows} == {None}
+    assert list(record.sweep) == ["drawn", "real"]
 
 
 def test_the_training_images_are_read_once(judge: Judge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,7 +97,7 @@ def test_the_training_images_are_read_once(judge: Judge, tmp_path: Path, monkeyp
     assert record_of(judge, tmp_path / "drawn", 48) == first and read == [48]
     record_of(judge, tmp_path / "drawn", 30)
     other = Judge((1, 8, 8), 4, generator=torch.Generator().manual_seed(4)).eval()
-    assert record_of(other, tmp_path / "drawn", 48)["rows"] != first["rows"]
+    assert record_of(other, tmp_path / "drawn", 48).rows != first.rows
     assert read == [48, 30, 48]
 
 

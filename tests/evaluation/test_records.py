@@ -18,14 +18,8 @@ from stic_fast.evaluation.calibration import expected_calibration_error, negativ
 from stic_fast.evaluation.image_scores import COUNT_DEPENDENT, MEANINGS, Score
 from stic_fast.evaluation.judge import predict_logits
 from stic_fast.evaluation.outliers import outlier_sets
-from stic_fast.evaluation.records import (
-    FORMAT,
-    classifier_record,
-    divergence_note,
-    image_rows,
-    outlier_record,
-    read_record,
-)
+from stic_fast.evaluation.record_form import FORMAT, read_record, to_plain, written
+from stic_fast.evaluation.records import classifier_record, divergence_note, image_rows, outlier_record
 from stic_fast.evaluation.temperature import tempered
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -67,49 +61,51 @@ def broken_on(rows: list[int], value: float) -> Callable[[Tensor], Tensor]:
 
 def test_scores_at_the_real_count_stand_only_where_the_count_matters() -> None:
     scores = {key: Score(1.0, 0.5) for key in MEANINGS}
-    rows = {row["key"]: row for row in image_rows(scores, scores, {}, judge="cnn", count=1000, at_n_real=scores)}
-    assert {key for key, row in rows.items() if row["drawn_at_n_real"] is not None} == set(COUNT_DEPENDENT)
-    assert rows["FD"]["name"] == "FD-cnn@1k" and rows["FD"]["noise"] is None and rows["FD"]["spread"] == 0.5
-    assert image_rows({"FD": Score(float("nan"))}, {}, {}, judge="cnn", count=9)[0]["drawn"] is None
-    assert image_rows(scores, scores, {}, judge="cnn", count=9)[0]["drawn_at_n_real"] is None
+    rows = {row.key: row for row in image_rows(scores, scores, {}, judge="cnn", count=1000, at_n_real=scores)}
+    assert {key for key, row in rows.items() if row.drawn_at_n_real is not None} == set(COUNT_DEPENDENT)
+    assert rows["FD"].name == "FD-cnn@1k" and rows["FD"].noise is None and rows["FD"].spread == 0.5
+    assert image_rows({"FD": Score(float("nan"))}, {}, {}, judge="cnn", count=9)[0].drawn is None
+    assert image_rows(scores, scores, {}, judge="cnn", count=9)[0].drawn_at_n_real is None
 
 
 def test_a_sound_classifier_has_all_scores_and_no_note(images: Tensor) -> None:
     record = classifier_record(distances, images, LABELS, 3, batch_size=7)
     logits = predict_logits(distances, images, batch_size=30)
-    values = {row["key"]: row["value"] for row in record["rows"]}
+    values = {row.key: row.value for row in record.rows}
     assert logits.min() < -1e3
     assert values["accuracy"] == float((logits.argmax(1) == LABELS).float().mean())
     assert values["NLL"] == pytest.approx(negative_log_likelihood(logits, LABELS, 3))
     assert values["ECE"] == pytest.approx(expected_calibration_error(logits, LABELS, 3))
-    assert "note" not in record and sum(record["reliability"]["counts"]) == 30
+    assert not record.note and record.reliability is not None and sum(record.reliability.counts) == 30
+    assert record.reliability.reliability().ece == values["ECE"]
     after = tempered(logits, LABELS, 3)
     assert values["NLL-T"] == pytest.approx(negative_log_likelihood(after.logits, LABELS, 3))
     assert values["ECE-T"] == pytest.approx(expected_calibration_error(after.logits, LABELS, 3))
     assert values["temperature"] == pytest.approx(median(after.temperatures))
-    assert sum(record["reliability_after"]["counts"]) == 30
-    json.dumps(record, allow_nan=False)
+    assert record.reliability_after is not None and sum(record.reliability_after.counts) == 30
+    json.dumps(to_plain(record), allow_nan=False)
     assert classifier_record(with_fake_class, images, LABELS, 3, batch_size=7) == record
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 def test_a_diverged_classifier_keeps_its_accuracy_and_says_so(images: Tensor, value: float) -> None:
-    sound = classifier_record(distances, images, LABELS, 3, batch_size=30)["rows"][0]["value"]
+    sound = classifier_record(distances, images, LABELS, 3, batch_size=30).rows[0].value
     record = classifier_record(broken_on([0, 1, 4], value), images, LABELS, 3, batch_size=30)
-    accuracy, *others = (row["value"] for row in record["rows"])
+    accuracy, *others = (row.value for row in record.rows)
+    assert sound is not None
     assert accuracy == pytest.approx(sound - 3 / 30) and others == [None] * 5
-    assert record["note"] == "3 of 30 test images have logits that are not finite: the run diverged"
-    assert record["reliability"] is None and record["reliability_after"] is None
+    assert record.note == "3 of 30 test images have logits that are not finite: the run diverged"
+    assert record.reliability is None and record.reliability_after is None
 
 
 def test_outliers_of_a_classifier_without_a_fake_class(images: Tensor) -> None:
     record, scores = outlier_record(distances, images, outlier_sets(images, seed=0), 3, 11, "shades")
-    assert list(scores) == ["log_density", "class_confidence", "gradient"] and "note" not in record
-    assert len(record["rows"]) == 15 and all(0 <= row["auroc"] <= 1 for row in record["rows"])
-    density = {row["outliers"]: row["auroc"] for row in record["rows"] if row["score"] == "log_density"}
-    assert density["constant"] > 0.6
+    assert list(scores) == ["log_density", "class_confidence", "gradient"] and not record.note
+    assert len(record.rows) == 15 and all(row.auroc is not None and 0 <= row.auroc <= 1 for row in record.rows)
+    constant = record.areas()["log_density"]["constant"]
+    assert constant is not None and constant > 0.6
     fake, _ = outlier_record(with_fake_class, images, outlier_sets(images, seed=0), 3, 11, "shades")
-    assert {row["score"] for row in fake["rows"]} == {*scores, "real_log_odds"}
+    assert {row.score for row in fake.rows} == {*scores, "real_log_odds"}
 
 
 def test_scores_that_are_not_finite_have_no_auroc_and_spare_the_other_sets(images: Tensor) -> None:
@@ -119,14 +115,14 @@ def test_scores_that_are_not_finite_have_no_auroc_and_spare_the_other_sets(image
         return torch.where((x.mean(dim=(1, 2, 3)) < -0.6)[:, None], torch.nan, distances(x))
 
     record, scores = outlier_record(model, images, sets, 3, 30, "shades")
-    dark = [row["auroc"] for row in record["rows"] if row["outliers"] == "dark"]
-    few = [row["auroc"] for row in record["rows"] if row["outliers"] == "few"]
+    dark = [row.auroc for row in record.rows if row.outliers == "dark"]
+    few = [row.auroc for row in record.rows if row.outliers == "few"]
     broken = int((~scores["log_density"]["dark"].isfinite()).sum())
     assert dark == [None] * 3 and all(area is not None for area in few) and broken > 0
-    assert record["note"] == f"images whose scores are not finite: {broken} of 30 of dark; the run diverged"
+    assert record.note == f"images whose scores are not finite: {broken} of 30 of dark; the run diverged"
     everywhere, _ = outlier_record(broken_on([2], torch.nan), images, sets, 3, 30, "shades")
-    assert {row["auroc"] for row in everywhere["rows"]} == {None}
-    json.dumps(everywhere, allow_nan=False)
+    assert {row.auroc for row in everywhere.rows} == {None}
+    json.dumps(to_plain(everywhere), allow_nan=False)
 
 
 def test_notes_count_images() -> None:
@@ -151,7 +147,8 @@ def test_records_are_read_back_or_refused(tmp_path: Path) -> None:
     assert read_record(tmp_path) is None
     file = tmp_path / "evaluation.json"
     file.write_text(json.dumps(HEADING))
-    assert read_record(tmp_path) == HEADING
+    record = read_record(tmp_path)
+    assert record is not None and json.loads(json.dumps(written(record))) == HEADING
     for text, words in (
         ('{"seed": 3}', "another version"),
         ("{", "is damaged"),
@@ -159,8 +156,8 @@ def test_records_are_read_back_or_refused(tmp_path: Path) -> None:
         ("[" * 100_000, "is damaged .it is nested too deeply"),
         ('{"a": ' * 90 + "1" + "}" * 90, "is damaged .it is nested more than 64 deep"),
         (json.dumps({"format": FORMAT + 1}), "another version"),
-        (json.dumps({"format": FORMAT}), "is damaged .it lacks version"),
-        (json.dumps({**HEADING, "seed": "3"}), "is damaged .its seed must be a whole number"),
+        (json.dumps({"format": FORMAT}), "is damaged .*version"),
+        (json.dumps({**HEADING, "seed": "3"}), "is damaged .*seed"),
     ):
         file.write_text(text)
         with pytest.raises(InputError, match=f"{words}.*write it anew with stic-fast evaluate"):
@@ -169,6 +166,6 @@ def test_records_are_read_back_or_refused(tmp_path: Path) -> None:
 
 def test_a_single_image_has_a_calibration_but_no_temperature(images: Tensor) -> None:
     record = classifier_record(distances, images[:1], LABELS[:1], 3, batch_size=30)
-    values = {row["key"]: row["value"] for row in record["rows"]}
+    values = {row.key: row.value for row in record.rows}
     assert values["NLL"] is not None and values["temperature"] is None and values["NLL-T"] is None
-    assert record["reliability_after"] is None and sum(record["reliability"]["counts"]) == 1
+    assert record.reliability_after is None and record.reliability is not None and sum(record.reliability.counts) == 1
