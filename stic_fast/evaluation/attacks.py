@@ -20,9 +20,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from stic_fast.counts import MOST, Range, check_count
 from stic_fast.errors import InputError
-from stic_fast.evaluation.fixed_classifier import FixedClassifier, Model, check_batch_size, fixed_classifier
-from stic_fast.evaluation.judge import check_labelled_images
+from stic_fast.evaluation.checks import check_labelled_images, described
+from stic_fast.evaluation.fixed_classifier import FixedClassifier, Model, fixed_classifier
 from stic_fast.evaluation.noise_seed import noise_seed
 from stic_fast.ops import noise
 
@@ -105,14 +106,14 @@ def pgd(
     >>> attacked.name, attacked.survived.tolist(), attacked.accuracy
     ('PGD-40 at 16/255', [True, False, False, True], 0.5)
     """
-    if steps < 1 or restarts < 1:
-        raise InputError(f"steps and restarts must be at least 1, got {steps} and {restarts}; the papers take 40 and 1")
+    check_count("steps", steps)
+    check_count("restarts", restarts)
     if restarts > 1 and not random_start:
         raise InputError(f"{restarts} restarts need random_start: without it all are the same; let restarts be 1")
     if loss not in get_args(AttackLoss):
         raise InputError(f"unknown loss {loss!r}; choose one of {', '.join(get_args(AttackLoss))}")
-    if step_size is not None and step_size < 0:
-        raise InputError(f"step_size must be at least 0, got {step_size}; 2.5 * epsilon / steps is the default")
+    if step_size is not None:
+        Range(0, MOST).check("step_size", step_size)
     step = 2 * (2.5 * epsilon / steps if step_size is None else step_size)  # in units of [−1, 1]
     key = noise_seed(seed, "pgd")
 
@@ -166,18 +167,12 @@ def attack_images(
     tensor([ True, False])
     """
     check_labelled_images(images, labels, num_classes)
-    check_batch_size(batch_size)
-    if num_classes < 2:
-        raise InputError(
-            f"an attack needs at least 2 classes, got num_classes={num_classes}; there is nothing to mistake"
-        )
-    if not 0 <= epsilon <= 1:
-        raise InputError(f"epsilon must be from 0 to 1 in pixel units of [0, 1], got {epsilon}; 8 of 255 is 8 / 255")
+    check_count("batch_size", batch_size)
+    check_count("num_classes", num_classes, least=2)
+    Range(0, 1).check("epsilon", epsilon, why="in pixel units of [0, 1], so that 8 of 255 is 8 / 255")
     ids = torch.arange(len(images)) if image_ids is None else image_ids
     if ids.dtype != torch.int64 or ids.shape != labels.shape:
-        raise InputError(
-            f"image_ids must be int64 ({len(images)},), got {ids.dtype} {tuple(ids.shape)}; give each image one id"
-        )
+        raise InputError(f"image_ids must be int64 ({len(images)},), got {described(ids)}; give each image one id")
     survived, kept = torch.zeros(len(images), dtype=torch.bool), []
     with fixed_classifier(model, num_classes, images) as classifier:
         for rows in torch.split(torch.arange(len(images)), batch_size):

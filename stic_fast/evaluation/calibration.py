@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from stic_fast.errors import InputError
-from stic_fast.evaluation.fixed_classifier import check_logits
+from stic_fast.counts import check_count
+from stic_fast.evaluation.checks import check_labels, finite_rows, real_logits
 
 PAPER_BINS = 20  # GMMC, appendix D: M = 20
 
@@ -65,8 +65,7 @@ def reliability(logits: Tensor, labels: Tensor, num_classes: int, *, bins: int =
     (tensor([0, 4]), tensor([ nan, 0.7500], dtype=torch.float64))
     """
     logits, labels = check_labelled(logits, labels, num_classes)
-    if bins < 1:
-        raise InputError(f"bins must be at least 1, got {bins}; the papers take {PAPER_BINS}")
+    check_count("bins", bins)
     log_confidence, predicted = F.log_softmax(logits, dim=1).max(dim=1)
     confidence = log_confidence.exp()
     hits = (predicted == labels).double()
@@ -105,21 +104,6 @@ def check_labelled(logits: Tensor, labels: Tensor, num_classes: int) -> tuple[Te
     Raises:
         InputError: logits that are empty, of another shape or not finite, or labels out of range or of another count.
     """
-    check_logits(logits, num_classes)
-    if labels.is_floating_point() or labels.shape != logits.shape[:1] or not len(labels):
-        raise InputError(
-            f"labels must be integers, one for each of at least one row of logits, got {labels.dtype} "
-            f"{tuple(labels.shape)} beside {len(logits)} rows; give each row one label"
-        )
-    if int(labels.min()) < 0 or int(labels.max()) >= num_classes:
-        raise InputError(
-            f"labels must be from 0 to {num_classes - 1}, got {int(labels.min())} to {int(labels.max())}; "
-            "mend the labels or num_classes"
-        )
-    logits = logits[:, :num_classes].detach().double().cpu()
-    broken = int((~logits.isfinite()).any(dim=1).sum())
-    if broken:
-        raise InputError(
-            f"{broken} of {len(logits)} rows of logits are not finite; the model diverged, take an older one"
-        )
+    logits = finite_rows(real_logits(logits, num_classes), what="logits")
+    check_labels(labels, len(logits), num_classes)
     return logits, labels.to("cpu", torch.int64)

@@ -20,8 +20,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from stic_fast.counts import check_count
 from stic_fast.errors import InputError
 from stic_fast.evaluation.attacks import attack_images
+from stic_fast.evaluation.checks import check_positive
 from stic_fast.evaluation.fixed_classifier import FixedClassifier, Model
 
 MARGIN = 0.05
@@ -98,11 +100,9 @@ def carlini_wagner(
         InputError: foolbox is missing, or as `pgd`.
     """
     foolbox = load_foolbox()
-    if steps < 1 or binary_search_steps < 1 or not step_size > 0:
-        raise InputError(
-            f"steps, binary_search_steps and step_size must be above 0, got {steps}, {binary_search_steps} and "
-            f"{step_size}; the defaults are 100, 9 and 0.01"
-        )
+    check_count("steps", steps)
+    check_count("binary_search_steps", binary_search_steps)
+    check_positive("step_size", step_size)
     distances = torch.zeros(len(images), dtype=torch.float64)
 
     def attack(classifier: FixedClassifier, x: Tensor, y: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:

@@ -13,8 +13,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from stic_fast.errors import InputError
-from stic_fast.evaluation.judge import check_labelled_images, predict_logits, top_k_accuracy, train_judge
+from stic_fast.counts import check_count
+from stic_fast.evaluation.checks import check_labelled_images, check_logits, check_one_size
+from stic_fast.evaluation.judge import predict_logits, top_k_accuracy, train_judge
 from stic_fast.evaluation.judges import JudgeNetwork
 
 
@@ -63,6 +64,8 @@ def cls_g(
 ) -> float:
     """Cls_G: the accuracy on real test images of a judge trained on the drawn images alone.
 
+    The literature calls it the classification accuracy score, CAS (Ravuri and Vinyals, 2019).
+
     High only where the drawn images are both right and diverse enough to learn from. With a fixed `iterations` the
     score can be compared between generators that drew different numbers of images.
 
@@ -89,13 +92,8 @@ def cls_g(
     # Everything is checked before the training, so that no mistake is told only after it.
     check_labelled_images(drawn_images, asked_labels, num_classes, what="drawn_images")
     check_labelled_images(real_test_images, real_test_labels, num_classes, what="real_test_images")
-    if drawn_images.shape[1:] != real_test_images.shape[1:]:
-        raise InputError(
-            f"drawn_images and real_test_images must have one (C, H, W), got {tuple(drawn_images.shape[1:])} and "
-            f"{tuple(real_test_images.shape[1:])}; resize one of them"
-        )
-    if not 1 <= k <= num_classes:
-        raise InputError(f"k must be from 1 to num_classes, {num_classes}, got {k}; choose another k")
+    check_one_size(drawn_images, real_test_images, what=("drawn_images", "real_test_images"))
+    check_count("k", k, most=num_classes, why="num_classes")
     judge = train_judge(
         drawn_images,
         asked_labels,
@@ -136,9 +134,5 @@ def accuracy(
     """
     check_labelled_images(images, labels, num_classes)
     logits = predict_logits(model, images, batch_size=batch_size)
-    if logits.ndim != 2 or logits.shape[1] < num_classes:
-        raise InputError(
-            f"the model must give logits (B, {num_classes}) or wider for num_classes={num_classes}, "
-            f"got (B, {', '.join(map(str, logits.shape[1:]))}); mend num_classes or the model's last layer"
-        )
+    check_logits(logits, num_classes)
     return top_k_accuracy(logits[:, :num_classes], labels, k=1)

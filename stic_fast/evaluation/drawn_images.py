@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stic_fast.counts import check_count
 from stic_fast.digests import listed_file
 from stic_fast.errors import InputError
 from stic_fast.stored import read_json, read_stored
@@ -54,8 +55,8 @@ class DrawnImages:
     def __init__(
         self, folder: str | os.PathLike[str], count: int, *, num_classes: int, about: Mapping[str, Any]
     ) -> None:
-        if count < 1 or num_classes < 1:
-            raise InputError(f"an evaluation needs at least 1 image of 1 class, got {count} of {num_classes}")
+        check_count("count", count)
+        check_count("num_classes", num_classes)
         self.folder, self.count, self.num_classes = Path(folder), count, num_classes
         self.folder.mkdir(parents=True, exist_ok=True)
         wanted = json.loads(json.dumps({**about, "num_classes": num_classes, "part": PART}))

@@ -6,13 +6,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from itertools import chain
 from typing import Protocol, runtime_checkable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from stic_fast.counts import check_count
 from stic_fast.errors import InputError
+from stic_fast.evaluation.checks import check_equal_lengths, check_images, finite_rows
+from stic_fast.evaluation.fixed_classifier import weight_of
 from stic_fast.models.frozen import frozen
 
 
@@ -65,7 +67,7 @@ class FeatureStatistics:
         Raises:
             InputError: `features` is not a finite floating-point matrix with at least one row.
         """
-        features = checked_features(features, what="features", least=1)
+        features = finite_rows(features, what="features")
         mean = features.mean(0)
         centred = features - mean
         return cls(len(features), mean, centred.T @ centred)
@@ -76,11 +78,7 @@ class FeatureStatistics:
         Raises:
             InputError: the features have different lengths.
         """
-        if self.mean.shape != other.mean.shape:
-            raise InputError(
-                f"features of length {len(self.mean)} and {len(other.mean)} cannot be counted together; "
-                "read both sets with one judge"
-            )
+        check_equal_lengths(self.mean, other.mean)
         count = self.count + other.count
         step = other.mean - self.mean
         between = torch.outer(step, step) * (self.count * other.count / count)
@@ -149,11 +147,8 @@ def read_images(
     >>> reading.logits.shape, reading.statistics.count, reading.statistics.mean.shape, reading.features
     (torch.Size([5, 10]), 5, torch.Size([64]), None)
     """
-    if batch_size < 1:
-        raise InputError(f"batch_size must be at least 1, got {batch_size}; give a positive number")
-    # Frozen TorchScript has no parameters; the constants of its input scale are buffers.
-    weights = chain(judge.parameters(), judge.buffers()) if isinstance(judge, nn.Module) else ()
-    weight = next(iter(weights), None)
+    check_count("batch_size", batch_size)
+    weight = weight_of(judge)
     logits: list[Tensor] = []
     kept: list[Tensor] = []
     statistics: FeatureStatistics | None = None
@@ -184,53 +179,9 @@ def metric_name(metric: str, judge: str, count: int) -> str:
     return f"{metric}-{judge}@{f'{count // 1000}k' if count and count % 1000 == 0 else count}"
 
 
-def checked_features(features: Tensor, *, what: str, least: int) -> Tensor:
-    """`features` as float64 (N, D) on the CPU, or an InputError that says what they must be.
-
-    >>> checked_features(torch.ones(1, 3), what="real_features", least=2)
-    Traceback (most recent call last):
-    ...
-    stic_fast.errors.InputError: real_features has 1 row, but at least 2 are needed; give more images
-    """
-    if not isinstance(features, Tensor) or features.ndim != 2 or not features.is_floating_point():
-        got = f"{features.dtype} {tuple(features.shape)}" if isinstance(features, Tensor) else type(features).__name__
-        raise InputError(f"{what} must be a floating-point tensor (N, D), one row per image, got {got}; flatten each")
-    if len(features) < least or not features.shape[1]:
-        rows = f"{len(features)} row{'s' * (len(features) != 1)}"
-        if features.shape[1]:
-            raise InputError(f"{what} has {rows}, but at least {least} are needed; give more images")
-        raise InputError(f"{what} has {rows} of length 0; give vectors of at least one number")
-    if not features.isfinite().all():
-        raise InputError(f"{what} holds NaN or infinity, so no metric of it means anything; check the judge")
-    return features.detach().to("cpu", torch.float64)
-
-
-def check_pair(real: Tensor, drawn: Tensor, *, least: int) -> tuple[Tensor, Tensor]:
-    """Features of real and of drawn images as float64 (N, D) and (M, D), refused where they do not fit together.
-
-    >>> check_pair(torch.ones(2, 3), torch.ones(2, 4), least=1)
-    Traceback (most recent call last):
-    ...
-    stic_fast.errors.InputError: real and drawn features must be equally long, got 3 and 4; read both with one judge
-    """
-    real = checked_features(real, what="real", least=least)
-    drawn = checked_features(drawn, what="drawn", least=least)
-    if real.shape[1] != drawn.shape[1]:
-        raise InputError(
-            f"real and drawn features must be equally long, got {real.shape[1]} and {drawn.shape[1]}; "
-            "read both with one judge"
-        )
-    return real, drawn
-
-
 def _batches(images: Tensor | Iterable[Tensor], batch_size: int) -> Iterable[Tensor]:
     for part in (images,) if isinstance(images, Tensor) else images:
-        if not isinstance(part, Tensor) or part.ndim != 4 or part.dtype != torch.uint8:
-            got = f"{part.dtype} {tuple(part.shape)}" if isinstance(part, Tensor) else type(part).__name__
-            raise InputError(
-                f"images must be uint8 tensors (N, C, H, W), got {got}; "
-                "turn floats in [-1, 1] into round((x + 1) * 127.5), clipped to 0..255, as uint8"
-            )
+        check_images(part, least=0)
         if len(part):
             yield from torch.split(part, batch_size)
 

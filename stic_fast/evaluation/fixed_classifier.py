@@ -6,42 +6,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 
 import torch
 from torch import Tensor, nn
 
-from stic_fast.errors import InputError
+from stic_fast.evaluation.checks import check_logits
 from stic_fast.models.frozen import frozen
 from stic_fast.pixels import to_unit
 
 Model = Callable[[Tensor], Tensor]
 
 
-def check_logits(logits: Tensor, num_classes: int) -> None:
-    """Refuse, with an InputError, anything but floating-point logits (N, num_classes) or wider, and num_classes < 1.
-
-    >>> check_logits(torch.zeros(5, 3), 4)
-    Traceback (most recent call last):
-    ...
-    stic_fast.errors.InputError: logits must be floating point (N, 4) or wider for num_classes=4, got torch.float32
-    (5, 3); mend num_classes or the model's last layer
-    """
-    if num_classes < 1:
-        raise InputError(f"num_classes must be at least 1, got {num_classes}; give the number of real classes")
-    if not logits.is_floating_point() or logits.ndim != 2 or logits.shape[1] < num_classes:
-        raise InputError(
-            f"logits must be floating point (N, {num_classes}) or wider for num_classes={num_classes}, got "
-            f"{logits.dtype} {tuple(logits.shape)}; mend num_classes or the model's last layer"
-        )
-
-
-def check_batch_size(batch_size: int) -> None:
-    """Refuse, with an InputError, a batch size below 1.
-
-    >>> check_batch_size(1)
-    """
-    if batch_size < 1:
-        raise InputError(f"batch_size must be at least 1, got {batch_size}; give a positive number")
+def weight_of(model: object) -> Tensor | None:
+    """A weight of the model, which tells its device: a parameter, or, as frozen TorchScript has none, a buffer."""
+    return next(chain(model.parameters(), model.buffers()), None) if isinstance(model, nn.Module) else None
 
 
 class FixedClassifier:
@@ -53,10 +32,10 @@ class FixedClassifier:
     """
 
     def __init__(self, model: Model, num_classes: int, device: torch.device) -> None:
-        parameter = next(model.parameters(), None) if isinstance(model, nn.Module) else None
+        weight = weight_of(model)
         self.model, self.num_classes = model, num_classes
-        self.device = device if parameter is None else parameter.device
-        self.dtype = torch.float64 if parameter is not None and parameter.dtype == torch.float64 else torch.float32
+        self.device = device if weight is None else weight.device
+        self.dtype = torch.float64 if weight is not None and weight.dtype == torch.float64 else torch.float32
 
     def place(self, images: Tensor) -> Tensor:
         """uint8 images (B, C, H, W) as the model wants them: floating point in [−1, 1] on its device."""

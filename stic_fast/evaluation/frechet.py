@@ -13,8 +13,10 @@ import math
 import torch
 from torch import Tensor
 
+from stic_fast.counts import check_count
 from stic_fast.errors import InputError
-from stic_fast.evaluation.features import FeatureStatistics, check_pair
+from stic_fast.evaluation.checks import feature_pair
+from stic_fast.evaluation.features import FeatureStatistics
 
 _LARGEST_BLOCK = 2**24  # kernel values held at a time: 128 MiB
 
@@ -96,7 +98,7 @@ def kernel_distance(real: Tensor, drawn: Tensor) -> float:
     >>> kernel_distance(torch.tensor([[0.0], [1.0]]), torch.tensor([[2.0], [2.0]]))  # 1 + 125 − 2 (1 + 27)/2
     98.0
     """
-    return _squared_discrepancy(*check_pair(real, drawn, least=2))
+    return _squared_discrepancy(*feature_pair(real, drawn, least=2))
 
 
 def kernel_distance_over_subsets(
@@ -125,15 +127,9 @@ def kernel_distance_over_subsets(
     >>> mean > spread > 0
     True
     """
-    real, drawn = check_pair(real, drawn, least=2)
-    if subsets < 1:
-        raise InputError(f"subsets must be at least 1, got {subsets}; give a positive number")
-    fewest = min(len(real), len(drawn))
-    if not 2 <= subset_size <= fewest:
-        raise InputError(
-            f"subset_size must be from 2 to the number of images, {fewest}, got {subset_size}; "
-            "choose smaller subsets or draw more images"
-        )
+    real, drawn = feature_pair(real, drawn, least=2)
+    check_count("subsets", subsets)
+    check_count("subset_size", subset_size, least=2, most=min(len(real), len(drawn)), why="the number of images")
     distances = []
     for _ in range(subsets):
         some_real = real[torch.randperm(len(real), generator=generator)[:subset_size]]

@@ -14,8 +14,10 @@ from typing import Any
 
 from torch import Tensor
 
+from stic_fast.counts import check_count
 from stic_fast.errors import InputError
 from stic_fast.evaluation.attacks import AttackResult, in_pixels, pgd
+from stic_fast.evaluation.checks import check_positive
 from stic_fast.evaluation.fixed_classifier import Model
 from stic_fast.evaluation.square_attack import square_attack
 
@@ -112,13 +114,9 @@ def check_gradient_masking(
     >>> check.masked, check.accuracy
     (False, 0.5)
     """
-    if stronger_steps < steps or restarts < 1:
-        raise InputError(
-            f"the stronger attack needs at least the base attack's {steps} steps and 1 start, got {stronger_steps} and "
-            f"{restarts}; raise stronger_steps or restarts"
-        )
-    if not epsilon > 0:
-        raise InputError(f"epsilon must be above 0, got {epsilon}; 8 of 255 is 8 / 255")
+    check_count("stronger_steps", stronger_steps, least=steps)
+    check_count("restarts", restarts)
+    check_positive("epsilon", epsilon, most=1)
     attacked = (model, images, labels, num_classes)
     shared: dict[str, Any] = {"seed": seed, "image_ids": image_ids, "batch_size": batch_size}
     if base is None:

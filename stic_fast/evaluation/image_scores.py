@@ -12,8 +12,8 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from stic_fast.errors import InputError
 from stic_fast.evaluation.cache import cached, fingerprint
+from stic_fast.evaluation.checks import check_labels
 from stic_fast.evaluation.features import FeatureStatistics, Reading, ReadsImages, read_images
 from stic_fast.evaluation.frechet import frechet_distance, kernel_distance
 from stic_fast.evaluation.inception_score import inception_score, modified_inception_score
@@ -147,8 +147,8 @@ def scores_of_reading(
     """
     assert reading.features is not None, "the scores need the features"
     count, seen = len(reading.logits), reading.logits.shape[1]
-    if labels is not None and labels.shape != (count,):
-        raise InputError(f"{count} images need as many labels, got {tuple(labels.shape)}; give each image one")
+    if labels is not None:
+        check_labels(labels, count, num_classes)
     scores: dict[str, Score] = {}
     if count > 1:
         scores["FD"] = Score(frechet_distance(reference.everything.statistics, reading.statistics))

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from stic_fast.errors import InputError
+from stic_fast.counts import check_count
+from stic_fast.evaluation.checks import check_labels, check_positive, finite_rows
 
 LOG_FLOOR = 1e-8
 """The smallest probability whose logarithm MIS takes, unless told otherwise."""
@@ -38,9 +39,8 @@ def inception_score(logits: Tensor, *, splits: int = 10, generator: torch.Genera
     >>> round(mean, 6), spread
     (4.0, 0.0)
     """
-    logits = _checked_logits(logits)
-    if not 1 <= splits <= len(logits):
-        raise InputError(f"splits must be from 1 to the number of images, {len(logits)}, got {splits}; choose fewer")
+    logits = finite_rows(logits, what="logits")
+    check_count("splits", splits, most=len(logits), why="the number of images")
     dealt = logits[torch.randperm(len(logits), generator=generator)]
     scores = [_score_of_split(part) for part in torch.tensor_split(dealt, splits)]
     return _mean_and_spread(scores)
@@ -88,11 +88,10 @@ def modified_inception_score(
     >>> [round(value, 6) for value in score.per_class], round(score.mean, 6)  # half of class 0's pairs: log 100 apart
     ([10.0, 1.0], 5.5)
     """
-    logits = _checked_logits(logits)
-    if not 0 < log_floor <= 1:
-        raise InputError(f"log_floor must be above 0 and at most 1, got {log_floor}; 1e-8 is the default")
-    labels = _checked_groups(asked_labels, len(logits), num_classes)
-    groups = [logits[labels == number] for number in range(num_classes)]
+    logits = finite_rows(logits, what="logits")
+    check_positive("log_floor", log_floor, most=1)
+    check_labels(asked_labels, len(logits), num_classes, what="asked_labels")
+    groups = [logits[asked_labels.cpu() == number] for number in range(num_classes)]
     per_class = tuple(_score_of_class(group, log_floor) if len(group) else math.nan for group in groups)
     mean, spread = _mean_and_spread([score for score in per_class if not math.isnan(score)])
     return ModifiedInceptionScore(mean, spread, per_class)
@@ -118,25 +117,3 @@ def _score_of_class(logits: Tensor, log_floor: float) -> float:
 def _mean_and_spread(scores: list[float]) -> tuple[float, float]:
     mean = math.fsum(scores) / len(scores)
     return mean, math.sqrt(math.fsum((score - mean) ** 2 for score in scores) / len(scores))
-
-
-def _checked_logits(logits: Tensor) -> Tensor:
-    if not isinstance(logits, Tensor) or logits.ndim != 2 or not logits.is_floating_point() or not logits.numel():
-        got = f"{logits.dtype} {tuple(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
-        raise InputError(f"logits must be a floating-point tensor (N, K), one row per image, got {got}; mend it")
-    if not logits.isfinite().all():
-        raise InputError("logits hold NaN or infinity, so no score of them means anything; check the judge")
-    return logits.detach().to("cpu", torch.float64)
-
-
-def _checked_groups(labels: Tensor, count: int, num_classes: int) -> Tensor:
-    if not isinstance(labels, Tensor) or labels.dtype.is_floating_point or tuple(labels.shape) != (count,):
-        got = f"{labels.dtype} {tuple(labels.shape)}" if isinstance(labels, Tensor) else type(labels).__name__
-        raise InputError(f"asked_labels must be an integer tensor ({count},), one per image, got {got}; mend it")
-    lowest, highest = int(labels.min()), int(labels.max())
-    if lowest < 0 or highest >= num_classes:
-        raise InputError(
-            f"asked_labels must be from 0 to {num_classes - 1}, got {lowest} to {highest}; "
-            "mend the labels or num_classes"
-        )
-    return labels.cpu()

@@ -14,7 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from stic_fast.counts import check_count
 from stic_fast.errors import InputError
+from stic_fast.evaluation.checks import check_labelled_images, unit_images
+from stic_fast.evaluation.fixed_classifier import weight_of
 from stic_fast.models.fixed_passes import Precision, multiplies_bf16
 from stic_fast.models.frozen import frozen
 from stic_fast.pixels import to_unit
@@ -22,7 +25,6 @@ from stic_fast.pixels import to_unit
 SMALLEST_SIDE = 4  # pixels
 FIRST_WIDTH, LARGEST_WIDTH = 32, 256  # channels of the first stage, doubled from stage to stage up to the largest
 WEIGHT_DECAY = 0.01
-LABEL_TYPES = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 
 
 class Judge(nn.Module):
@@ -57,8 +59,7 @@ class Judge(nn.Module):
         if channels < 1 or min(height, width) < SMALLEST_SIDE:
             wanted = f"a judge needs images with at least 1 channel and {SMALLEST_SIDE} pixels a side"
             raise InputError(f"{wanted}, got (C, H, W) = {tuple(image_shape)}; enlarge or pad the images")
-        if num_classes < 1:
-            raise InputError(f"num_classes must be at least 1, got {num_classes}; give the number of real classes")
+        check_count("num_classes", num_classes)
         self.image_shape = (channels, height, width)
         self.num_classes = num_classes
         # Built without storage and filled below: the layers' own initialisation would draw from the global generator.
@@ -77,13 +78,8 @@ class Judge(nn.Module):
 
     def features(self, images: Tensor) -> Tensor:
         """The vectors under the last linear layer, float32 (N, D): D is 64 at 8x8, 128 at 28x28, 256 at 32x32."""
-        if images.ndim != 4 or tuple(images.shape[1:]) != self.image_shape:
-            wanted = f"(N, {', '.join(map(str, self.image_shape))})"
-            raise InputError(f"this judge reads images {wanted}, got {tuple(images.shape)}; give images of that size")
-        if images.dtype != torch.uint8 and not images.is_floating_point():
-            raise InputError(f"images must be uint8 or floating point in [-1, 1], got {images.dtype}; convert them")
-        images = to_unit(images) if images.dtype == torch.uint8 else images
-        pooled: Tensor = self.stages(images.to(self.head.weight.dtype)).mean(dim=(2, 3))
+        x = unit_images(images, judge=self.name, shape=self.image_shape)
+        pooled: Tensor = self.stages(x.to(self.head.weight.dtype)).mean(dim=(2, 3))
         return pooled
 
     def forward(self, images: Tensor) -> Tensor:
@@ -157,9 +153,8 @@ def train_judge(
     [0, 1, 0, 1]
     """
     check_labelled_images(images, labels, num_classes)
-    for name, value in (("iterations", iterations), ("batch_size", batch_size)):
-        if value < 1:
-            raise InputError(f"{name} must be at least 1, got {value}; give a positive number")
+    check_count("iterations", iterations)
+    check_count("batch_size", batch_size)
     generator = torch.Generator().manual_seed(seed)
     channels, height, width = images.shape[1:]
     judge = Judge((channels, height, width), num_classes, generator=generator).to(device).train()
@@ -190,36 +185,6 @@ def uses_bf16(precision: Precision, device: str | torch.device) -> bool:
     return precision == "bf16" or (precision == "auto" and multiplies_bf16(torch.device(device)))
 
 
-def check_labelled_images(images: Tensor, labels: Tensor, num_classes: int, *, what: str = "images") -> None:
-    """Refuse, with an InputError, anything but uint8 images (N, C, H, W), N > 0, and N labels below num_classes.
-
-    >>> check_labelled_images(torch.zeros(2, 1, 8, 8, dtype=torch.uint8), torch.tensor([0, 7]), 3)
-    Traceback (most recent call last):
-    ...
-    stic_fast.errors.InputError: labels of images must be from 0 to 2, got 0 to 7; mend the labels or num_classes
-    """
-    if not isinstance(images, Tensor) or images.ndim != 4 or images.dtype != torch.uint8:
-        got = f"{images.dtype} {tuple(images.shape)}" if isinstance(images, Tensor) else type(images).__name__
-        raise InputError(
-            f"{what} must be a uint8 tensor (N, C, H, W), got {got}; "
-            "turn floats in [-1, 1] into round((x + 1) * 127.5), clipped to 0..255, as uint8"
-        )
-    if len(images) == 0:
-        raise InputError(f"{what} is an empty set; give at least one image")
-    if not isinstance(labels, Tensor) or labels.dtype not in LABEL_TYPES:
-        got = str(labels.dtype) if isinstance(labels, Tensor) else type(labels).__name__
-        raise InputError(f"labels of {what} must be an int64 tensor (N,), got {got}; give class numbers")
-    if labels.shape != images.shape[:1]:
-        got = f"{len(images)} images and labels of shape {tuple(labels.shape)}"
-        raise InputError(f"{what} and labels must be equally many, got {got}; give each image one label")
-    lowest, highest = int(labels.min()), int(labels.max())
-    if lowest < 0 or highest >= num_classes:
-        raise InputError(
-            f"labels of {what} must be from 0 to {num_classes - 1}, got {lowest} to {highest}; "
-            "mend the labels or num_classes"
-        )
-
-
 def predict_logits(model: Callable[[Tensor], Tensor], images: Tensor, *, batch_size: int) -> Tensor:
     """A model's logits on uint8 images (N, C, H, W), batch by batch, without gradients, as float32 on the CPU.
 
@@ -229,10 +194,9 @@ def predict_logits(model: Callable[[Tensor], Tensor], images: Tensor, *, batch_s
     >>> predict_logits(nn.Flatten(), torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1), batch_size=1).tolist()
     [[-1.0], [1.0]]
     """
-    if batch_size < 1:
-        raise InputError(f"batch_size must be at least 1, got {batch_size}; give a positive number")
-    parameter = next(model.parameters(), None) if isinstance(model, nn.Module) else None
-    device = images.device if parameter is None else parameter.device
+    check_count("batch_size", batch_size)
+    weight = weight_of(model)
+    device = images.device if weight is None else weight.device
     with torch.no_grad(), frozen(model):
         batches = [model(to_unit(batch.to(device))).float().cpu() for batch in torch.split(images, batch_size)]
     return torch.cat(batches)
@@ -245,8 +209,7 @@ def top_k_accuracy(logits: Tensor, labels: Tensor, *, k: int) -> float:
     >>> top_k_accuracy(logits, torch.tensor([2, 0]), k=1), top_k_accuracy(logits, torch.tensor([2, 0]), k=2)
     (0.5, 1.0)
     """
-    if not 1 <= k <= logits.shape[1]:
-        raise InputError(f"k must be from 1 to the number of classes, {logits.shape[1]}, got {k}; choose another k")
+    check_count("k", k, most=logits.shape[1], why="the number of classes")
     hits = (logits.topk(k, dim=1).indices == labels.to(logits.device).unsqueeze(1)).any(dim=1)
     hits &= logits.isfinite().all(dim=1)
     return int(hits.sum()) / len(hits)

@@ -17,7 +17,8 @@ from torch import Tensor
 
 from stic_fast.errors import InputError
 from stic_fast.evaluation.cache import cached, fingerprint
-from stic_fast.evaluation.judge import Judge, check_labelled_images, train_judge, uses_bf16
+from stic_fast.evaluation.checks import check_labelled_images
+from stic_fast.evaluation.judge import Judge, train_judge, uses_bf16
 from stic_fast.evaluation.network_judge import load_torchscript_judge
 from stic_fast.evaluation.resnet20 import load_resnet20_judge
 

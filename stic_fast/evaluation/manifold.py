@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from stic_fast.errors import InputError
-from stic_fast.evaluation.features import check_pair
+from stic_fast.counts import check_count
+from stic_fast.evaluation.checks import feature_pair
 
 
 @dataclass(frozen=True)
@@ -65,15 +65,11 @@ def manifold_scores(
     >>> manifold_scores(real, torch.tensor([[0.4], [0.6], [0.9]]), ks=[1])
     (ManifoldScores(k=1, precision=1.0, recall=0.25, density=2.0, coverage=0.5),)
     """
-    real, drawn = check_pair(real, drawn, least=2)
+    real, drawn = feature_pair(real, drawn, least=2)
     largest = min(len(real), len(drawn)) - 1
-    if not ks or min(ks) < 1 or max(ks) > largest:
-        raise InputError(
-            f"ks must hold numbers from 1 to {largest}, one less than the smaller set, got {list(ks)}; "
-            "choose other neighbours or give more images"
-        )
-    if block_size < 1:
-        raise InputError(f"block_size must be at least 1, got {block_size}; give a positive number")
+    for k in ks or [0]:
+        check_count("ks", k, most=largest, why="one less than the images of the smaller set")
+    check_count("block_size", block_size)
     real_radii, drawn_radii = _radii(real, ks, block_size), _radii(drawn, ks, block_size)
     drawn_inside = torch.zeros(len(ks), len(drawn), dtype=torch.bool)
     memberships, recalled, covered = [0] * len(ks), [0] * len(ks), [0] * len(ks)

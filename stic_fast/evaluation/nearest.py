@@ -7,8 +7,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from stic_fast.errors import InputError
-from stic_fast.evaluation.fixed_classifier import check_batch_size
+from stic_fast.counts import check_count
+from stic_fast.evaluation.checks import check_images, check_one_size
 
 _OTHERS = 2000
 """Training images compared at a time: with the default batch, 8 MB of distances."""
@@ -35,15 +35,10 @@ def nearest_distances(images: Tensor, training_images: Tensor, *, batch_size: in
     >>> nearest_distances(torch.cat([white, black]), black)
     tensor([4., 0.])
     """
-    check_batch_size(batch_size)
-    for what, given in (("images", images), ("training_images", training_images)):
-        if given.dtype != torch.uint8:
-            raise InputError(f"{what} must be uint8 (N, C, H, W), got {given.dtype}; convert them with to_bytes")
-    if images.shape[1:] != training_images.shape[1:] or not len(training_images):
-        raise InputError(
-            f"images of shape {tuple(images.shape)} cannot be compared with training images of shape "
-            f"{tuple(training_images.shape)}; give at least one training image of the same size"
-        )
+    check_count("batch_size", batch_size)
+    check_images(images, least=0)
+    check_images(training_images, what="training_images")
+    check_one_size(images, training_images, what=("images", "training_images"))
     squares = torch.full((len(images),), torch.inf, dtype=torch.float64, device=images.device)
     for others in torch.split(training_images, _OTHERS):
         for part, found in zip(torch.split(images, batch_size), torch.split(squares, batch_size), strict=True):

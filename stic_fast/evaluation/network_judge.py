@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from stic_fast.errors import InputError
+from stic_fast.evaluation.checks import unit_images
 from stic_fast.models.recorded import recorded
-from stic_fast.pixels import to_unit
 
 _TORCHSCRIPT_ERRORS = (RuntimeError, ValueError, IndexError)  # as its reader and interpreter raise them
 
@@ -105,11 +105,7 @@ class NetworkJudge(nn.Module):
         return self.features_and_logits(images)[1]
 
     def _scaled(self, images: Tensor) -> Tensor:
-        if images.ndim != 4 or (images.dtype != torch.uint8 and not images.is_floating_point()):
-            raise InputError(
-                f"judge {self.name!r} reads images (N, C, H, W), uint8 or floating point in [-1, 1], got "
-                f"{images.dtype} {tuple(images.shape)}; convert them"
-            )
+        unit = unit_images(images, judge=self.name).float()
         for what, numbers in (("mean", self.mean), ("std", self.std)):
             if len(numbers) not in (1, images.shape[1]):
                 raise InputError(
@@ -117,7 +113,6 @@ class NetworkJudge(nn.Module):
                     f"{images.shape[1]}; give images with {len(numbers)} channels or another judge"
                 )
         low, high = self.value_range
-        unit = to_unit(images) if images.dtype == torch.uint8 else images.float()
         x = ((unit + 1) * ((high - low) / 2) + low - self.mean) / self.std
         if self.resize is not None and tuple(x.shape[2:]) != self.resize:
             x = F.interpolate(x, self.resize, mode="bilinear", antialias=True)

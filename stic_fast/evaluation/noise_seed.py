@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import hashlib
 
-from stic_fast.errors import InputError
+from stic_fast.counts import check_count
+from stic_fast.ops.checks import MAX_SEED
 
 
 def noise_seed(seed: int, purpose: str) -> int:
@@ -22,6 +23,5 @@ def noise_seed(seed: int, purpose: str) -> int:
     >>> noise_seed(0, "pgd") == noise_seed(0, "pgd"), noise_seed(0, "pgd") == noise_seed(0, "square")
     (True, False)
     """
-    if not 0 <= seed < 2**64:
-        raise InputError(f"seed must be in 0 .. 2**64 - 1, got {seed}; choose another seed")
+    check_count("seed", seed, least=0, most=MAX_SEED - 1)
     return int.from_bytes(hashlib.sha256(f"{purpose} {seed}".encode()).digest()[:8], "little")

@@ -15,8 +15,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from stic_fast.counts import check_count
 from stic_fast.errors import InputError
-from stic_fast.evaluation.fixed_classifier import Model, check_batch_size, check_logits, fixed_classifier
+from stic_fast.evaluation.checks import check_images, check_logits, real_logits
+from stic_fast.evaluation.fixed_classifier import Model, fixed_classifier
 
 # Keys of `ood_scores`, with how the axis of a picture should call each score, and what it is called in short.
 SCORE_LABELS = {
@@ -46,7 +48,7 @@ def log_density(logits: Tensor, num_classes: int) -> Tensor:
     >>> log_density(torch.tensor([[0.0, 0.0, 50.0]]), 2)  # log 2; the fake logit does not count
     tensor([0.6931], dtype=torch.float64)
     """
-    return _real(logits, num_classes).logsumexp(dim=1)
+    return real_logits(logits, num_classes).logsumexp(dim=1)
 
 
 def class_confidence(logits: Tensor, num_classes: int) -> Tensor:
@@ -60,7 +62,7 @@ def class_confidence(logits: Tensor, num_classes: int) -> Tensor:
     >>> class_confidence(torch.tensor([[0.0, 0.0, 50.0], [300.0, 0.0, 0.0]]), 2)  # p = 1/2, and 1 − 1e-130
     tensor([  0., 300.], dtype=torch.float64)
     """
-    real = _real(logits, num_classes)
+    real = real_logits(logits, num_classes)
     if num_classes == 1:
         return torch.zeros(len(real), dtype=real.dtype)
     ordered = real.sort(dim=1, descending=True).values
@@ -116,7 +118,7 @@ def ood_scores(model: Model, images: Tensor, num_classes: int, *, batch_size: in
     (['log_density', 'class_confidence', 'gradient'], [-3.0, -3.0])
     """
     check_images(images)
-    check_batch_size(batch_size)
+    check_count("batch_size", batch_size)
     all_logits, gradients = [], []
     with fixed_classifier(model, num_classes, images) as classifier, torch.enable_grad():
         for part in torch.split(images, batch_size):
@@ -164,25 +166,3 @@ def auroc(inside: Tensor, outside: Tensor) -> float:
     together = torch.cat([inside.detach().double().cpu(), outside.detach().double().cpu()])
     is_inside = torch.arange(len(together)) < len(inside)
     return float(roc_auc_score(is_inside.numpy(), together.numpy()))
-
-
-def check_images(images: Tensor, *, what: str = "images") -> None:
-    """Refuse, with an InputError, anything but uint8 images (N, C, H, W), N > 0.
-
-    >>> check_images(torch.zeros(1, 3, 8, 8))
-    Traceback (most recent call last):
-    ...
-    stic_fast.errors.InputError: images must be uint8 (N, C, H, W), N > 0, got torch.float32 (1, 3, 8, 8); turn floats
-    in [-1, 1] into bytes by stic_fast.pixels.to_bytes
-    """
-    if not isinstance(images, Tensor) or images.dtype != torch.uint8 or images.ndim != 4 or not len(images):
-        got = f"{images.dtype} {tuple(images.shape)}" if isinstance(images, Tensor) else type(images).__name__
-        raise InputError(
-            f"{what} must be uint8 (N, C, H, W), N > 0, got {got}; "
-            "turn floats in [-1, 1] into bytes by stic_fast.pixels.to_bytes"
-        )
-
-
-def _real(logits: Tensor, num_classes: int) -> Tensor:
-    check_logits(logits, num_classes)
-    return logits.detach()[:, :num_classes].double().cpu()

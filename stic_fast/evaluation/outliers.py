@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from stic_fast.errors import InputError
+from stic_fast.evaluation.checks import check_images, check_positive
 from stic_fast.evaluation.noise_seed import noise_seed
-from stic_fast.evaluation.out_of_distribution import check_images
 from stic_fast.ops import noise
 from stic_fast.pixels import to_bytes
 
@@ -49,8 +49,7 @@ def gaussian_noise(count: int, image_shape: Sequence[int], *, seed: int, deviati
     >>> round(float(images.float().std() / 127.5), 2)
     0.25
     """
-    if not deviation > 0:
-        raise InputError(f"deviation must be above 0, got {deviation}; the default is 1")
+    check_positive("deviation", deviation)
     key = noise_seed(seed, "gaussian outliers")
     return to_bytes(deviation * noise.normal((count, *image_shape), seed=key, stream=noise.Stream.CHAIN_INIT))
 
@@ -104,9 +103,7 @@ def interpolated(images: Tensor, *, seed: int) -> Tensor:
     >>> interpolated(torch.tensor([0, 200], dtype=torch.uint8).view(2, 1, 1, 1), seed=0).flatten()
     tensor([100, 100], dtype=torch.uint8)
     """
-    check_images(images)
-    if len(images) < 2:
-        raise InputError("interpolation needs at least two images, got one; give more images")
+    check_images(images, least=2)
     cycle = _uniform((len(images), 1), seed, "interpolated outliers")[:, 0].argsort(stable=True).to(images.device)
     partner = torch.empty_like(cycle)
     partner[cycle] = cycle.roll(-1)

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from stic_fast.errors import InputError
+from stic_fast.counts import check_count
 from stic_fast.evaluation.attacks import AttackResult, attack_images, in_pixels, margins
 from stic_fast.evaluation.fixed_classifier import FixedClassifier, Model
 from stic_fast.evaluation.noise_seed import noise_seed
@@ -55,8 +55,7 @@ def square_attack(
     >>> attacked.name, attacked.survived.tolist()
     ('Square-500 at 32/255', [True, False, False, True])
     """
-    if queries < 1:
-        raise InputError(f"queries must be at least 1, got {queries}; 500 is the default")
+    check_count("queries", queries)
     key = noise_seed(seed, "square")
 
     def attack(classifier: FixedClassifier, x: Tensor, y: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:

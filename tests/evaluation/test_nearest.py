@@ -52,11 +52,11 @@ def test_the_result_is_the_same_in_any_batches(monkeypatch: pytest.MonkeyPatch) 
 def test_empty_and_unlike_sets() -> None:
     images = torch.zeros(2, 1, 4, 4, dtype=torch.uint8)
     for pair in ((images.float(), images), (images, images.float())):
-        with pytest.raises(InputError, match="images must be uint8"):
+        with pytest.raises(InputError, match="images"):
             nearest_distances(*pair)
-    with pytest.raises(InputError, match="batch_size must be at least 1"):
+    with pytest.raises(InputError, match="batch_size"):
         nearest_distances(images, images, batch_size=0)
     assert nearest_distances(images[:0], images).shape == (0,)
     for others in (images[:0], torch.zeros(2, 1, 5, 4, dtype=torch.uint8)):
-        with pytest.raises(InputError, match="cannot be compared"):
+        with pytest.raises(InputError, match="training_images"):
             nearest_distances(images, others)

@@ -135,7 +135,7 @@ def test_modules_that_do_not_fit_are_named() -> None:
         judge(resize=(0, 8))
     with pytest.raises(InputError, match=r"logits of shape \(3, 4\), but has num_classes=5"):
         judge(num_classes=5)(COLOURED)
-    with pytest.raises(InputError, match=r"reads images \(N, C, H, W\), .* got torch.int64"):
+    with pytest.raises(InputError, match=r"judge 'small' .* torch.int64"):
         judge()(COLOURED.long())
     with pytest.raises(InputError, match="mean for 2 channels, got images with 3"):
         judge(mean=[0.1, 0.2])(COLOURED)
