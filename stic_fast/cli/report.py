@@ -15,7 +15,7 @@ import torch
 import tyro
 from torch import Tensor
 
-from stic_fast.cli.evaluate import OUTLIER_SCORES, drawn_folder, parts_of
+from stic_fast.cli.evaluate import OUTLIER_SCORES, drawn_folder
 from stic_fast.cli.terminal import say
 from stic_fast.evaluation.drawn_images import DrawnImages, read_about
 from stic_fast.evaluation.out_of_distribution import SCORE_LABELS, SCORE_NAMES
@@ -96,7 +96,7 @@ class Report:
             "attacks": lambda part: _attacks(page, part),
         }
         for name, part in record.parts().items():
-            if name in parts_of(run):
+            if name in run.method.evaluation:
                 page.section(HEADINGS[name])
                 if part.note:
                     page.paragraph(f"{part.note}.", warning=True)
