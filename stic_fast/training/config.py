@@ -17,6 +17,8 @@ from stic_fast.ops.checks import MAX_STEP
 from stic_fast.sampling import GRMALA
 
 NOISE = "beyond which noise has no number"
+FOREIGN = "it was written by another version or by hand"
+RESTORE = "restore the file as the run wrote it"
 
 
 @dataclass(frozen=True)
@@ -166,44 +168,42 @@ def from_plain(kind: type[Config], plain: Mapping[str, Any], where: str = "confi
     >>> from_plain(RunConfig, to_plain(RunConfig(passes=3))).passes
     3
     """
-    hints = get_type_hints(kind)
-    for name in plain:
-        if name not in hints:
-            raise InputError(f"{where} has the unknown setting {name!r}; it was written by another version or by hand")
-    values = {}
-    for name, hint in hints.items():
-        if name not in plain and name in ADDED:
-            continue
-        if name not in plain:
-            raise InputError(f"{where} lacks the setting {name!r}; restore the file as the run wrote it")
-        values[name] = _value(hint, plain[name], f"{where}: {name}")
+    config: Config = _object(kind, plain, where, "")
+    return config
+
+
+def _object(kind: Any, plain: Any, where: str, before: str) -> Any:
+    """A dataclass of settings whose names in full begin with `before`."""
+    hints, names = get_type_hints(kind), [field.name for field in dataclasses.fields(kind)]
+    if not isinstance(plain, Mapping):
+        raise InputError(f"{where}: {before[:-1]} must be an object, got {plain!r}; {RESTORE}")
+    if unknown := [before + name for name in plain if name not in names]:
+        raise InputError(f"{where} has the unknown setting {unknown[0]!r}; {FOREIGN}")
+    if missing := [before + name for name in names if name not in plain and name not in ADDED]:
+        raise InputError(f"{where} lacks the setting {missing[0]!r}; {RESTORE}")
+    values = {name: _value(hints[name], value, where, before + name) for name, value in plain.items()}
     try:
         return kind(**values)
-    except InputError as error:
-        raise InputError(f"{where}: {error}") from error
+    except InputError as error:  # of settings that check themselves
+        raise InputError(f"{where}: {before}{error}") from error
 
 
-def _value(hint: Any, value: Any, where: str) -> Any:
-    if dataclasses.is_dataclass(hint):
-        if not isinstance(value, dict):
-            raise InputError(f"{where} must be an object, got {value!r}; restore the file as the run wrote it")
-        return from_plain(hint, value, where)  # type: ignore[arg-type]
+def _value(hint: Any, value: Any, where: str, name: str) -> Any:
     origin, options = get_origin(hint), get_args(hint)
+    if dataclasses.is_dataclass(hint):
+        return _object(hint, value, where, f"{name}.")
+    if origin in (types.UnionType, Union):
+        kinds = [option for option in options if option is not type(None)]
+        return None if value is None else _value(kinds[0], value, where, name)
+    if origin is tuple and isinstance(value, list | tuple) and (options[-1] is ... or len(value) == len(options)):
+        return tuple(_value(options[0], entry, where, name) for entry in value)
     if origin is Literal:
         fits = value in options
-    elif origin is tuple:
-        fits = isinstance(value, list | tuple) and (options[-1] is Ellipsis or len(value) == len(options))
-        value = tuple(_value(options[0], entry, where) for entry in value) if fits else value
-    elif origin in (types.UnionType, Union):
-        kinds = [option for option in options if option is not type(None)]
-        return None if value is None else _value(kinds[0], value, where)
-    elif hint is float:
-        fits = isinstance(value, int | float) and not isinstance(value, bool)
-    else:
-        fits = isinstance(value, hint) and not (hint is int and isinstance(value, bool))
-    if not fits:
-        wanted = hint.__name__ if isinstance(hint, type) and not options else str(hint).replace("typing.", "")
-        raise InputError(f"{where} cannot be {value!r}; it must be {wanted}")
+    else:  # what has options is a tuple, and the value is none
+        fits = not options and isinstance(value, int | float if hint is float else hint)
+    if not fits or isinstance(value, bool) != (hint is bool):
+        wanted = str(hint).replace("typing.", "") if options else hint.__name__
+        raise InputError(f"{where}: {name} cannot be {value!r}; it must be {wanted}")
     return value
 
 

@@ -55,37 +55,41 @@ def changed(path: str, value: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "message"),
+    ("path", "value", "fault"),
     [
-        ("passes", "ten", "config.json: passes cannot be 'ten'; it must be int"),
-        ("passes", 2.5, "config.json: passes cannot be 2.5; it must be int"),
-        ("passes", True, "config.json: passes cannot be True; it must be int"),
-        ("data", None, "config.json: data cannot be None; it must be str"),
-        ("vrm", "maybe", r"config.json: vrm cannot be 'maybe'; it must be Literal\['on', 'off'\]"),
-        ("optimiser.lr", "fast", "config.json: optimiser: lr cannot be 'fast'; it must be float"),
-        ("optimiser.lr", False, "config.json: optimiser: lr cannot be False; it must be float"),
-        ("optimiser.clip_norm", "some", "config.json: optimiser: clip_norm cannot be 'some'; it must be float"),
-        ("pool.sampler.schedule", "square", "config.json: pool: sampler: schedule cannot be 'square'"),
-        ("pool.sampler.steps", -1, "config.json: pool: sampler: steps must be from 0 to 10000000, got -1"),
-        ("network", 28, "config.json: network must be an object, got 28; restore the file"),
-        ("network.gram_layers", "conv3", "config.json: network: gram_layers cannot be 'conv3'; it must be tuple"),
-        ("network.gram_layers", [3], "config.json: network: gram_layers cannot be 3; it must be str"),
-        ("network.strides", [1, 2], r"config.json: network: strides cannot be \[1, 2\]; it must be tuple"),
-        ("sampler.clamp", [0.0], r"config.json: sampler: clamp cannot be \[0.0\]; it must be tuple"),
-        ("sampler.clamp", ["low", 1.0], "config.json: sampler: clamp cannot be 'low'; it must be float"),
-        ("colour", "red", "config.json has the unknown setting 'colour'"),
-        ("pool.colour", "red", "config.json: pool has the unknown setting 'colour'"),
+        *(("passes", wrong, "must be int") for wrong in ("ten", 2.5, True, None, [3])),
+        ("data", None, "must be str"),
+        ("vrm", "maybe", "'on', 'off'"),
+        *((f"optimiser.{name}", wrong, "must be float") for name in ("lr", "clip_norm") for wrong in ("fast", False)),
+        ("pool.sampler.schedule", "square", "'square'"),
+        ("pool.sampler.steps", -1, "must be from 0 to 10000000"),
+        ("network", 28, "must be an object"),
+        ("network.gram_layers", "conv3", "must be tuple"),
+        ("network.gram_layers", [3], "must be str"),
+        ("network.strides", [1, 2], "must be tuple"),
+        ("network.strides", [1, 2, 2, 2], "must be tuple"),
+        ("sampler.clamp", [0.0], "must be tuple"),
+        ("sampler.clamp", ["low", 1.0], "must be float"),
+        ("colour", "red", "unknown setting"),
+        ("pool.colour", "red", "unknown setting"),
+        ("pool.sampler.colour", "red", "unknown setting"),
     ],
 )
-def test_wrong_settings_are_named(path: str, value: Any, message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        from_plain(SticConfig, changed(path, value))
+def test_wrong_settings_are_named(path: str, value: Any, fault: str) -> None:
+    with pytest.raises(InputError, match=rf"^run/config\.json\b.*\b{path}\b") as refused:
+        from_plain(SticConfig, changed(path, value), "run/config.json")
+    assert fault in str(refused.value)
 
 
-def test_missing_settings_are_named() -> None:
-    plain = to_plain(SticConfig())
-    del plain["optimiser"]["decay"]
-    with pytest.raises(InputError, match=r"run/config\.json: optimiser lacks the setting 'decay'"):
+@pytest.mark.parametrize("path", ["passes", "optimiser.decay", "pool.sampler.eps1"])
+def test_missing_settings_are_named(path: str) -> None:
+    plain = changed(path, None)
+    *outer, last = path.split(".")
+    place = plain
+    for name in outer:
+        place = place[name]
+    del place[last]
+    with pytest.raises(InputError, match=rf"^run/config\.json lacks the setting '{path}'"):
         from_plain(SticConfig, plain, "run/config.json")
 
 
@@ -100,35 +104,28 @@ NOT_A_NUMBER = float("nan")
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "message"),
+    ("path", "value"),
     [
-        ("passes", 0, "passes must be from 1 to 10000000, got 0"),
-        ("iterations", 0, "iterations must be from 1 to 10000000"),
-        ("batch_size", 0, "batch_size must be from 1 to 10000000"),
-        ("log_every", 0, "log_every must be from 1 to 10000000"),
-        ("checkpoint_every", 0, "checkpoint_every must be from 1 to 10000000"),
-        ("seed", -1, "seed must be from 0 to 18446744073709551615"),
-        ("seed", 2**64, "seed must be from 0 to 18446744073709551615, got 18446744073709551616"),
-        ("pool.chains", 1, "pool.chains must be from 2 to"),
-        ("references", 0, "references must be from 1 to 10000"),
-        ("pool.batch_size", 0, "pool.batch_size must be from 1 to 10000000"),
-        ("pool.restart_probability", 1.5, "pool.restart_probability must be from 0 to 1, got 1.5"),
-        ("pool.restart_probability", NOT_A_NUMBER, "pool.restart_probability must be from 0 to 1, got nan"),
-        ("augmentation.flip_probability", -0.1, "augmentation.flip_probability must be from 0 to 1"),
-        ("augmentation.noise_std", -0.1, "augmentation.noise_std must be from 0 to 100"),
-        ("augmentation.noise_std", NOT_A_NUMBER, "augmentation.noise_std must be from 0 to 100, got nan"),
-        ("augmentation.max_shift", -1, "augmentation.max_shift must be from 0 to 32768"),
-        ("augmentation.mixup_alpha", 0.0, "augmentation.mixup_alpha must be from 0.001 to 1000, got 0.0"),
-        ("optimiser.lr", 0.0, "optimiser.lr must be from 1e-12"),
-        ("optimiser.lr", NOT_A_NUMBER, "optimiser.lr must be from 1e-12 to 10, got nan"),
-        ("optimiser.decay", -0.3, "optimiser.decay must be from 1e-12 to 1,"),
-        ("optimiser.decay_every", 0, "optimiser.decay_every must be from 1 to 10000000"),
-        ("optimiser.clip_norm", 0.0, "optimiser.clip_norm must be from 1e-12"),
+        *((name, 0) for name in ("passes", "iterations", "batch_size", "log_every", "checkpoint_every", "references")),
+        *(("seed", wrong) for wrong in (-1, 2**64)),
+        ("pool.chains", 1),
+        ("pool.batch_size", 0),
+        *(("pool.restart_probability", wrong) for wrong in (1.5, NOT_A_NUMBER)),
+        ("augmentation.flip_probability", -0.1),
+        *(("augmentation.noise_std", wrong) for wrong in (-0.1, NOT_A_NUMBER)),
+        ("augmentation.max_shift", -1),
+        ("augmentation.mixup_alpha", 0.0),
+        *(("optimiser.lr", wrong) for wrong in (0.0, NOT_A_NUMBER)),
+        ("optimiser.decay", -0.3),
+        ("optimiser.decay_every", 0),
+        ("optimiser.decay_at", [3, -1]),
+        ("optimiser.clip_norm", 0.0),
+        ("network.strides", [1, 2, 65]),
     ],
 )
-def test_ranges(path: str, value: Any, message: str) -> None:
+def test_ranges(path: str, value: Any) -> None:
     config = from_plain(SticConfig, changed(path, value))
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match=rf"^{path} must be from \S+ to \S+, got "):
         check(config)
 
 
