@@ -49,7 +49,7 @@ class Method(Generic[Settings]):
     name: ClassVar[str]
     """As config.json and the command line have it."""
     summary: ClassVar[str]
-    """What it trains, in a line: the help of `stic-fast train NAME` after the word "Train"."""
+    """What it trains, in a line: the help of `stic-fast train METHOD` after the word "Train"."""
     settings: ClassVar[type[RunConfig]]
     """Its configuration, which no other method has."""
     presets: ClassVar[Mapping[str, Any]]
