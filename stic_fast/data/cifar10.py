@@ -16,7 +16,7 @@ from typing import IO, Any, cast
 
 import numpy as np
 
-from stic_fast.data.image_set import ImageSet, Splits
+from stic_fast.data.image_set import LabelledArray, Splits
 from stic_fast.data.plain_pickle import ByteArray, Refused, read_pickle, text
 from stic_fast.errors import InputError
 from stic_fast.memory import written
@@ -36,8 +36,6 @@ PICKLE_ERRORS = (
     pickle.UnpicklingError,
 )
 
-_Batch = tuple[np.ndarray, np.ndarray]
-
 
 def load_cifar10(path: Path) -> Splits:
     """Read CIFAR-10 from cifar-10-batches-py, cifar-10-batches-bin, the folder around one, or its .tar.gz.
@@ -47,7 +45,7 @@ def load_cifar10(path: Path) -> Splits:
     what is in them: of their instructions only those that make lists, dictionaries, texts and byte arrays are obeyed.
     Raises InputError for a missing, damaged, altered or foreign file; OSError if one cannot be opened.
     """
-    batches: dict[str, _Batch] = {}
+    batches: dict[str, LabelledArray] = {}
     class_names: tuple[str, ...] | None = None
     for name, content in _files(path):
         where = f"{name} in {path}"
@@ -62,11 +60,7 @@ def load_cifar10(path: Path) -> Splits:
         raise InputError(f"{path} lacks {meta_name}; {_MEND}")
     _check_lengths(batches, path)
     images, labels = (np.concatenate([batches[name][part] for name in train_names]) for part in (0, 1))
-    source = f"cifar10:{path}"
-    return Splits(
-        train=ImageSet.from_numpy(images, labels, class_names=class_names, name=f"{source} train"),
-        test=ImageSet.from_numpy(*batches[test_name], class_names=class_names, name=f"{source} test"),
-    )
+    return Splits.from_numpy((images, labels), batches[test_name], class_names=class_names, name=f"cifar10:{path}")
 
 
 def _files(path: Path) -> Iterator[tuple[str, bytes]]:
@@ -145,7 +139,7 @@ def _files_in_tar(path: Path) -> Iterator[tuple[str, bytes]]:
         raise InputError(f"{path} is not a complete .tar.gz archive ({error}); {_MEND}") from error
 
 
-def _complete(batches: dict[str, _Batch], class_names: tuple[str, ...] | None, path: Path) -> tuple[str, ...]:
+def _complete(batches: dict[str, LabelledArray], class_names: tuple[str, ...] | None, path: Path) -> tuple[str, ...]:
     """The file names of the version at hand, once all its batches are known to be there."""
     if not batches and class_names is None:
         raise InputError(
@@ -158,7 +152,7 @@ def _complete(batches: dict[str, _Batch], class_names: tuple[str, ...] | None, p
     return version
 
 
-def _check_lengths(batches: dict[str, _Batch], path: Path) -> None:
+def _check_lengths(batches: dict[str, LabelledArray], path: Path) -> None:
     by_length = sorted(batches, key=lambda name: len(batches[name][1]))
     least, most = by_length[0], by_length[-1]
     if len(batches[least][1]) != len(batches[most][1]):
@@ -168,7 +162,7 @@ def _check_lengths(batches: dict[str, _Batch], path: Path) -> None:
         )
 
 
-def _binary_batch(content: bytes, where: str) -> _Batch:
+def _binary_batch(content: bytes, where: str) -> LabelledArray:
     """Records of one label byte and 3072 pixels, red, green and blue plane after each other."""
     if not content or len(content) % (1 + _PIXELS):
         raise InputError(f"{where} holds {len(content)} bytes, not a multiple of {1 + _PIXELS} per image; {_MEND}")
@@ -183,7 +177,7 @@ def _plain_names(content: bytes, where: str) -> tuple[str, ...]:
     return names
 
 
-def _pickled_batch(content: bytes, where: str) -> _Batch:
+def _pickled_batch(content: bytes, where: str) -> LabelledArray:
     entries = _unpickled(content, where)
     data, labels = entries.get("data"), entries.get("labels")
     if not isinstance(data, ByteArray) or not isinstance(labels, list) or not all(type(y) is int for y in labels):

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from stic_fast.data.image_set import ImageSet, Splits
+from stic_fast.data.image_set import Splits
 
 
 def load_digits() -> Splits:
@@ -22,5 +22,4 @@ def load_digits() -> Splits:
     bundle = datasets.load_digits()
     images = np.rint(bundle.images * (255 / 16)).astype(np.uint8)
     names = tuple(str(digit) for digit in range(10))
-    whole = ImageSet.from_numpy(images, bundle.target, class_names=names, name="digits")
-    return Splits.stratified(whole, test_fraction=0.2)
+    return Splits.from_numpy((images, bundle.target), None, class_names=names, name="digits", test_fraction=0.2)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from stic_fast.data.image_set import ImageSet, Splits
+from stic_fast.data.image_set import Splits
 from stic_fast.errors import InputError
 from stic_fast.memory import check_fits
 
@@ -42,25 +42,17 @@ def load_folder(path: Path) -> Splits:
     """
     if not path.is_dir():
         raise InputError(f"{path} is a file; folder needs a folder with one folder of images per class")
-    name = f"folder:{path}"
     held_out = _test_folder(path)
-    if held_out is None:
-        classes = _class_files(path)
-        files = _flat(classes)
-        images = _read_images(files)
-        whole = ImageSet.from_numpy(images, _numbers(classes), class_names=tuple(classes), name=name)
-        return Splits.stratified(whole, test_fraction=0.1)
-    train_classes, test_classes = _class_files(path / "train"), _class_files(held_out)
-    for one, other, where in ((train_classes, test_classes, held_out), (test_classes, train_classes, path / "train")):
-        for missing in sorted(one.keys() - other.keys()):
-            raise InputError(f"{where} lacks the class folder {missing!r}; give train and test the same classes")
-    images = _read_images(_flat(train_classes) + _flat(test_classes))
-    train_labels, test_labels = _numbers(train_classes), _numbers(test_classes)
-    names, cut = tuple(train_classes), len(train_labels)
-    return Splits(
-        train=ImageSet.from_numpy(images[:cut], train_labels, class_names=names, name=f"{name} train"),
-        test=ImageSet.from_numpy(images[cut:], test_labels, class_names=names, name=f"{name} test"),
-    )
+    places = [path] if held_out is None else [path / "train", held_out]
+    parts = [_class_files(place) for place in places]
+    for place, part in zip(places, parts, strict=True):
+        for missing in sorted(set().union(*parts) - part.keys()):
+            raise InputError(f"{place} lacks the class folder {missing!r}; give train and test the same classes")
+    images = _read_images([file for part in parts for files in part.values() for file in files])
+    labels = [np.repeat(np.arange(len(part)), [len(files) for files in part.values()]) for part in parts]
+    cut = len(labels[0])
+    test = None if held_out is None else (images[cut:], labels[1])
+    return Splits.from_numpy((images[:cut], labels[0]), test, class_names=tuple(parts[0]), name=f"folder:{path}")
 
 
 def _test_folder(path: Path) -> Path | None:
@@ -106,14 +98,6 @@ def _subfolders(path: Path) -> list[Path]:
 
 def _image_files(path: Path) -> list[Path]:
     return [entry for entry in _visible(path) if entry.suffix.lower() in SUFFIXES and entry.is_file()]
-
-
-def _flat(classes: dict[str, list[Path]]) -> list[Path]:
-    return [file for files in classes.values() for file in files]
-
-
-def _numbers(classes: dict[str, list[Path]]) -> np.ndarray:
-    return np.repeat(np.arange(len(classes)), [len(files) for files in classes.values()])
 
 
 def _read_images(files: list[Path]) -> np.ndarray:

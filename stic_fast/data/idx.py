@@ -5,17 +5,18 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import math
 import struct
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Literal, cast
+from typing import IO, cast
 
 import numpy as np
 
-from stic_fast.data.image_set import ImageSet, Splits, numbered_classes
+from stic_fast.data.image_set import LabelledArray, Splits, check_lengths
 from stic_fast.errors import InputError
 from stic_fast.memory import check_fits
 
@@ -41,36 +42,21 @@ def load_idx(path: Path) -> Splits:
     """
     if not path.is_dir():
         raise InputError(f"{path} is not a folder; idx needs the folder that holds the four IDX files")
-    train_images, train_labels = _read_part(path, "train")
-    test_images, test_labels = _read_part(path, "t10k")
-    name = f"idx:{path}"
-    names = numbered_classes(train_labels, test_labels, name=name)
-    return Splits(
-        train=ImageSet.from_numpy(train_images, train_labels, class_names=names, name=f"{name} train"),
-        test=ImageSet.from_numpy(test_images, test_labels, class_names=names, name=f"{name} test"),
-    )
+    return Splits.from_numpy(_read_part(path, "train"), _read_part(path, "t10k"), name=f"idx:{path}")
 
 
-def _read_part(folder: Path, part: Literal["train", "t10k"]) -> tuple[np.ndarray, np.ndarray]:
-    images_file = _find(folder, f"{part}-images", ranks=(3, 4))
-    labels_file = _find(folder, f"{part}-labels", ranks=(1,))
-    images = _read_array(images_file, ranks=(3, 4))
-    labels = _read_array(labels_file, ranks=(1,))
-    if len(images) != len(labels):
-        raise InputError(
-            f"{images_file} holds {len(images)} images but {labels_file} {len(labels)} labels; use two files that "
-            "belong together"
-        )
+def _read_part(folder: Path, part: str) -> LabelledArray:
+    files = _find(folder, f"{part}-images", ranks=(3, 4)), _find(folder, f"{part}-labels", ranks=(1,))
+    images, labels = _read_array(files[0], ranks=(3, 4)), _read_array(files[1], ranks=(1,))
+    check_lengths(images, labels, f"{files[0]} and {files[1]}", "use two files that belong together")
     return (images.transpose(0, 3, 1, 2) if images.ndim == 4 else images), labels
 
 
 def _find(folder: Path, stem: str, *, ranks: tuple[int, ...]) -> Path:
-    for rank in ranks:
-        for separator in "-.":
-            for ending in ("", ".gz"):
-                file = folder / f"{stem}{separator}idx{rank}-ubyte{ending}"
-                if file.is_file():
-                    return file
+    for rank, separator, ending in itertools.product(ranks, "-.", ("", ".gz")):
+        file = folder / f"{stem}{separator}idx{rank}-ubyte{ending}"
+        if file.is_file():
+            return file
     raise InputError(f"{folder} lacks {stem}-idx{ranks[0]}-ubyte (or the same with .gz); put the four IDX files there")
 
 

@@ -4,14 +4,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from stic_fast.errors import InputError
+
+CHANNELS = (1, 3)
+"""Grey, or red, green and blue."""
+
+LabelledArray: TypeAlias = tuple[np.ndarray, np.ndarray]
+"""Images and their labels."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -36,54 +43,36 @@ class ImageSet:
     name: str
 
     def __post_init__(self) -> None:
-        self._check_images()
-        self._check_class_names()
-        self._check_labels()
+        for fault in self._faults():
+            raise InputError(f"{self.name}: {fault}")
 
-    def _check_images(self) -> None:
-        images = self.images
+    def _faults(self) -> Iterator[str]:
+        images, labels, names = self.images, self.labels, self.class_names
         if images.dtype != torch.uint8:
-            raise InputError(f"{self.name}: images must be uint8, got {images.dtype}; scale them to 0..255 and convert")
+            yield f"images must be uint8, got {images.dtype}; scale them to 0..255 and convert"
         if images.ndim != 4 or min(images.shape[1:]) < 1:
-            raise InputError(f"{self.name}: images must be (N, C, H, W), got {tuple(images.shape)}; reshape them")
-        if images.shape[1] not in (1, 3):
-            raise InputError(
-                f"{self.name}: images must have 1 (grey) or 3 (RGB) channels, got {images.shape[1]} in "
-                f"{tuple(images.shape)}; convert them to grey or RGB"
-            )
+            yield f"images must be (N, C, H, W), got {tuple(images.shape)}; reshape them"
+        if images.shape[1] not in CHANNELS:
+            channels = f"{images.shape[1]} in {tuple(images.shape)}"
+            yield f"images must have 1 (grey) or 3 (RGB) channels, got {channels}; convert them to grey or RGB"
         if not images.is_contiguous():
-            raise InputError(f"{self.name}: images must be contiguous; call .contiguous() on them")
-
-    def _check_class_names(self) -> None:
-        names = self.class_names
+            yield "images must be contiguous; call .contiguous() on them"
         if not isinstance(names, tuple) or not names or not all(isinstance(name, str) for name in names):
-            raise InputError(f"{self.name}: class_names must be a tuple of at least one string, got {names!r}")
+            yield f"class_names must be a tuple of at least one string, got {names!r}"
         if len(set(names)) != len(names):
             twice = next(name for index, name in enumerate(names) if name in names[:index])
-            raise InputError(f"{self.name}: the class name {twice!r} stands twice; give every class its own name")
-
-    def _check_labels(self) -> None:
-        labels = self.labels
+            yield f"the class name {twice!r} stands twice; give every class its own name"
         if labels.dtype != torch.int64 or labels.ndim != 1:
-            raise InputError(
-                f"{self.name}: labels must be int64 of shape (N,), got {labels.dtype} {tuple(labels.shape)}; "
-                "pass one class number per image"
-            )
-        if len(labels) != len(self.images):
-            raise InputError(
-                f"{self.name}: {len(self.images)} images but {len(labels)} labels; pass one label per image"
-            )
-        if labels.device != self.images.device:
-            raise InputError(
-                f"{self.name}: images are on {self.images.device}, labels on {labels.device}; move them to one device"
-            )
-        outside = torch.nonzero((labels < 0) | (labels >= self.num_classes)).flatten()
-        if len(outside):
-            first = int(outside[0])
-            raise InputError(
-                f"{self.name}: label {int(labels[first])} of image {first} is outside 0..{self.num_classes - 1}; "
-                "number the classes from 0 and name each of them"
-            )
+            got = f"{labels.dtype} {tuple(labels.shape)}"
+            yield f"labels must be int64 of shape (N,), got {got}; pass one class number per image"
+        if len(labels) != len(images):
+            yield f"{len(images)} images but {len(labels)} labels; pass one label per image"
+        if labels.device != images.device:
+            yield f"images are on {images.device}, labels on {labels.device}; move them to one device"
+        outside = torch.nonzero((labels < 0) | (labels >= self.num_classes)).flatten().tolist()
+        for first in outside:
+            label = f"label {int(labels[first])} of image {first} is outside 0..{self.num_classes - 1}"
+            yield f"{label}; number the classes from 0 and name each of them"
 
     @classmethod
     def from_numpy(cls, images: np.ndarray, labels: np.ndarray, *, class_names: tuple[str, ...], name: str) -> ImageSet:
@@ -164,27 +153,55 @@ class Splits:
     test: ImageSet
 
     def __post_init__(self) -> None:
+        for fault in self._faults():
+            raise InputError(fault)
+
+    def _faults(self) -> Iterator[str]:
         train, test = self.train, self.test
         for part in (train, test):
             if not len(part):
-                raise InputError(f"{part.name}: holds no images; add some")
+                yield f"{part.name}: holds no images; add some"
         if train.image_shape != test.image_shape:
-            raise InputError(
-                f"{train.name} has images of {train.image_shape} but {test.name} of {test.image_shape} (channels, "
-                "height, width); bring them to one shape first"
-            )
+            shapes = f"{train.name} has images of {train.image_shape} but {test.name} of {test.image_shape}"
+            yield f"{shapes} (channels, height, width); bring them to one shape first"
         if train.class_names != test.class_names:
-            raise InputError(
-                f"{train.name} has the classes {_short(train.class_names)} but {test.name} {_short(test.class_names)}; "
-                "give both the same classes in the same order"
+            classes = f"the classes {_short(train.class_names)} but {test.name} {_short(test.class_names)}"
+            yield f"{train.name} has {classes}; give both the same classes in the same order"
+        for missing in (torch.bincount(train.labels, minlength=train.num_classes) == 0).nonzero().flatten().tolist():
+            name = train.class_names[missing]
+            yield (
+                f"{train.name}: class {missing} ({name!r}) has no image; add one or drop the class and number the "
+                "others without a gap"
             )
-        counts = torch.bincount(train.labels, minlength=train.num_classes)
-        if not bool(counts.all()):
-            missing = int((counts == 0).nonzero()[0])
-            raise InputError(
-                f"{train.name}: class {missing} ({train.class_names[missing]!r}) has no image; add one or drop the "
-                "class and number the others without a gap"
-            )
+
+    @classmethod
+    def from_numpy(
+        cls,
+        train: LabelledArray,
+        test: LabelledArray | None,
+        *,
+        class_names: tuple[str, ...] | None = None,
+        name: str,
+        test_fraction: float = 0.1,
+    ) -> Splits:
+        """Build from images and labels as `ImageSet.from_numpy` takes them.
+
+        Args:
+            test: None to have `test_fraction` of every class held out, see `stratified`.
+            class_names: None for "0".."C-1", see `numbered_classes`.
+            name: of the two together.
+
+        >>> Splits.from_numpy((np.zeros((20, 4, 5), np.uint8), np.arange(20) % 2), None, name="dots").test
+        ImageSet('dots test': 2 images of (1, 4, 5), 2 classes)
+        """
+        if class_names is None:
+            class_names = numbered_classes(train[1], None if test is None else test[1], name=name)
+        if test is None:
+            whole = ImageSet.from_numpy(*train, class_names=class_names, name=name)
+            return cls.stratified(whole, test_fraction=test_fraction)
+        parts = zip((train, test), ("train", "test"), strict=True)
+        sets = (ImageSet.from_numpy(*part, class_names=class_names, name=f"{name} {which}") for part, which in parts)
+        return cls(*sets)
 
     def to(self, device: torch.device | str) -> Splits:
         """The same images on another device."""
@@ -215,8 +232,8 @@ class Splits:
                 f"{whole.name}: no class has a second image to hold out for the test set; add images or a test set"
             )
         return cls(
-            train=_renamed(whole.subset(torch.nonzero(~in_test).flatten()), f"{whole.name} train"),
-            test=_renamed(whole.subset(torch.nonzero(in_test).flatten()), f"{whole.name} test"),
+            train=replace(whole.subset(torch.nonzero(~in_test).flatten()), name=f"{whole.name} train"),
+            test=replace(whole.subset(torch.nonzero(in_test).flatten()), name=f"{whole.name} test"),
         )
 
 
@@ -243,8 +260,10 @@ def numbered_classes(train_labels: np.ndarray, test_labels: np.ndarray | None = 
     return tuple(str(k) for k in range(largest + 1))
 
 
-def _renamed(image_set: ImageSet, name: str) -> ImageSet:
-    return ImageSet(image_set.images, image_set.labels, image_set.class_names, name)
+def check_lengths(images: np.ndarray, labels: np.ndarray, where: str, hint: str) -> None:
+    """Refuses another number of labels than of images."""
+    if len(images) != len(labels):
+        raise InputError(f"{where} hold {len(images)} images but {len(labels)} labels; {hint}")
 
 
 def _short(names: tuple[str, ...]) -> str:

@@ -13,25 +13,18 @@ from pathlib import Path
 
 import numpy as np
 
-from stic_fast.data.image_set import ImageSet, Splits, numbered_classes
+from stic_fast.data.image_set import CHANNELS, LabelledArray, Splits, check_lengths
 from stic_fast.errors import InputError
 from stic_fast.memory import check_fits
 
 _SPLIT_KEYS = ("x_train", "y_train", "x_test", "y_test")
 _WHOLE_KEYS = (("x", "y"), ("images", "labels"), ("x", "labels"), ("images", "y"), ("arr_0", "arr_1"))
-_CHANNELS = (1, 3)
 _LONGEST_HEADER = 2**16  # bytes of an array's shape and type; numpy's own take about a hundred
 _MOST_NAMES = 20  # in a message
 _MEND = "save or copy the file again"
-_DAMAGE = (
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-    EOFError,
-    OSError,
-    RuntimeError,  # an encrypted entry, or (NotImplementedError) a compression zipfile does not know
-    MemoryError,  # a shape too large for this machine, damaged or not
-)
+_ENCRYPTED = RuntimeError  # or, as NotImplementedError, compressed in a way that zipfile does not know
+_TOO_LARGE = MemoryError  # a shape, damaged or not
+_DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, _ENCRYPTED, _TOO_LARGE)
 
 
 def load_npz(path: Path) -> Splits:
@@ -51,24 +44,16 @@ def load_npz(path: Path) -> Splits:
     >>> len(splits.train), len(splits.test), splits.train.image_shape
     (18, 2, (1, 8, 8))
     """
-    arrays = _read_arrays(path)
-    name = f"npz:{path}"
-    if "x_train" not in arrays:
-        (x_key, images), (y_key, labels) = arrays.items()
-        images, labels = _images(images, f"{x_key} in {path}"), _labels(labels, f"{y_key} in {path}")
-        _check_lengths(images, labels, f"{x_key} and {y_key} in {path}")
-        names = numbered_classes(labels, name=name)
-        whole = ImageSet.from_numpy(images, labels, class_names=names, name=name)
-        return Splits.stratified(whole, test_fraction=0.1)
-    x_train, x_test = (_images(arrays[key], f"{key} in {path}") for key in ("x_train", "x_test"))
-    y_train, y_test = (_labels(arrays[key], f"{key} in {path}") for key in ("y_train", "y_test"))
-    _check_lengths(x_train, y_train, f"x_train and y_train in {path}")
-    _check_lengths(x_test, y_test, f"x_test and y_test in {path}")
-    names = numbered_classes(y_train, y_test, name=name)
-    return Splits(
-        train=ImageSet.from_numpy(x_train, y_train, class_names=names, name=f"{name} train"),
-        test=ImageSet.from_numpy(x_test, y_test, class_names=names, name=f"{name} test"),
-    )
+    arrays = list(_read_arrays(path).items())
+    parts = [_labelled(*pair, path) for pair in zip(arrays[::2], arrays[1::2], strict=True)]
+    return Splits.from_numpy(parts[0], parts[1] if len(parts) == 2 else None, name=f"npz:{path}")
+
+
+def _labelled(images: tuple[str, np.ndarray], labels: tuple[str, np.ndarray], path: Path) -> LabelledArray:
+    (x_key, x), (y_key, y) = images, labels
+    x, y = _images(x, f"{x_key} in {path}"), _labels(y, f"{y_key} in {path}")
+    check_lengths(x, y, f"{x_key} and {y_key} in {path}", "save one label per image")
+    return x, y
 
 
 def _read_arrays(path: Path) -> dict[str, np.ndarray]:
@@ -165,7 +150,7 @@ def _images(array: np.ndarray, where: str) -> np.ndarray:
 def _channels_first(images: np.ndarray, where: str) -> np.ndarray:
     if images.ndim == 3:
         return images[:, None]
-    first, last = images.shape[1] in _CHANNELS, images.shape[3] in _CHANNELS
+    first, last = images.shape[1] in CHANNELS, images.shape[3] in CHANNELS
     if first and last:
         raise InputError(
             f"{where} has the shape {images.shape}, where the channels could come first or last; pad the images so "
@@ -190,8 +175,3 @@ def _labels(array: np.ndarray, where: str) -> np.ndarray:
             "save y.argmax(axis=1)"
         )
     return array
-
-
-def _check_lengths(images: np.ndarray, labels: np.ndarray, where: str) -> None:
-    if len(images) != len(labels):
-        raise InputError(f"{where} hold {len(images)} images but {len(labels)} labels; save one label per image")

@@ -42,7 +42,10 @@ def load(spec: str) -> Splits:
         raise InputError(f"there is no image source {source!r}; use one of {', '.join(SOURCES)}")
     if not place.strip():
         raise InputError(f"{source} needs a path, got {spec!r}; write {source}:PATH")
-    path = _expanded(place)
+    try:
+        path = Path(place).expanduser()
+    except RuntimeError as error:
+        raise InputError(f"the home directory in {place!r} is unknown; write the path out in full") from error
     try:
         if not path.exists():
             raise InputError(f"{path} does not exist; give {source}: a path that does")
@@ -54,10 +57,3 @@ def load(spec: str) -> Splits:
         raise InputError(
             f"{error.filename or path} cannot be read ({reason}); check the path and its permissions"
         ) from error
-
-
-def _expanded(place: str) -> Path:
-    try:
-        return Path(place).expanduser()
-    except RuntimeError as error:
-        raise InputError(f"the home directory in {place!r} is unknown; write the path out in full") from error

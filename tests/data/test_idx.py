@@ -71,7 +71,7 @@ def test_plain_file_is_preferred_to_its_gz(tmp_path: Path) -> None:
             r"train-images-idx3-ubyte holds 119 bytes after its header, its shape \(6, 4, 5\) needs 120; download",
         ),
         ("train-labels-idx1-ubyte", idx_bytes(LABELS) + b"\0", r"holds more bytes after its header, .* needs 6"),
-        ("train-labels-idx1-ubyte", idx_bytes(LABELS[:5]), r"idx3-ubyte holds 6 images but .*idx1-ubyte 5 labels"),
+        ("train-labels-idx1-ubyte", idx_bytes(LABELS[:5]), r"idx3-ubyte and .*idx1-ubyte hold 6 images but 5 labels"),
         ("t10k-images-idx3-ubyte", idx_bytes(IMAGES[:0]), r"t10k-images-idx3-ubyte holds nothing, its shape is \(0, 4"),
         ("t10k-images-idx3-ubyte", idx_bytes(IMAGES[:2, :3]), r"train has images of \(1, 4, 5\) but .* of \(1, 3, 5\)"),
         ("train-labels-idx1-ubyte", idx_bytes(LABELS * 2), r"class 1 has no training image though labels reach 4"),
