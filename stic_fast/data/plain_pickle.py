@@ -51,20 +51,17 @@ class ByteType:
 
 
 class ByteArray:
-    """Stands in for numpy.ndarray and its makers, whose own unpickling trusts the file with sizes and types."""
+    """Stands in for numpy.ndarray and its makers, whose own unpickling trusts the file with sizes and types.
 
-    def __init__(self, kind: object = None, shape: object = None, code: object = None) -> None:
-        self.__setstate__((1, (0,), None, False, b""))
+    It is called as protocol 5 calls, or with whatever and given its state.
+    """
+
+    def __init__(self, content: Any = b"", kind: object = None, shape: Any = (0,), order: Any = "C") -> None:
+        self._content, self._shape, self._order = content, shape, order
 
     def __setstate__(self, state: tuple[object, Any, object, object, Any]) -> None:
-        _, self._shape, _, self._is_fortran, self._content = state
-
-    @classmethod
-    def from_buffer(cls, content: object, kind: object, shape: object, order: object) -> ByteArray:
-        """What pickle protocol 5 calls."""
-        array = cls()
-        array.__setstate__((1, shape, kind, order == "F", content))
-        return array
+        _, self._shape, _, fortran, self._content = state
+        self._order = "F" if fortran else "C"
 
     def to_numpy(self) -> np.ndarray:
         """uint8, in the shape that the file gives.
@@ -72,8 +69,7 @@ class ByteArray:
         Raises:
             AttributeError, TypeError, ValueError, OverflowError: the shape is none, or of other bytes.
         """
-        flat = np.frombuffer(self._content, np.uint8)
-        return np.reshape(flat, self._shape, order="F" if self._is_fortran else "C")
+        return np.reshape(np.frombuffer(self._content, np.uint8), self._shape, order=self._order)
 
 
 def read_pickle(content: bytes) -> Any:
@@ -137,7 +133,7 @@ class _Unpickler(pickle._Unpickler):
         }
         for core in ("numpy.core", "numpy._core"):
             self._known[core + ".multiarray", "_reconstruct"] = ByteArray
-            self._known[core + ".numeric", "_frombuffer"] = ByteArray.from_buffer
+            self._known[core + ".numeric", "_frombuffer"] = ByteArray
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in self._known:

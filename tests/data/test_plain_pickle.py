@@ -94,7 +94,7 @@ def test_what_other_code_registered_for_pickles_is_refused() -> None:
         b"s",
         b"K\x01)R",
         b"])R",
-        ARRAY + b"(NNNNtR",
+        ARRAY + b"(NNNNNtR",
         ARRAY + b"NR",
         TYPE + b")R",
         TYPE + b"U\2f8\x85R",
@@ -104,7 +104,7 @@ def test_what_other_code_registered_for_pickles_is_refused() -> None:
         ENCODE + b")R",
         ENCODE + b"NN\x86R",
         ENCODE + b"X\3\0\0\0\xe2\x82\xacU\5ascii\x86R",
-        BUFFER + b")R",
+        BUFFER + b"(NNNNNtR",
         ARRAY + b")RNb",
         ARRAY + b")R)b",
         *(target + b"}U\1aK\x01sb" for target in (ARRAY, TYPE, ENCODE, REBUILD, BUFFER, b"N", b"]", b"}", b"K\x01")),
@@ -128,6 +128,7 @@ def test_what_is_called_damaged(content: bytes) -> None:
         ARRAY + b")R(K\x01K\x03\x85N\x89]tb",
         BUFFER + b"(U\3abcN" + HUGE + b"\x85NtR",
         BUFFER + b"(NNK\x03\x85U\1CtR",
+        BUFFER + b"(U\3abcNK\x03\x85U\1?tR",
     ],
 )
 def test_arrays_take_no_more_than_the_bytes_there_are(content: bytes) -> None:
