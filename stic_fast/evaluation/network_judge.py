@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from stic_fast.errors import InputError
 from stic_fast.evaluation.checks import unit_images
-from stic_fast.models.recorded import recorded
+from stic_fast.models.recorded import recorded, the_output
 
 _TORCHSCRIPT_ERRORS = (RuntimeError, ValueError, IndexError)  # as its reader and interpreter raise them
 
@@ -121,13 +121,7 @@ class NetworkJudge(nn.Module):
     def _with_layer(self, x: Tensor, layer: str) -> tuple[Any, Any]:
         with recorded(self.network, [layer]) as listed:
             logits = self.network(x)
-        outputs = listed[layer]
-        if len(outputs) != 1:
-            raise InputError(
-                f"layer {layer!r} of judge {self.name!r} was called {len(outputs)} times in one forward pass, so it "
-                "has no one feature; name a layer that is called once"
-            )
-        return outputs[0], logits
+        return the_output(layer, listed[layer], of=f" of judge {self.name!r}"), logits
 
     def _checked(self, values: Any, *, what: str, count: int) -> Tensor:
         if not isinstance(values, Tensor) or values.ndim < 2 or len(values) != count:

@@ -9,18 +9,16 @@ Channels, strides, leaky ReLU and head are those of `WideResNet`, so that the tw
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from stic_fast.models.classifier import Classifier
-from stic_fast.models.convolutional import GROUPS, check_images, check_options, draw_head, pooled_logits
+from stic_fast.models.convolutional import GROUPS, ConvolutionalClassifier
 
 _PER_GROUP = 2
 
 
-class ConvNet(Classifier):
+class ConvNet(ConvolutionalClassifier):
     """Three groups of two 3x3 convolutions, a mean over positions, a linear layer.
 
     The layers are conv1 to conv6; the feature of one is taken after its leaky ReLU. At the start activations neither
@@ -58,23 +56,22 @@ class ConvNet(Classifier):
         strides: Sequence[int] = (1, 2, 2),
         gram_layers: Sequence[str] | None = None,
     ) -> None:
-        check_options(leak=leak, strides=strides, width=width, in_channels=in_channels)
         names = [f"conv{number + 1}" for number in range(GROUPS * _PER_GROUP)]
         super().__init__(
+            width=width,
             num_classes=num_classes,
-            has_fake_class=fake_class,
+            in_channels=in_channels,
+            fake_class=fake_class,
+            leak=leak,
+            strides=strides,
             layer_names=names,
             gram_layers=names[-_PER_GROUP:] if gram_layers is None else gram_layers,
         )
-        self.width, self.in_channels, self.leak, self.strides = width, in_channels, leak, tuple(strides)
         self.convolutions = nn.ModuleList()
-        channels = in_channels
-        for group, stride in enumerate(strides):
-            for own_stride in (stride, *[1] * (_PER_GROUP - 1)):
-                out_channels = 16 * width * 2**group
-                self.convolutions.append(nn.Conv2d(channels, out_channels, 3, stride=own_stride, padding=1))
-                channels = out_channels
-        self.head = nn.Linear(channels, self.num_logits)
+        for channels, stride in self.places(_PER_GROUP):
+            self.convolutions.append(nn.Conv2d(in_channels, channels, 3, stride=stride, padding=1))
+            in_channels = channels
+        self.head = nn.Linear(in_channels, self.num_logits)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -84,32 +81,13 @@ class ConvNet(Classifier):
             before = "leaky_relu" if number else "linear"
             nn.init.kaiming_normal_(convolution.weight, a=self.leak, nonlinearity=before)  # type: ignore[arg-type]
             nn.init.zeros_(convolution.bias)  # type: ignore[arg-type]
-        draw_head(self.head)
+        self.draw_head()
 
-    def forward_keeping(self, x: Tensor, names: frozenset[str]) -> tuple[Tensor, dict[str, Tensor]]:
-        """The logits and the named features of x (B, in_channels, H, W), any H and W of at least 1."""
-        check_images(x, self.in_channels)
+    def convolved(self, x: Tensor, names: frozenset[str]) -> tuple[Tensor, dict[str, Tensor]]:
         kept: dict[str, Tensor] = {}
         for name, convolution in zip(self.layer_names, self.convolutions, strict=True):
             # In place: the convolution's backward pass does not read its own output.
             x = F.leaky_relu(convolution(x), self.leak, inplace=True)
             if name in names:
                 kept[name] = x
-        return pooled_logits(self.head, x), kept
-
-    def config(self) -> dict[str, Any]:
-        """The constructor's arguments as JSON-able values, with which a checkpoint rebuilds the model.
-
-        >>> model = ConvNet(width=1, num_classes=10, in_channels=1)
-        >>> ConvNet(**model.config()).config() == model.config()
-        True
-        """
-        return {
-            "width": self.width,
-            "num_classes": self.num_classes,
-            "in_channels": self.in_channels,
-            "fake_class": self.has_fake_class,
-            "leak": self.leak,
-            "strides": list(self.strides),
-            "gram_layers": list(self.gram_layers),
-        }
+        return x, kept

@@ -4,77 +4,107 @@
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from stic_fast.errors import InputError
+from stic_fast.models.classifier import Classifier
 
 GROUPS = 3
 """Of layers, each of twice the channels of the one before."""
 
 
-def draw_head(head: nn.Linear) -> None:
-    """Draws the weights anew so that logits start within about 0.3, the softmax near uniform.
+class ConvolutionalClassifier(Classifier):
+    """Convolutions in three groups, a mean over positions, a linear layer.
 
-    The pooled features are of order 1.
-    """
-    nn.init.normal_(head.weight, std=0.3 / math.sqrt(head.in_features))
-    nn.init.zeros_(head.bias)
-
-
-def pooled_logits(head: nn.Linear, feature: Tensor) -> Tensor:
-    """The logits (B, C) of the mean over positions of a feature (B, channels, H, W).
-
-    They have the weights' precision under autocast too: bfloat16 would round log p(y|x) to three digits.
-
-    >>> pooled_logits(nn.Linear(64, 10), torch.zeros(2, 64, 8, 8)).shape
-    torch.Size([2, 10])
-    """
-    pooled = feature.mean((2, 3), dtype=head.weight.dtype)
-    with _without_autocast(feature.device.type):
-        logits: Tensor = head(pooled)
-        return logits
-
-
-def check_options(*, leak: float, strides: Sequence[int], **sizes: int) -> None:
-    """Refuses options that make no network.
+    A subclass hands on its constructor's arguments, makes its convolutions and then `head`, and defines `convolved`.
 
     Args:
-        leak: negative slope of the leaky ReLU.
-        strides: one per group.
-        sizes: by name, what must be at least 1.
+        layer_names: of the convolutions whose features can be asked for.
+        more: the subclass's own sizes, by name.
+        width, num_classes, in_channels, fake_class, leak, strides, gram_layers: see `ConvNet`.
 
     Raises:
-        InputError: naming the option and its range.
-
-    >>> check_options(leak=0.2, strides=(1, 2, 2), width=1)
+        InputError: an argument is out of its range; the message says which and what would do.
     """
-    for name, value in sizes.items():
-        if value < 1:
-            raise InputError(f"{name} must be at least 1, got {value}; give a positive whole number")
-    if not 0 <= leak <= 1:
-        raise InputError(f"leak must lie in [0, 1], got {leak}; JEM's value is 0.2")
-    if len(strides) != GROUPS or min(strides) < 1:
-        raise InputError(f"strides must be three whole numbers of at least 1, got {strides}; usual is (1, 2, 2)")
 
+    head: nn.Linear
 
-def check_images(x: Tensor, in_channels: int) -> None:
-    """Refuses what is not a batch of images with so many channels.
-
-    Raises:
-        InputError: naming the shape wanted and the shape given.
-
-    >>> check_images(torch.zeros(2, 3, 8, 8), 3)
-    """
-    if x.ndim != 4 or x.shape[1] != in_channels or x.shape[2] < 1 or x.shape[3] < 1:
-        raise InputError(
-            f"x must be images of shape (B, {in_channels}, H, W), got {tuple(x.shape)}; "
-            "reshape them, or build the network with their in_channels"
+    def __init__(
+        self,
+        *,
+        width: int,
+        num_classes: int,
+        in_channels: int,
+        fake_class: bool,
+        leak: float,
+        strides: Sequence[int],
+        layer_names: Sequence[str],
+        gram_layers: Sequence[str],
+        **more: int,
+    ) -> None:
+        for name, size in {"width": width, "in_channels": in_channels, **more}.items():
+            if size < 1:
+                raise InputError(f"{name} must be at least 1, got {size}; give a positive whole number")
+        if not 0 <= leak <= 1:
+            raise InputError(f"leak must lie in [0, 1], got {leak}; JEM's value is 0.2")
+        if len(strides) != GROUPS or min(strides) < 1:
+            raise InputError(f"strides must be three whole numbers of at least 1, got {strides}; usual is (1, 2, 2)")
+        super().__init__(
+            num_classes=num_classes, has_fake_class=fake_class, layer_names=layer_names, gram_layers=gram_layers
         )
+        self.width, self.in_channels, self.leak, self.strides = width, in_channels, leak, tuple(strides)
+
+    def forward_keeping(self, x: Tensor, names: frozenset[str]) -> tuple[Tensor, dict[str, Tensor]]:
+        """The logits and the named features of x (B, in_channels, H, W), any H and W of at least 1.
+
+        Logits have the weights' precision under autocast too: bfloat16 would round log p(y|x) to three digits.
+        """
+        if x.ndim != 4 or x.shape[1] != self.in_channels or x.shape[2] < 1 or x.shape[3] < 1:
+            raise InputError(
+                f"x must be images of shape (B, {self.in_channels}, H, W), got {tuple(x.shape)}; "
+                "reshape them, or build the network with their in_channels"
+            )
+        last, kept = self.convolved(x, names)
+        pooled = last.mean((2, 3), dtype=self.head.weight.dtype)
+        with _without_autocast(x.device.type):
+            return self.head(pooled), kept
+
+    def convolved(self, x: Tensor, names: frozenset[str]) -> tuple[Tensor, dict[str, Tensor]]:
+        """What the head reads, (B, 64k, H, W), and the features of exactly these names. A subclass defines it."""
+        raise NotImplementedError(f"{type(self).__name__} does not define convolved")
+
+    def places(self, per_group: int) -> Iterator[tuple[int, int]]:
+        """Channels and stride at each of the places in a group, group after group."""
+        for group, stride in enumerate(self.strides):
+            for place in range(per_group):
+                yield 16 * self.width * 2**group, 1 if place else stride
+
+    def draw_head(self) -> None:
+        """Draws the head anew so that logits start within about 0.3, the softmax near uniform.
+
+        The pooled features are of order 1.
+        """
+        nn.init.normal_(self.head.weight, std=0.3 / math.sqrt(self.head.in_features))
+        nn.init.zeros_(self.head.bias)
+
+    def config(self) -> dict[str, Any]:
+        """The constructor's arguments as JSON-able values, with which a checkpoint rebuilds the model.
+
+        >>> from stic_fast.models import ConvNet
+        >>> model = ConvNet(width=1, num_classes=10, in_channels=1)
+        >>> ConvNet(**model.config()).config() == model.config()
+        True
+        """
+        values = {**vars(self), "fake_class": self.has_fake_class}
+        chosen = {name: values[name] for name in inspect.signature(type(self)).parameters}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in chosen.items()}
 
 
 def _without_autocast(device_type: str) -> AbstractContextManager[None]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,7 @@ from stic_fast.models.packed_convolution import PackedConvolution, packable
 
 Precision = Literal["fp32", "bf16", "auto"]
 Layout = Literal["plain", "channels_last", "packed"]
+_Made = TypeVar("_Made")
 
 WEIGHTED = (F.conv1d, F.conv2d, F.conv3d, F.linear)
 """The functions (input, weight, bias, …) whose weights are prepared."""
@@ -94,8 +95,7 @@ class PreparedWeights(TorchFunctionMode):
         super().__init__()
         self._layout = layout
         self._own = {id(parameter): parameter for parameter in model.parameters()}
-        self._copies: dict[tuple[int, torch.dtype], _Copy] = {}
-        self._packed: dict[tuple[Any, ...], _Packed] = {}
+        self._made: dict[tuple[Any, ...], tuple[object, Any]] = {}
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -115,38 +115,27 @@ class PreparedWeights(TorchFunctionMode):
         if parameter is None or id(parameter) not in self._own:
             return parameter
         dtype = _dtype_here(parameter)
-        copy = self._copies.get((id(parameter), dtype))
-        if copy is None or copy.version != parameter._version:
-            value = parameter.detach().to(dtype)
-            if self._layout != "plain" and value.dim() == 4:
-                value = value.to(memory_format=torch.channels_last)
-            copy = self._copies[id(parameter), dtype] = _Copy(value, parameter._version)
-        return copy.value
+        return self._once((id(parameter), dtype), parameter._version, lambda: self._copy(parameter, dtype))
+
+    def _copy(self, parameter: Tensor, dtype: torch.dtype) -> Tensor:
+        value = parameter.detach().to(dtype)
+        nhwc = self._layout != "plain" and value.dim() == 4
+        return value.to(memory_format=torch.channels_last) if nhwc else value
 
     def _packed_convolution(self, x: Tensor, weight: Tensor, bias: Tensor | None, *options: Any) -> PackedConvolution:
-        dtype = _dtype_here(weight)
-        key = (id(weight), id(bias), dtype, *options)
-        versions = (weight._version, None if bias is None else bias._version)
-        packed = self._packed.get(key)
-        if packed is None or packed.versions != versions:
+        def pack() -> PackedConvolution:
             shift = None if bias is None else bias.detach().to(dtype, copy=True)
-            convolution = PackedConvolution(weight.detach().to(dtype), shift, x.shape, *options)
-            packed = self._packed[key] = _Packed(convolution, versions)
-        return packed.convolution
+            return PackedConvolution(weight.detach().to(dtype), shift, x.shape, *options)
 
+        dtype, versions = _dtype_here(weight), (weight._version, None if bias is None else bias._version)
+        return self._once((id(weight), id(bias), dtype, *options), versions, pack)
 
-class _Copy(NamedTuple):
-    """A prepared parameter, and the version of it that was copied."""
-
-    value: Tensor
-    version: int
-
-
-class _Packed(NamedTuple):
-    """A packed convolution, and the versions of weight and bias that it holds."""
-
-    convolution: PackedConvolution
-    versions: tuple[int, int | None]
+    def _once(self, key: tuple[Any, ...], versions: object, make: Callable[[], _Made]) -> _Made:
+        """What was made for the key, made anew if its tensors have other versions since."""
+        if key not in self._made or self._made[key][0] != versions:
+            self._made[key] = versions, make()
+        made: _Made = self._made[key][1]
+        return made
 
 
 def multiplies_bf16(device: torch.device) -> bool:

@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from threading import RLock, get_ident
 from typing import Any
 
 from torch import Tensor, nn
+
+from stic_fast.errors import InputError
 
 _REGISTERING = RLock()
 """PyTorch numbers hooks without a lock, so two threads at once may be given one number."""
@@ -40,6 +42,25 @@ def recorded(module: nn.Module, names: Iterable[str]) -> Iterator[dict[str, list
         with _REGISTERING:
             for handle in handles:
                 handle.remove()
+
+
+def the_output(layer: str, outputs: Sequence[Any], *, of: str = "") -> Any:
+    """The one output that a layer gave in a forward pass.
+
+    Args:
+        of: whose layer it is, for the message.
+
+    Raises:
+        InputError: it was not called, or more than once.
+
+    >>> the_output("0", ["once"])
+    'once'
+    """
+    if len(outputs) != 1:
+        times = f"called {len(outputs)} times" if outputs else "not called"
+        hint = "the layer around it" if outputs else "one that is called, in the module and not its compiled form"
+        raise InputError(f"layer {layer!r}{of} was {times} in the forward pass, so it has no one feature; name {hint}")
+    return outputs[0]
 
 
 def _recorder(outputs: list[Any], thread: int) -> Callable[[nn.Module, Any, Any], Tensor | None]:

@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from stic_fast.errors import InputError
-from stic_fast.models.classifier import Classifier
-from stic_fast.models.convolutional import GROUPS, check_images, check_options, draw_head, pooled_logits
+from stic_fast.models.convolutional import GROUPS, ConvolutionalClassifier
 
 
 class ResidualBlock(nn.Module):
@@ -55,7 +53,7 @@ class ResidualBlock(nn.Module):
         return inner, self.second(inner) + skip
 
 
-class WideResNet(Classifier):
+class WideResNet(ConvolutionalClassifier):
     """WRN-depth-width: a stem, three groups of n = (depth - 4) / 6 blocks, a mean over positions, a linear layer.
 
     Layer names count the convolutions: conv1 is the stem, then in every group first the shortcut and then the 2n
@@ -109,30 +107,28 @@ class WideResNet(Classifier):
         gram_layers: Sequence[str] | None = None,
     ) -> None:
         _check_depth(depth)
-        check_options(leak=leak, strides=strides, width=width, in_channels=in_channels, stem_channels=stem_channels)
         blocks_per_group = (depth - 4) // 6
         block_layers = _name_convolutions(blocks_per_group)
         third_group = [name for pair in block_layers[2 * blocks_per_group :] for name in pair]
         super().__init__(
+            width=width,
             num_classes=num_classes,
-            has_fake_class=fake_class,
+            in_channels=in_channels,
+            fake_class=fake_class,
+            leak=leak,
+            strides=strides,
             layer_names=["conv1", *(name for pair in block_layers for name in pair)],
             gram_layers=third_group if gram_layers is None else gram_layers,
+            stem_channels=stem_channels,
         )
-        self.depth, self.width, self.in_channels = depth, width, in_channels
-        self.leak, self.stem_channels, self.strides = leak, stem_channels, tuple(strides)
-        self.block_layers = block_layers
-
+        self.depth, self.stem_channels, self.block_layers = depth, stem_channels, block_layers
         self.stem = nn.Conv2d(in_channels, stem_channels, 3, padding=1)
         self.blocks = nn.ModuleList()
-        channels = stem_channels
-        for group, stride in enumerate(strides):
-            for index in range(blocks_per_group):
-                out_channels = 16 * width * 2**group
-                block_stride = stride if index == 0 else 1
-                self.blocks.append(ResidualBlock(channels, out_channels, stride=block_stride, leak=leak))
-                channels = out_channels
-        self.head = nn.Linear(channels, self.num_logits)
+        before = stem_channels
+        for channels, stride in self.places(blocks_per_group):
+            self.blocks.append(ResidualBlock(before, channels, stride=stride, leak=leak))
+            before = channels
+        self.head = nn.Linear(before, self.num_logits)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -147,11 +143,9 @@ class WideResNet(Classifier):
             for block in self.blocks:
                 assert isinstance(block, ResidualBlock)
                 block.second.weight /= math.sqrt(len(self.blocks))
-        draw_head(self.head)
+        self.draw_head()
 
-    def forward_keeping(self, x: Tensor, names: frozenset[str]) -> tuple[Tensor, dict[str, Tensor]]:
-        """The logits and the named features of x (B, in_channels, H, W), any H and W of at least 1."""
-        check_images(x, self.in_channels)
+    def convolved(self, x: Tensor, names: frozenset[str]) -> tuple[Tensor, dict[str, Tensor]]:
         kept: dict[str, Tensor] = {}
         total = self.stem(x)
         active = F.leaky_relu(total, self.leak)
@@ -160,30 +154,8 @@ class WideResNet(Classifier):
         for block, (first, second) in zip(self.blocks, self.block_layers, strict=True):
             inner, total = block(total, active)
             active = F.leaky_relu(total, self.leak)
-            if first in names:
-                kept[first] = inner
-            if second in names:
-                kept[second] = active
-        return pooled_logits(self.head, active), kept
-
-    def config(self) -> dict[str, Any]:
-        """The constructor's arguments as JSON-able values, with which a checkpoint rebuilds the model.
-
-        >>> model = WideResNet(depth=10, width=1, num_classes=10, in_channels=1)
-        >>> WideResNet(**model.config()).config() == model.config()
-        True
-        """
-        return {
-            "depth": self.depth,
-            "width": self.width,
-            "num_classes": self.num_classes,
-            "in_channels": self.in_channels,
-            "fake_class": self.has_fake_class,
-            "leak": self.leak,
-            "stem_channels": self.stem_channels,
-            "strides": list(self.strides),
-            "gram_layers": list(self.gram_layers),
-        }
+            kept |= {name: feature for name, feature in ((first, inner), (second, active)) if name in names}
+        return active, kept
 
 
 def _check_depth(depth: int) -> None:
@@ -195,12 +167,7 @@ def _check_depth(depth: int) -> None:
 
 
 def _name_convolutions(blocks_per_group: int) -> list[tuple[str, str]]:
-    """The names of every block's two 3x3 convolutions."""
-    names = []
-    number = 2
-    for _ in range(GROUPS):
-        number += 1  # the shortcut's number
-        for _ in range(blocks_per_group):
-            names.append((f"conv{number}", f"conv{number + 1}"))
-            number += 2
-    return names
+    """The names of every block's two 3x3 convolutions; before those of a group one number is its shortcut's."""
+    starts = [3 + group * (2 * blocks_per_group + 1) for group in range(GROUPS)]
+    firsts = [start + 2 * block for start in starts for block in range(blocks_per_group)]
+    return [(f"conv{first}", f"conv{first + 1}") for first in firsts]

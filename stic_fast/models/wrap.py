@@ -12,18 +12,11 @@ from torch import Tensor, nn
 
 from stic_fast.errors import InputError
 from stic_fast.models.classifier import Classifier
-from stic_fast.models.recorded import recorded
+from stic_fast.models.recorded import recorded, the_output
 
 
-def wrap(
-    module: nn.Module,
-    *,
-    gram_layers: Sequence[str],
-    num_classes: int,
-    has_fake_class: bool = False,
-    preprocess: Callable[[Tensor], Tensor] | None = None,
-) -> WrappedClassifier:
-    """Make a classifier of your own ready for sampling.
+class WrappedClassifier(Classifier):
+    """A classifier of your own made ready for sampling; `wrap` is short for it.
 
     A layer is any submodule, by its name in `module.named_modules()`, that a forward pass calls exactly once and that
     returns one tensor (B, C, *S); its feature is that tensor, as it is before any in-place operation that follows.
@@ -51,22 +44,6 @@ def wrap(
     >>> logits, (feature,) = model.logits_and_features(torch.zeros(2, 3, 8, 8), model.gram_layers)
     >>> logits.shape, feature.shape
     (torch.Size([2, 10]), torch.Size([2, 8, 6, 6]))
-    """
-    return WrappedClassifier(
-        module,
-        gram_layers=gram_layers,
-        num_classes=num_classes,
-        has_fake_class=has_fake_class,
-        preprocess=preprocess,
-    )
-
-
-class WrappedClassifier(Classifier):
-    """What `wrap` returns, with the same arguments.
-
-    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
-    >>> WrappedClassifier(net, gram_layers=[], num_classes=2).layer_names
-    ('0', '1')
     """
 
     def __init__(
@@ -106,6 +83,9 @@ class WrappedClassifier(Classifier):
                 f"the wrapped {type(self.module).__name__} returned logits of shape {tuple(logits.shape)}, but "
                 f"{classes} ask for {(batch, self.num_logits)}; correct these arguments or the module's last layer"
             )
+
+
+wrap = WrappedClassifier
 
 
 class Normalize(nn.Module):
@@ -149,11 +129,7 @@ class Normalize(nn.Module):
 
 
 def _the_feature(name: str, outputs: list[Any], *, batch: int) -> Tensor:
-    if len(outputs) != 1:
-        times = f"called {len(outputs)} times" if outputs else "not called"
-        hint = "the layer around it" if outputs else "one that is called, in the module and not its compiled form"
-        raise InputError(f"layer {name!r} was {times} in the forward pass, so it has no one feature; name {hint}")
-    feature = outputs[0]
+    feature = the_output(name, outputs)
     if not isinstance(feature, Tensor):
         raise InputError(
             f"layer {name!r} returned a {type(feature).__name__} instead of a tensor (B, C, *S); name a layer inside it"
