@@ -95,19 +95,15 @@ def test_opcheck(dtype: torch.dtype, requires_grad: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("features", "error", "message"),
+    ("features", "error"),
     [
-        ([[[1.0]]], TypeError, "features must be a torch.Tensor, got list"),
-        (torch.zeros(1, 2, 3, dtype=torch.int32), TypeError, "features must be float32, .* got torch.int32"),
-        (torch.zeros(2, 3), ValueError, r"features must have shape \(batch, channels, \*S\), got \(2, 3\)"),
-        (
-            torch.zeros(2, 3, 0),
-            ValueError,
-            r"features must have at least one channel and one position, got .*\(2, 3, 0",
-        ),
-        (torch.zeros(2, 0, 3), ValueError, "features must have at least one channel and one position"),
+        ([[[1.0]]], TypeError),
+        (torch.zeros(1, 2, 3, dtype=torch.int32), TypeError),
+        (torch.zeros(2, 3), ValueError),
+        (torch.zeros(2, 3, 0), ValueError),
+        (torch.zeros(2, 0, 3), ValueError),
     ],
 )
-def test_errors_name_the_argument(features: Any, error: type[Exception], message: str) -> None:
-    with pytest.raises(error, match=message):
+def test_errors_name_the_argument(features: Any, error: type[Exception]) -> None:
+    with pytest.raises(error, match=r"^features "):
         gram(features)

@@ -307,7 +307,7 @@ def test_a_gram_matrix_beside_16_bit_features_may_be_float32(dtype: torch.dtype)
     assert not torch.equal(matrix.to(dtype).float(), matrix)
     exact = reference_loss([features.double()], [matrix.double()], [True])
     torch.testing.assert_close(gram_loss(features, gram=matrix), exact.float(), rtol=1e-5, atol=1e-6)
-    with pytest.raises(TypeError, match=rf"gram\[0\] must be {dtype} or torch.float32 on cpu"):
+    with pytest.raises(TypeError, match=r"^gram\[0\] .*float64"):
         gram_loss(features, gram=matrix.double())
 
 
@@ -316,7 +316,7 @@ def test_differentiable_once() -> None:
     loss = gram_loss(features.requires_grad_(), target).sum()
     (first,) = torch.autograd.grad(loss, features, retain_graph=True)
     assert torch.equal(first, torch.autograd.grad(loss, features, retain_graph=True)[0])
-    with pytest.raises(RuntimeError, match="gram_loss is differentiable once"):
+    with pytest.raises(RuntimeError, match=r"^gram_loss .*once"):
         torch.autograd.grad(loss, features, create_graph=True)
 
 

@@ -143,7 +143,7 @@ def test_in_place_is_seen_by_autograd() -> None:
 
 def test_in_place_refuses_what_requires_grad() -> None:
     x = torch.zeros(1, 3, requires_grad=True)
-    with pytest.raises(ValueError, match="grmala_step_ overwrites x and has no gradient"):
+    with pytest.raises(ValueError, match=r"^grmala_step_ .*gradient"):
         grmala_step_(x, torch.ones(1, 3), eps1=0.1, eps3=0.1, seed=0, step=0)
     with torch.no_grad():
         grmala_step_(x, torch.ones(1, 3), eps1=0.1, eps3=0.0, seed=0, step=0)
@@ -265,32 +265,30 @@ def test_opcheck_in_place() -> None:
 
 @pytest.mark.parametrize("step", [grmala_step, grmala_step_])
 @pytest.mark.parametrize(
-    ("changed", "error", "message"),
+    ("name", "value", "error"),
     [
-        ({"x": [0.0]}, TypeError, r"x must be a torch.Tensor, got list; pass torch.as_tensor\(x\)"),
-        ({"x": torch.zeros(2, 3, dtype=torch.int64)}, TypeError, "x must be float32, .* got torch.int64"),
-        ({"x": torch.tensor(0.0)}, ValueError, r"x must have shape \(chains, \.\.\.\), got a scalar"),
-        ({"grad_logp": torch.zeros(2, 4)}, ValueError, r"grad_logp must have the shape of x, \(2, 3\), got \(2, 4\)"),
-        ({"grad_logp": torch.zeros(2, 3).half()}, TypeError, "grad_logp must have the dtype of x, torch.float32"),
-        ({"grad_gram": torch.zeros(3, 2)}, ValueError, r"grad_gram must have the shape of x, \(2, 3\), got \(3, 2\)"),
-        ({"grad_gram": torch.zeros(2, 3, device="meta")}, ValueError, "grad_gram must have the device of x, cpu"),
-        ({"eps1": torch.zeros(3)}, ValueError, r"eps1 must hold one value per chain, shape \(2,\) on cpu"),
-        ({"eps3": torch.zeros(2, dtype=torch.int64)}, TypeError, "eps3 must be float32, .* got torch.int64"),
-        ({"eps2": "0.1"}, TypeError, "eps2 must be a float or one value per chain, got str"),
-        ({"eps1": torch.tensor(0.1, requires_grad=True)}, ValueError, "eps1 must not require grad"),
-        ({"eps3": torch.ones(2, requires_grad=True)}, ValueError, "eps3 must not require grad"),
-        ({"seed": 2**64}, ValueError, r"seed must be in 0 \.\. 2\*\*64 - 1"),
-        ({"step": -1}, ValueError, r"step must be in 0 \.\. 2\*\*32 - 1, got -1"),
-        ({"chain_ids": torch.arange(3)}, ValueError, r"chain_ids must hold one id per chain, shape \(2,\)"),
-        ({"clamp": (1, -1)}, ValueError, r"clamp must have low <= high, got \(1.0, -1.0\); swap them"),
-        ({"clamp": (0, float("nan"))}, ValueError, "clamp must have low <= high"),
-        ({"clamp": 1.0}, TypeError, r"clamp must be a pair \(low, high\) or None, got 1.0"),
+        ("x", [0.0], TypeError),
+        ("x", torch.zeros(2, 3, dtype=torch.int64), TypeError),
+        ("x", torch.tensor(0.0), ValueError),
+        ("grad_logp", torch.zeros(2, 4), ValueError),
+        ("grad_logp", torch.zeros(2, 3).half(), TypeError),
+        ("grad_gram", torch.zeros(3, 2), ValueError),
+        ("grad_gram", torch.zeros(2, 3, device="meta"), ValueError),
+        ("eps1", torch.zeros(3), ValueError),
+        ("eps3", torch.zeros(2, dtype=torch.int64), TypeError),
+        ("eps2", "0.1", TypeError),
+        ("eps1", torch.tensor(0.1, requires_grad=True), ValueError),
+        ("eps3", torch.ones(2, requires_grad=True), ValueError),
+        ("seed", 2**64, ValueError),
+        ("step", -1, ValueError),
+        ("chain_ids", torch.arange(3), ValueError),
+        ("clamp", (1, -1), ValueError),
+        ("clamp", (0, float("nan")), ValueError),
+        ("clamp", 1.0, TypeError),
     ],
 )
-def test_errors_name_the_argument(
-    step: Callable[..., Tensor], changed: dict[str, Any], error: type[Exception], message: str
-) -> None:
+def test_errors_name_the_argument(step: Callable[..., Tensor], name: str, value: Any, error: type[Exception]) -> None:
     arguments: dict[str, Any] = {"x": torch.zeros(2, 3), "grad_logp": torch.ones(2, 3)}
     arguments |= {"eps1": 0.1, "eps3": 0.1, "seed": 0, "step": 0}
-    with pytest.raises(error, match=message):
-        step(**arguments | changed)
+    with pytest.raises(error, match=rf"^{name}\b"):
+        step(**arguments | {name: value})

@@ -247,31 +247,31 @@ def test_opcheck(requires_grad: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changed", "error", "message"),
+    ("name", "value", "error"),
     [
-        ({"x": 1.0}, TypeError, "x must be a torch.Tensor, got float"),
-        ({"x": torch.tensor(1.0)}, ValueError, r"x must have shape \(chains, \.\.\.\), got a scalar"),
-        ({"proposal": torch.zeros(2, 4)}, ValueError, r"proposal must have the shape of x, \(2, 3\), got \(2, 4\)"),
-        ({"grad_x": torch.zeros(2, 3).double()}, TypeError, "grad_x must have the dtype of x, torch.float32"),
-        ({"grad_proposal": torch.zeros(3)}, ValueError, "grad_proposal must have the shape of x"),
-        ({"logp_x": torch.zeros(3)}, ValueError, r"logp_x must hold one value per chain, shape \(2,\) on cpu"),
-        ({"logp_proposal": torch.zeros(2, 1)}, ValueError, "logp_proposal must hold one value per chain"),
-        ({"logp_proposal": torch.zeros(2).long()}, TypeError, "logp_proposal must be float32, .* got torch.int64"),
-        ({"eps3": 0.0}, ValueError, "eps3 must be positive, .* got 0.0; raise it"),
-        ({"eps3": torch.tensor(-1.0)}, ValueError, "eps3 must be positive"),
-        ({"eps3": float("nan")}, ValueError, "eps3 must be positive"),
-        ({"eps3": "1"}, TypeError, "eps3 must be a float or one value per chain, got str"),
-        ({"eps1": torch.zeros(3)}, ValueError, "eps1 must hold one value per chain"),
-        ({"seed": -1}, ValueError, "seed must be in"),
-        ({"step": 2**32}, ValueError, "step must be in"),
-        ({"chain_ids": torch.zeros(2)}, TypeError, "chain_ids must be an int64 tensor, got torch.float32"),
-        ({"support": (1.0,)}, TypeError, r"support must be a pair \(low, high\) or None"),
-        ({"support": (1.0, 0.0)}, ValueError, r"support must have low <= high, got \(1.0, 0.0\)"),
+        ("x", 1.0, TypeError),
+        ("x", torch.tensor(1.0), ValueError),
+        ("proposal", torch.zeros(2, 4), ValueError),
+        ("grad_x", torch.zeros(2, 3).double(), TypeError),
+        ("grad_proposal", torch.zeros(3), ValueError),
+        ("logp_x", torch.zeros(3), ValueError),
+        ("logp_proposal", torch.zeros(2, 1), ValueError),
+        ("logp_proposal", torch.zeros(2).long(), TypeError),
+        ("eps3", 0.0, ValueError),
+        ("eps3", torch.tensor(-1.0), ValueError),
+        ("eps3", float("nan"), ValueError),
+        ("eps3", "1", TypeError),
+        ("eps1", torch.zeros(3), ValueError),
+        ("seed", -1, ValueError),
+        ("step", 2**32, ValueError),
+        ("chain_ids", torch.zeros(2), TypeError),
+        ("support", (1.0,), TypeError),
+        ("support", (1.0, 0.0), ValueError),
     ],
 )
-def test_errors_name_the_argument(changed: dict[str, Any], error: type[Exception], message: str) -> None:
+def test_errors_name_the_argument(name: str, value: Any, error: type[Exception]) -> None:
     state, logp = torch.zeros(2, 3), torch.zeros(2)
     arguments: dict[str, Any] = {"x": state, "proposal": state, "logp_x": logp, "logp_proposal": logp}
     arguments |= {"grad_x": state, "grad_proposal": state, "eps1": 0.1, "eps3": 0.5, "seed": 0, "step": 0}
-    with pytest.raises(error, match=message):
-        metropolis_accept(**arguments | changed)
+    with pytest.raises(error, match=rf"^{name}\b"):
+        metropolis_accept(**arguments | {name: value})

@@ -150,7 +150,7 @@ def test_the_device_follows_the_chain_ids() -> None:
     ids = torch.arange(3, device="meta")
     assert noise.normal((3, 2), seed=0, chain_ids=ids).device.type == "meta"
     assert noise.normal((3, 2), seed=0, device="meta").device.type == "meta"
-    with pytest.raises(ValueError, match=r"chain_ids must hold one id per chain, shape \(3,\) on cpu"):
+    with pytest.raises(ValueError, match=r"^chain_ids .*meta"):
         noise.normal((3, 2), seed=0, chain_ids=ids, device="cpu")
 
 
@@ -163,32 +163,29 @@ def test_opcheck(name: str, step_tensor: Tensor | None) -> None:
 
 @pytest.mark.parametrize("draw", DRAWS)
 @pytest.mark.parametrize(
-    ("changed", "error", "message"),
+    ("name", "value", "error"),
     [
-        ({"shape": ()}, ValueError, r"shape must be \(chains, \*sample\) of sizes >= 0, got \(\)"),
-        ({"shape": (2, -1)}, ValueError, r"shape must be .* got \(2, -1\)"),
-        ({"shape": (1, 2**34 + 1)}, ValueError, r"shape must have at most 2\*\*34 elements a chain"),
-        ({"seed": -1}, ValueError, r"seed must be in 0 \.\. 2\*\*64 - 1, got -1"),
-        ({"seed": 2**64}, ValueError, "seed must be in"),
-        ({"seed": 1.0}, TypeError, "seed must be an int, got float"),
-        ({"seed": True}, TypeError, "seed must be an int, got bool"),
-        ({"step": -1}, ValueError, r"step must be in 0 \.\. 2\*\*32 - 1, got -1"),
-        ({"step": 2**32}, ValueError, "step must be in"),
-        ({"step": 0.5}, TypeError, "step must be an int or an int64 tensor, got float"),
-        ({"step": torch.tensor(1.0)}, ValueError, "step as a tensor must be int64 with one element on cpu"),
-        ({"step": torch.tensor([1, 2])}, ValueError, "step as a tensor must be int64 with one element"),
-        ({"chain_ids": [0, 1]}, TypeError, "chain_ids must be an int64 tensor, got list"),
-        ({"chain_ids": torch.tensor([0.0, 1.0])}, TypeError, "chain_ids must be an int64 tensor, got torch.float32"),
-        ({"chain_ids": torch.arange(3)}, ValueError, r"chain_ids must hold one id per chain, shape \(2,\)"),
-        ({"stream": -1}, ValueError, r"stream must be in 0 \.\. 2\*\*32 - 1, got -1"),
-        ({"stream": 2**32}, ValueError, "stream must be in"),
-        ({"stream": 0.5}, TypeError, "stream must be an int, got float"),
-        ({"dtype": torch.int32}, TypeError, "dtype must be float32, float64, bfloat16 or float16, got torch.int32"),
+        ("shape", (), ValueError),
+        ("shape", (2, -1), ValueError),
+        ("shape", (1, 2**34 + 1), ValueError),
+        ("seed", -1, ValueError),
+        ("seed", 2**64, ValueError),
+        ("seed", 1.0, TypeError),
+        ("seed", True, TypeError),
+        ("step", -1, ValueError),
+        ("step", 2**32, ValueError),
+        ("step", 0.5, TypeError),
+        ("step", torch.tensor(1.0), ValueError),
+        ("step", torch.tensor([1, 2]), ValueError),
+        ("chain_ids", [0, 1], TypeError),
+        ("chain_ids", torch.tensor([0.0, 1.0]), TypeError),
+        ("chain_ids", torch.arange(3), ValueError),
+        ("stream", -1, ValueError),
+        ("stream", 2**32, ValueError),
+        ("stream", 0.5, TypeError),
+        ("dtype", torch.int32, TypeError),
     ],
 )
-def test_errors_name_the_argument(
-    draw: Callable[..., Tensor], changed: dict[str, Any], error: type[Exception], message: str
-) -> None:
-    arguments: dict[str, Any] = {"shape": (2, 3), "seed": 0} | changed
-    with pytest.raises(error, match=message):
-        draw(**arguments)
+def test_errors_name_the_argument(draw: Callable[..., Tensor], name: str, value: Any, error: type[Exception]) -> None:
+    with pytest.raises(error, match=rf"^{name}\b"):
+        draw(**{"shape": (2, 3), "seed": 0, name: value})

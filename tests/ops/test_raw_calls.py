@@ -43,61 +43,45 @@ EPS = torch.full((3, 2), 0.1, dtype=torch.float64)
 STEP = (None, None, 0.5, 0.25, 0.1, -1.0, 1.0, 0, 0)
 
 
+ROWS, LAYER = X[None], torch.zeros(2, 2, 3)
+SQUARES = torch.zeros(1, 2, 2)
+
+
 @pytest.mark.parametrize(
-    ("call", "error", "message"),
+    ("call", "error", "named"),
     [
-        (lambda: OPS.grmala_step(X, X[:1], None, None, *STEP), ValueError, "grad_logp must have the shape of x"),
-        (lambda: OPS.grmala_step(X, X, X.double(), None, *STEP), TypeError, "grad_gram must have the dtype of x"),
-        (lambda: OPS.grmala_step(X, X, None, IDS.int(), *STEP), TypeError, "chain_ids must be an int64 tensor"),
-        (lambda: OPS.grmala_step(X, X, None, IDS[:0], *STEP), ValueError, "chain_ids must hold one id per chain"),
-        (lambda: OPS.grmala_step(X, X, None, None, IDS[:0], *STEP[1:]), ValueError, "step as a tensor must be int64"),
-        (lambda: OPS.grmala_step(X, X, None, None, None, EPS[:2], *STEP[2:]), ValueError, "eps must hold eps1, eps2"),
+        (lambda: OPS.grmala_step(X, X[:1], None, None, *STEP), ValueError, "grad_logp"),
+        (lambda: OPS.grmala_step(X, X, X.double(), None, *STEP), TypeError, "grad_gram"),
+        (lambda: OPS.grmala_step(X, X, None, IDS.int(), *STEP), TypeError, "chain_ids"),
+        (lambda: OPS.grmala_step(X, X, None, IDS[:0], *STEP), ValueError, "chain_ids"),
+        (lambda: OPS.grmala_step(X, X, None, None, IDS[:0], *STEP[1:]), ValueError, "step"),
+        (lambda: OPS.grmala_step(X, X, None, None, None, EPS[:2], *STEP[2:]), ValueError, "eps"),
+        (lambda: OPS.grmala_step(X, X, None, None, None, EPS.float(), *STEP[2:]), TypeError, "eps"),
+        (lambda: OPS.grmala_step(X, None, None, None, *STEP), TypeError, "grad_logp"),
+        (lambda: OPS.grmala_step(X, X.to("meta"), None, None, *STEP), ValueError, "grad_logp"),
+        (lambda: OPS.normal(IDS, None, [-1], 0, 0, 0, torch.float32), ValueError, "the sample's shape"),
+        (lambda: OPS.normal(IDS[None], None, [3], 0, 0, 0, torch.float32), ValueError, "chain_ids"),
+        (lambda: OPS.normal(IDS, None, [3], 0, 0, -1, torch.float32), ValueError, "stream"),
+        (lambda: OPS.uniform(IDS, None, [2**20, 2**20], 0, 0, 0, torch.float32), ValueError, "shape"),
+        (lambda: OPS.gram_loss([ROWS], [ROWS, ROWS], [False], [False], "log", True, True), ValueError, "targets"),
+        (lambda: OPS.gram_loss([ROWS], [SQUARES], [True], [True], "log", True, True), ValueError, "layer 0"),
+        (lambda: OPS.gram_loss_gradient(X[0, :1], X[:1, :1], X[:1, :0], [ROWS], [None]), ValueError, "products"),
         (
-            lambda: OPS.grmala_step(X, X, None, None, None, EPS.float(), *STEP[2:]),
-            TypeError,
-            "eps must hold eps1, eps2",
-        ),
-        (lambda: OPS.grmala_step(X, None, None, None, *STEP), TypeError, "grad_logp must be a torch.Tensor, got None"),
-        (lambda: OPS.grmala_step(X, X.to("meta"), None, None, *STEP), ValueError, "the device of x, cpu, got meta"),
-        (lambda: OPS.normal(IDS, None, [-1], 0, 0, 0, torch.float32), ValueError, "must have sizes >= 0"),
-        (lambda: OPS.normal(IDS[None], None, [3], 0, 0, 0, torch.float32), ValueError, r"must have shape \(chains,\)"),
-        (lambda: OPS.normal(IDS, None, [3], 0, 0, -1, torch.float32), ValueError, "stream must be in"),
-        (
-            lambda: OPS.uniform(IDS, None, [2**20, 2**20], 0, 0, 0, torch.float32),
+            lambda: OPS.gram_loss_gradient(X[0, :1], X[:2, :1], X[:1], [ROWS, LAYER], [None, None]),
             ValueError,
-            "at most 2\\*\\*34 elements",
-        ),
-        (
-            lambda: OPS.gram_loss([X[None]], [X[None, :, :2], X[None]], [False], [False], "log", True, True),
-            ValueError,
-            "targets, is_gram and is_dual must hold one entry per layer, 1, got 2, 1 and 1",
-        ),
-        (
-            lambda: OPS.gram_loss([X[None]], [torch.zeros(1, 2, 2)], [True], [True], "log", True, True),
-            ValueError,
-            "layer 0 has a gram matrix, which the dual form cannot use",
-        ),
-        (
-            lambda: OPS.gram_loss_gradient(X[0, :1], X[:1, :1], X[:1, :0], [X[None]], [None]),
-            ValueError,
-            "products must hold what gram_loss returned with its gradient",
-        ),
-        (
-            lambda: OPS.gram_loss_gradient(X[0, :1], X[:2, :1], X[:1], [X[None], torch.zeros(2, 2, 3)], [None, None]),
-            ValueError,
-            r"features\[1\] must have the batch size of features\[0\], 1, got 2",
+            r"features\[1\]",
         ),
     ],
 )
-def test_a_raw_call_names_the_argument(call, error: type[Exception], message: str) -> None:
-    with pytest.raises(error, match=message):
+def test_a_raw_call_names_the_argument(call, error: type[Exception], named: str) -> None:
+    with pytest.raises(error, match=rf"^{named}\W"):
         call()
 
 
 def test_a_tensor_without_memory_is_refused() -> None:
     freed = torch.zeros(2, 3)
     freed.untyped_storage().resize_(0)
-    with pytest.raises(ValueError, match=r"a tensor of shape \(2, 3\) has no memory"):
+    with pytest.raises(ValueError, match="no memory"):
         OPS.grmala_step(X, freed, None, None, *STEP)
 
 
@@ -120,7 +104,7 @@ def test_in_place_refuses_what_shares_a_part_of_its_memory(place: str) -> None:
         "step_tensor": whole[3:4].view(torch.int64),
         "chain_ids": whole[4:8].view(torch.int64),
     }[place]
-    with pytest.raises(RuntimeError, match="x is overwritten and shares a part of its memory"):
+    with pytest.raises(RuntimeError, match=r"^x .*memory"):
         OPS.grmala_step_(x, *arguments.values(), *STEP[2:])
     assert not whole.any()
 
