@@ -40,14 +40,14 @@ def test_an_idx_file_is_unpacked_no_further_than_its_header_promises(tmp_path: P
     header = bytes([0, 0, 8, 3]) + struct.pack(">3I", 1, 2, 2)
     bomb = gzip.compress(header) + GIBIBYTE_OF_ZEROS
     assert len(bomb) < 1.2 * MEBIBYTE
-    with pytest.raises(InputError, match=r"train-images-idx3-ubyte\.gz holds more bytes after its header"):
+    with pytest.raises(InputError, match=r"train-images-idx3-ubyte\.gz holds more bytes"):
         load(idx(tmp_path, bomb))
 
 
 @pytest.mark.usefixtures("bounded_memory")
 def test_an_idx_header_that_promises_more_than_there_is_memory(tmp_path: Path) -> None:
     header = bytes([0, 0, 8, 3]) + struct.pack(">3I", 2**32 - 1, 2**16, 2**16)
-    with pytest.raises(InputError, match=r"the shape \(4294967295, 65536, 65536\), needs about 16 EiB and .* are free"):
+    with pytest.raises(InputError, match=r"\(4294967295, 65536, 65536\), needs about 16 EiB"):
         load(idx(tmp_path, gzip.compress(header) + GIBIBYTE_OF_ZEROS))
     (tmp_path / "train-images-idx3-ubyte.gz").unlink()
     with pytest.raises(InputError, match="needs about 16 EiB"):
@@ -59,7 +59,7 @@ def test_a_plain_idx_file_with_a_tail(tmp_path: Path) -> None:
     header = bytes([0, 0, 8, 3]) + struct.pack(">3I", 1, 2, 2)
     source = idx(tmp_path, header, "train-images-idx3-ubyte")
     os.truncate(tmp_path / "train-images-idx3-ubyte", 2**32)
-    with pytest.raises(InputError, match="holds more bytes after its header"):
+    with pytest.raises(InputError, match="holds more bytes"):
         load(source)
 
 
@@ -73,8 +73,8 @@ def tar_member(name: str, size: int, kind: bytes = tarfile.REGTYPE) -> bytes:
 @pytest.mark.parametrize(
     ("start", "told"),
     [
-        (tar_member("long", 2**30, tarfile.XHDTYPE), "one of its records about itself has 1073741824 bytes"),
-        (tar_member("long", 2**30, tarfile.GNUTYPE_LONGNAME), "one of its records about itself has 1073741824 bytes"),
+        (tar_member("long", 2**30, tarfile.XHDTYPE), "records about itself has 1073741824 bytes"),
+        (tar_member("long", 2**30, tarfile.GNUTYPE_LONGNAME), "records about itself has 1073741824 bytes"),
         (tar_member("other", 2**30), "it unpacks to more than 512 MiB"),
         (tar_member("test_batch", 2**30), "test_batch holds 1073741824 bytes"),
         (tar_member("none", 0) * 1001, "it holds more than 1000 files"),
@@ -84,7 +84,7 @@ def tar_member(name: str, size: int, kind: bytes = tarfile.REGTYPE) -> bytes:
 def test_tars_that_unpack_to_too_much(tmp_path: Path, start: bytes, told: str) -> None:
     file = tmp_path / "bomb.tar.gz"
     file.write_bytes(gzip.compress(start) + GIBIBYTE_OF_ZEROS)
-    with pytest.raises(InputError, match=rf"bomb\.tar\.gz is not CIFAR-10: {told}; download CIFAR-10 again"):
+    with pytest.raises(InputError, match=rf"bomb\.tar\.gz .*{told}"):
         load(f"cifar10:{file}")
 
 
@@ -92,7 +92,7 @@ def test_tars_that_unpack_to_too_much(tmp_path: Path, start: bytes, told: str) -
 def test_an_endless_file_of_cifar10(tmp_path: Path) -> None:
     (tmp_path / "batches.meta").touch()
     os.truncate(tmp_path / "batches.meta", 2**40)
-    with pytest.raises(InputError, match=r"batches\.meta holds more than 67108864 bytes, too many for CIFAR-10"):
+    with pytest.raises(InputError, match=r"batches\.meta holds more than 67108864 bytes"):
         load(f"cifar10:{tmp_path}")
 
 
@@ -112,7 +112,7 @@ def npy_header(shape: tuple[int, ...]) -> bytes:
 @pytest.mark.usefixtures("bounded_memory")
 def test_an_array_that_claims_more_than_its_entry_holds(tmp_path: Path) -> None:
     source = npz(tmp_path / "x.npz", npy_header((1000, 1000, 1000)), bytes(1000))
-    with pytest.raises(InputError, match=r"x in .* needs 1000000000 bytes for its shape \(1000, .* and holds 1000;"):
+    with pytest.raises(InputError, match=r"^x in .*needs 1000000000 bytes .*holds 1000;"):
         load(source)
 
 
@@ -138,7 +138,7 @@ def test_an_endless_header_of_an_array(tmp_path: Path) -> None:
             for _ in range(64):
                 member.write(b" " * (4 * MEBIBYTE))
         archive.writestr("y.npy", npy_header((2,)) + b"\0\0")
-    with pytest.raises(InputError, match=r"x in .* is not one plain array"):
+    with pytest.raises(InputError, match=r"^x in .*not one plain array"):
         load(f"npz:{path}")
 
 
@@ -150,7 +150,7 @@ def test_an_entry_that_is_no_array_is_not_unpacked(tmp_path: Path) -> None:
             member.write(bytes(4 * MEBIBYTE))
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("y.npy", npy_header((2,)) + b"\0\0")
-    with pytest.raises(InputError, match=r"x in .* is not a NumPy array"):
+    with pytest.raises(InputError, match=r"^x in .*not a NumPy array"):
         load(f"npz:{path}")
 
 
@@ -167,7 +167,7 @@ def png(width: int, height: int) -> bytes:
 def test_images_of_too_many_pixels(tmp_path: Path, side: int) -> None:
     (tmp_path / "day").mkdir()
     (tmp_path / "day" / "huge.png").write_bytes(png(side, side))
-    with pytest.raises(InputError, match=r"huge\.png has .*pixels.* to unpack; resize the images, or give fewer"):
+    with pytest.raises(InputError, match=r"huge\.png .*pixels"):
         load(f"folder:{tmp_path}")
 
 
@@ -176,12 +176,12 @@ def test_more_images_than_there_is_memory_for(tmp_path: Path, monkeypatch: pytes
     for number in range(4):
         Image.new("L", (64, 64)).save(tmp_path / "day" / f"{number}.png")
     monkeypatch.setattr("stic_fast.memory.available", lambda _: 10_000.0)
-    with pytest.raises(InputError, match=r"4 images of 64x64 .* needs about 16 KiB and 9\.77 KiB are free"):
+    with pytest.raises(InputError, match=r"4 images of 64x64 .*16 KiB"):
         load(f"folder:{tmp_path}")
 
 
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for source in ("cifar10", "npz", "idx", "folder"):
-        with pytest.raises(InputError, match="pipe is a device or a pipe"):
+        with pytest.raises(InputError, match="pipe is a device"):
             load(f"{source}:{tmp_path / 'pipe'}")

@@ -134,7 +134,7 @@ def test_tar_links_and_paths_are_not_followed(tmp_path: Path) -> None:
         link.type, link.linkname = tarfile.SYMTYPE, str(secret)
         tar.addfile(link)
     before = sorted(tmp_path.iterdir())
-    with pytest.raises(InputError, match=r"cifar\.tar lacks test_batch\.bin; download CIFAR-10 again"):
+    with pytest.raises(InputError, match=r"cifar\.tar lacks test_batch\.bin"):
         load(f"cifar10:{file}")
     assert sorted(tmp_path.iterdir()) == before
 
@@ -145,7 +145,7 @@ def test_damaged_tar(tmp_path: Path, damage: str) -> None:
     whole = file.read_bytes()
     bent = whole[:9000] + bytes(255 - byte for byte in whole[9000:9400]) + whole[9400:]
     file.write_bytes({"cut": whole[:20000], "text": b"not an archive", "bent": bent}[damage])
-    with pytest.raises(InputError, match=r"cifar\.tar\.gz is not a complete \.tar\.gz archive \(.*\); download"):
+    with pytest.raises(InputError, match=r"cifar\.tar\.gz is not a complete"):
         load(f"cifar10:{file}")
 
 
@@ -154,18 +154,14 @@ def test_oversized_tar_member_is_not_read(tmp_path: Path) -> None:
     member = tarfile.TarInfo("test_batch")
     member.size = 2**40
     file.write_bytes(member.tobuf() + bytes(1024))
-    with pytest.raises(InputError, match=r"bomb\.tar is not CIFAR-10: test_batch holds 1099511627776 bytes; download"):
+    with pytest.raises(InputError, match=r"bomb\.tar .*test_batch holds 1099511627776 bytes"):
         load(f"cifar10:{file}")
 
 
 def test_nothing_of_cifar10(tmp_path: Path) -> None:
-    message = (
-        r"holds no file of CIFAR-10; give the folder cifar-10-batches-py or cifar-10-batches-bin, or the \.tar\.gz"
-    )
-    with pytest.raises(InputError, match=message):
-        load(f"cifar10:{tmp_path}")
-    with pytest.raises(InputError, match=message):
-        load(f"cifar10:{write_tar(tmp_path / 'other.tar.gz', {'readme.txt': b'hello'})}")
+    for place in (tmp_path, write_tar(tmp_path / "other.tar.gz", {"readme.txt": b"hello"})):
+        with pytest.raises(InputError, match=f"^{place} .*cifar-10-batches-py or cifar-10-batches-bin"):
+            load(f"cifar10:{place}")
 
 
 @pytest.mark.parametrize("missing", ["data_batch_3", "test_batch", "batches.meta"])
@@ -174,7 +170,7 @@ def test_missing_file(tmp_path: Path, version: str, missing: str) -> None:
     name = missing if version == "py" else missing + (".txt" if missing == "batches.meta" else ".bin")
     files = python_files() if version == "py" else binary_files()
     del files[name]
-    with pytest.raises(InputError, match=rf" lacks {name}; download CIFAR-10 again"):
+    with pytest.raises(InputError, match=f" lacks {name};"):
         load(f"cifar10:{write(tmp_path, files)}")
 
 
@@ -188,37 +184,34 @@ FOUR = np.zeros((4, 3072), np.uint8)
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("data_batch_2", python_files()["data_batch_2"][:-300], r"data_batch_2 in .* is not a complete pickle \(.*\);"),
-        ("data_batch_2", b"", r"data_batch_2 in .* is not a complete pickle"),
-        ("data_batch_2", b"hello", r"data_batch_2 in .* is not a complete pickle"),
-        ("data_batch_2", pickle.dumps([1, 2]), r"data_batch_2 in .* is not a pickled dictionary"),
-        ("data_batch_2", batch(labels=[0]), r"data_batch_2 in .* lacks a byte array `data`"),
-        ("data_batch_2", batch(data=[1, 2], labels=[0]), r"data_batch_2 in .* lacks a byte array `data`"),
-        ("data_batch_2", batch(data=FOUR, labels=["a"] * 4), r"lacks a byte array `data` or a list of integers"),
-        ("data_batch_2", batch(data=FOUR, labels=[0] * 3), r"data_batch_2 in .* has 3 labels but not 3072 bytes of"),
-        ("data_batch_2", batch(data=FOUR[:, :99], labels=[0] * 4), r"has 4 labels but not 3072 bytes of image for"),
-        ("data_batch_2", batch(data=FOUR[:2], labels=[0] * 2), r"data_batch_2 in .* holds 2 images but \w+ 4, where"),
-        ("data_batch_2", batch(data=FOUR, labels=[0, 1, 2, 3]), r"train: label 3 of image 7 is outside 0\.\.2"),
-        ("data_batch_2", batch(data=FOUR, labels=[0, 1, 2, 2**80]), r"has 4 labels but not"),
-        ("data_batch_2", batch(data=FOUR.astype(float), labels=[0] * 4), r"an array of type f8 instead of u1"),
-        ("batches.meta", batch(names=["a"]), r"batches\.meta in .* lacks the class names `label_names`"),
-        ("batches.meta", batch(label_names=[1, 2]), r"batches\.meta in .* lacks the class names"),
-        ("batches.meta", batch(label_names=list("abcd")), r"train: class 3 \('d'\) has no image"),
-        (
-            "data_batch_5.bin",
-            binary_files()["data_batch_5.bin"][:-1],
-            r"data_batch_5\.bin in .* holds 12291 bytes, not",
-        ),
-        ("data_batch_5.bin", b"", r"data_batch_5\.bin in .* holds 0 bytes, not a multiple of 3073"),
-        ("data_batch_5.bin", bytes(3073), r"data_batch_5\.bin in .* holds 1 images but \w+\.bin 4, where all batches"),
-        ("test_batch.bin", b"\xff" * 3073 * 4, r"test: label 255 of image 0 is outside 0\.\.2"),
-        ("batches.meta.txt", b"\n", r"batches\.meta\.txt in .* names no classes"),
+        ("data_batch_2", python_files()["data_batch_2"][:-300], "complete pickle"),
+        ("data_batch_2", b"", "complete pickle"),
+        ("data_batch_2", b"hello", "complete pickle"),
+        ("data_batch_2", pickle.dumps([1, 2]), "dictionary"),
+        ("data_batch_2", batch(labels=[0]), "`data`"),
+        ("data_batch_2", batch(data=[1, 2], labels=[0]), "`data`"),
+        ("data_batch_2", batch(data=FOUR, labels=["a"] * 4), "`labels`"),
+        ("data_batch_2", batch(data=FOUR, labels=[0] * 3), "3 labels but not 3072 bytes"),
+        ("data_batch_2", batch(data=FOUR[:, :99], labels=[0] * 4), "4 labels but not 3072 bytes"),
+        ("data_batch_2", batch(data=FOUR[:2], labels=[0] * 2), r"holds 2 images but \w+ 4"),
+        ("data_batch_2", batch(data=FOUR, labels=[0, 1, 2, 3]), "train: label 3 of image 7 "),
+        ("data_batch_2", batch(data=FOUR, labels=[0, 1, 2, 2**80]), "4 labels but not"),
+        ("data_batch_2", batch(data=FOUR.astype(float), labels=[0] * 4), "type f8 instead of u1"),
+        ("batches.meta", batch(names=["a"]), "`label_names`"),
+        ("batches.meta", batch(label_names=[1, 2]), "`label_names`"),
+        ("batches.meta", batch(label_names=list("abcd")), r"train: class 3 \('d'\)"),
+        ("data_batch_5.bin", binary_files()["data_batch_5.bin"][:-1], "12291 bytes"),
+        ("data_batch_5.bin", b"", "0 bytes, not a multiple of 3073"),
+        ("data_batch_5.bin", bytes(3073), r"holds 1 images but \w+\.bin 4"),
+        ("test_batch.bin", b"\xff" * 3073 * 4, "test: label 255 of image 0 "),
+        ("batches.meta.txt", b"\n", "no classes"),
     ],
 )
 def test_unfit_files(tmp_path: Path, name: str, content: bytes, message: str) -> None:
     files = binary_files() if name.endswith((".bin", ".txt")) else python_files()
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match=message) as refused:
         load(f"cifar10:{write(tmp_path, files | {name: content})}")
+    assert str(refused.value).startswith((f"{name} in ", f"cifar10:{tmp_path} "))
 
 
 class Call:
@@ -242,9 +235,7 @@ def test_a_malicious_pickle_does_not_run(tmp_path: Path, name: str, protocol: in
     sprung.rmdir()
     files = python_files() | {name: trap}
     place = write_tar(tmp_path / "cifar.tar.gz", files) if in_tar else write(tmp_path / "cifar", files)
-    with pytest.raises(
-        InputError, match=rf"{name} in .* asks for \w+\.mkdir, which CIFAR-10 never does, and was not run"
-    ):
+    with pytest.raises(InputError, match=rf"^{name} in .* asks for \w+\.mkdir"):
         load(f"cifar10:{place}")
     assert not sprung.exists()
 
@@ -263,9 +254,7 @@ def test_a_malicious_pickle_does_not_run(tmp_path: Path, name: str, protocol: in
 )
 def test_every_other_name_is_refused(tmp_path: Path, wanted: bytes) -> None:
     files = python_files() | {"batches.meta": b"\x80\x04" + wanted + b"."}
-    with pytest.raises(
-        InputError, match=r"batches\.meta in .* asks for \S+, which CIFAR-10 never does, and was not run"
-    ):
+    with pytest.raises(InputError, match=r"^batches\.meta in .* asks for \S+, "):
         load(f"cifar10:{write(tmp_path, files)}")
 
 
@@ -273,5 +262,5 @@ def test_an_array_that_lies_about_its_size(tmp_path: Path) -> None:
     honest = python_files()["data_batch_1"]
     assert honest.count(b"J\x04\x00\x00\x00J\x00\x0c\x00\x00\x86") == 1
     lying = honest.replace(b"J\x04\x00\x00\x00J\x00\x0c\x00\x00\x86", b"J\xff\xff\xff\x7fJ\xff\xff\xff\x7f\x86")
-    with pytest.raises(InputError, match=r"data_batch_1 in .* has 4 labels but not 3072 bytes of image for each"):
+    with pytest.raises(InputError, match=r"^data_batch_1 .*4 labels but not 3072 bytes"):
         load(f"cifar10:{write(tmp_path, python_files() | {'data_batch_1': lying})}")

@@ -134,8 +134,7 @@ def test_black_and_white_is_grey(tmp_path: Path) -> None:
 def test_mixed_sizes_name_the_first_two_files(tmp_path: Path) -> None:
     write_two_classes(tmp_path)
     save(tmp_path / "cat" / "1.png", grey(1, height=6))
-    message = r"ant.0\.png is 5x4 but .*cat.1\.png is 5x6 pixels; resize all images to one size first"
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match=r"ant.0\.png is 5x4 but .*cat.1\.png is 5x6"):
         load(f"folder:{tmp_path}")
 
 
@@ -143,22 +142,20 @@ def test_sizes_are_compared_across_train_and_test(tmp_path: Path) -> None:
     write_two_classes(tmp_path / "train")
     write_two_classes(tmp_path / "test")
     save(tmp_path / "test" / "ant" / "0.png", grey(0, width=9))
-    with pytest.raises(InputError, match=r"train.ant.0\.png is 5x4 but .*test.ant.0\.png is 9x4 pixels"):
+    with pytest.raises(InputError, match=r"train.ant.0\.png is 5x4 but .*test.ant.0\.png is 9x4"):
         load(f"folder:{tmp_path}")
 
 
 def test_grey_among_coloured(tmp_path: Path) -> None:
     write_two_classes(tmp_path)
     save(tmp_path / "cat" / "0.png", np.zeros((4, 5, 3), np.uint8))
-    with pytest.raises(
-        InputError, match=r"ant.0\.png is grey but .*cat.0\.png is coloured; convert all images to grey"
-    ):
+    with pytest.raises(InputError, match=r"ant.0\.png is grey but .*cat.0\.png is coloured"):
         load(f"folder:{tmp_path}")
 
 
 def test_sixteen_bits(tmp_path: Path) -> None:
     save(tmp_path / "only" / "0.png", np.full((4, 5), 1000, np.uint16))
-    with pytest.raises(InputError, match=r"0\.png has more than 8 bits per value \(mode I;16\); save it with 8 bits"):
+    with pytest.raises(InputError, match=r"0\.png .*mode I;16"):
         load(f"folder:{tmp_path}")
 
 
@@ -170,12 +167,12 @@ def test_unreadable_image_is_named(tmp_path: Path, damage: str) -> None:
     cut = file.read_bytes()[:1000]
     postscript = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 5 4\n%%EndComments\n%%EOF\n"
     file.write_bytes({"text": b"no image", "empty": b"", "cut": cut, "postscript": postscript}[damage])
-    with pytest.raises(InputError, match=r"cat.1\.png cannot be read as an image \(.*\); replace or remove it"):
+    with pytest.raises(InputError, match=r"cat.1\.png cannot be read"):
         load(f"folder:{tmp_path}")
 
 
 def test_no_images(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"holds no images; put them into one folder per class, .*CLASS"):
+    with pytest.raises(InputError, match=r"no images; .*CLASS"):
         load(f"folder:{tmp_path}")
 
 
@@ -183,27 +180,27 @@ def test_class_without_images(tmp_path: Path) -> None:
     write_two_classes(tmp_path)
     (tmp_path / "bee").mkdir()
     (tmp_path / "bee" / "notes.txt").touch()
-    with pytest.raises(InputError, match=r"bee holds no images; add some \(\.png, \.jpg.*\) or remove the folder"):
+    with pytest.raises(InputError, match=r"bee holds no images; .*\.png"):
         load(f"folder:{tmp_path}")
 
 
 def test_loose_image(tmp_path: Path) -> None:
     write_two_classes(tmp_path)
     save(tmp_path / "stray.png", grey(0))
-    with pytest.raises(InputError, match=r"stray\.png stands outside any class folder; move it into .*CLASS"):
+    with pytest.raises(InputError, match=r"stray\.png .*CLASS"):
         load(f"folder:{tmp_path}")
 
 
 def test_nested_folder(tmp_path: Path) -> None:
     write_two_classes(tmp_path)
     save(tmp_path / "cat" / "wild" / "0.png", grey(0))
-    with pytest.raises(InputError, match=r"wild is a folder inside a class folder; move its images into .*cat"):
+    with pytest.raises(InputError, match=r"wild .*cat"):
         load(f"folder:{tmp_path}")
 
 
 def test_train_alone(tmp_path: Path) -> None:
     write_two_classes(tmp_path / "train")
-    with pytest.raises(InputError, match=r"holds train but neither test nor val; add one, or give folder:.*train to"):
+    with pytest.raises(InputError, match=r"neither test nor val; .*folder:.*train "):
         load(f"folder:{tmp_path}")
     assert len(load(f"folder:{tmp_path / 'train'}").train) == 2
 
@@ -213,16 +210,16 @@ def test_train_and_test_with_other_classes(tmp_path: Path, lacking: str, other: 
     write_two_classes(tmp_path / "train")
     write_two_classes(tmp_path / "test")
     save(tmp_path / other / "dog" / "0.png", grey(0))
-    with pytest.raises(InputError, match=rf"{lacking} lacks the class folder 'dog'; give train and test the same"):
+    with pytest.raises(InputError, match=f"{lacking} lacks .*'dog'"):
         load(f"folder:{tmp_path}")
 
 
 def test_a_file_instead_of_the_folder(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"one\.png is a file; folder needs a folder with one folder of images per"):
+    with pytest.raises(InputError, match=r"one\.png is a file"):
         load(f"folder:{save(tmp_path / 'one.png', grey(0))}")
 
 
 def test_single_images_leave_nothing_to_hold_out(tmp_path: Path) -> None:
     write_two_classes(tmp_path, count=1)
-    with pytest.raises(InputError, match=r"no class has a second image to hold out for the test set"):
+    with pytest.raises(InputError, match="hold out"):
         load(f"folder:{tmp_path}")

@@ -59,23 +59,19 @@ def test_plain_file_is_preferred_to_its_gz(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("train-images-idx3-ubyte", b"", r"train-images-idx3-ubyte does not start with the IDX magic number 00 00 08"),
-        ("train-images-idx3-ubyte", b"PK\3\4 zip", r"does not start with the IDX magic number"),
-        ("train-images-idx3-ubyte", b"\0\0\x0d\3", r"stores the IDX type 0D, only unsigned bytes \(08\) are read"),
-        ("train-images-idx3-ubyte", idx_bytes(LABELS), r"train-images-idx3-ubyte has 1 dimensions instead of 3 or 4"),
-        ("t10k-labels-idx1-ubyte", idx_bytes(IMAGES), r"t10k-labels-idx1-ubyte has 3 dimensions instead of 1"),
-        ("train-images-idx3-ubyte", idx_bytes(IMAGES)[:9], r"train-images-idx3-ubyte ends inside its header"),
-        (
-            "train-images-idx3-ubyte",
-            idx_bytes(IMAGES)[:-1],
-            r"train-images-idx3-ubyte holds 119 bytes after its header, its shape \(6, 4, 5\) needs 120; download",
-        ),
-        ("train-labels-idx1-ubyte", idx_bytes(LABELS) + b"\0", r"holds more bytes after its header, .* needs 6"),
-        ("train-labels-idx1-ubyte", idx_bytes(LABELS[:5]), r"idx3-ubyte and .*idx1-ubyte hold 6 images but 5 labels"),
-        ("t10k-images-idx3-ubyte", idx_bytes(IMAGES[:0]), r"t10k-images-idx3-ubyte holds nothing, its shape is \(0, 4"),
-        ("t10k-images-idx3-ubyte", idx_bytes(IMAGES[:2, :3]), r"train has images of \(1, 4, 5\) but .* of \(1, 3, 5\)"),
-        ("train-labels-idx1-ubyte", idx_bytes(LABELS * 2), r"class 1 has no training image though labels reach 4"),
-        ("t10k-labels-idx1-ubyte", idx_bytes(LABELS[:2] + 2), r"class 3 has no training image though labels reach 3"),
+        ("train-images-idx3-ubyte", b"", "train-images-idx3-ubyte .*magic number"),
+        ("train-images-idx3-ubyte", b"PK\3\4 zip", "train-images-idx3-ubyte .*magic number"),
+        ("train-images-idx3-ubyte", b"\0\0\x0d\3", "train-images-idx3-ubyte .*type 0D"),
+        ("train-images-idx3-ubyte", idx_bytes(LABELS), "train-images-idx3-ubyte .*1 dimensions"),
+        ("t10k-labels-idx1-ubyte", idx_bytes(IMAGES), "t10k-labels-idx1-ubyte .*3 dimensions"),
+        ("train-images-idx3-ubyte", idx_bytes(IMAGES)[:9], "train-images-idx3-ubyte .*inside its header"),
+        ("train-images-idx3-ubyte", idx_bytes(IMAGES)[:-1], "train-images-idx3-ubyte .*119 bytes .*120"),
+        ("train-labels-idx1-ubyte", idx_bytes(LABELS) + b"\0", "train-labels-idx1-ubyte .*more bytes .*6"),
+        ("train-labels-idx1-ubyte", idx_bytes(LABELS[:5]), "idx3-ubyte and .*idx1-ubyte .*6 images .*5 labels"),
+        ("t10k-images-idx3-ubyte", idx_bytes(IMAGES[:0]), r"t10k-images-idx3-ubyte .*\(0, 4, 5\)"),
+        ("t10k-images-idx3-ubyte", idx_bytes(IMAGES[:2, :3]), r"\(1, 4, 5\) .*\(1, 3, 5\)"),
+        ("train-labels-idx1-ubyte", idx_bytes(LABELS * 2), "class 1 .*reach 4;"),
+        ("t10k-labels-idx1-ubyte", idx_bytes(LABELS[:2] + 2), "class 3 .*reach 3;"),
     ],
 )
 def test_unfit_files(tmp_path: Path, name: str, content: bytes, message: str) -> None:
@@ -86,7 +82,7 @@ def test_unfit_files(tmp_path: Path, name: str, content: bytes, message: str) ->
 
 
 def test_two_channels(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"images must have 1 \(grey\) or 3 \(RGB\) channels, got 2"):
+    with pytest.raises(InputError, match=r"images .*channels, got 2 "):
         load(write_four(tmp_path, images=np.zeros((6, 4, 5, 2), np.uint8)))
 
 
@@ -95,13 +91,13 @@ def test_two_channels(tmp_path: Path) -> None:
 def test_missing_file(tmp_path: Path, part: str, kind: str, rank: int) -> None:
     spec = write_four(tmp_path)
     (tmp_path / f"{part}-{kind}-idx{rank}-ubyte").unlink()
-    with pytest.raises(InputError, match=rf"lacks {part}-{kind}-idx{rank}-ubyte \(or the same with \.gz\); put the"):
+    with pytest.raises(InputError, match=f"lacks {part}-{kind}-idx{rank}-ubyte "):
         load(spec)
 
 
 def test_a_file_instead_of_the_folder(tmp_path: Path) -> None:
     write_four(tmp_path)
-    with pytest.raises(InputError, match=r"train-images-idx3-ubyte is not a folder; idx needs the folder"):
+    with pytest.raises(InputError, match="train-images-idx3-ubyte is not a folder"):
         load(f"idx:{tmp_path / 'train-images-idx3-ubyte'}")
 
 
@@ -112,5 +108,5 @@ def test_corrupt_gz(tmp_path: Path, damage: str) -> None:
     whole = file.read_bytes()
     bent = whole[:20] + bytes(255 - byte for byte in whole[20:60]) + whole[60:]
     file.write_bytes({"truncated": whole[:-20], "bent": bent, "plain": idx_bytes(IMAGES)}[damage])
-    with pytest.raises(InputError, match=r"idx3-ubyte\.gz(, whose| is not a complete gzip file \().*; download"):
+    with pytest.raises(InputError, match=r"train-images-idx3-ubyte\.gz"):
         load(spec)

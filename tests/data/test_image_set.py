@@ -52,24 +52,21 @@ GOOD = {
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"images": torch.zeros(2, 1, 4, 4)}, r"dots: images must be uint8, got torch\.float32"),
-        ({"images": torch.zeros(2, 4, 4, dtype=torch.uint8)}, r"must be \(N, C, H, W\), got \(2, 4, 4\)"),
-        ({"images": torch.zeros(2, 1, 0, 4, dtype=torch.uint8)}, r"must be \(N, C, H, W\), got \(2, 1, 0, 4\)"),
-        ({"images": torch.zeros(2, 4, 4, 4, dtype=torch.uint8)}, r"1 \(grey\) or 3 \(RGB\) channels, got 4"),
-        ({"images": torch.zeros(2, 4, 4, 3, dtype=torch.uint8).permute(0, 3, 1, 2)}, r"contiguous; call"),
-        (
-            {"labels": torch.tensor([0, 1], dtype=torch.int32)},
-            r"labels must be int64 of shape \(N,\), got torch\.int32",
-        ),
-        ({"labels": torch.tensor([[0, 1]])}, r"labels must be int64 of shape \(N,\), got torch\.int64 \(1, 2\)"),
+        ({"images": torch.zeros(2, 1, 4, 4)}, "^dots: images .*float32"),
+        ({"images": torch.zeros(2, 4, 4, dtype=torch.uint8)}, r"^dots: images .*\(2, 4, 4\)"),
+        ({"images": torch.zeros(2, 1, 0, 4, dtype=torch.uint8)}, r"^dots: images .*\(2, 1, 0, 4\)"),
+        ({"images": torch.zeros(2, 4, 4, 4, dtype=torch.uint8)}, "^dots: images .*channels, got 4"),
+        ({"images": torch.zeros(2, 4, 4, 3, dtype=torch.uint8).permute(0, 3, 1, 2)}, "^dots: images .*contiguous"),
+        ({"labels": torch.tensor([0, 1], dtype=torch.int32)}, "^dots: labels .*int32"),
+        ({"labels": torch.tensor([[0, 1]])}, r"^dots: labels .*\(1, 2\)"),
         ({"labels": torch.tensor([0])}, r"2 images but 1 labels"),
-        ({"labels": torch.tensor([0, 2])}, r"label 2 of image 1 is outside 0\.\.1"),
-        ({"labels": torch.tensor([-1, 0])}, r"label -1 of image 0 is outside 0\.\.1"),
-        ({"labels": torch.zeros(2, dtype=torch.int64, device="meta")}, r"images are on cpu, labels on meta"),
-        ({"class_names": ()}, r"class_names must be a tuple of at least one string, got \(\)"),
-        ({"class_names": ["a", "b"]}, r"class_names must be a tuple"),
-        ({"class_names": (0, 1)}, r"class_names must be a tuple"),
-        ({"class_names": ("a", "a")}, r"the class name 'a' stands twice"),
+        ({"labels": torch.tensor([0, 2])}, "^dots: label 2 of image 1 "),
+        ({"labels": torch.tensor([-1, 0])}, "^dots: label -1 of image 0 "),
+        ({"labels": torch.zeros(2, dtype=torch.int64, device="meta")}, "^dots: .*cpu.*meta"),
+        ({"class_names": ()}, "^dots: class_names "),
+        ({"class_names": ["a", "b"]}, "^dots: class_names "),
+        ({"class_names": (0, 1)}, "^dots: class_names "),
+        ({"class_names": ("a", "a")}, "^dots: .*class name 'a'"),
     ],
 )
 def test_refuses(change: dict[str, object], message: str) -> None:
@@ -84,7 +81,7 @@ def test_class_indices() -> None:
     assert dots.class_indices(1).tolist() == []
     assert dots.class_indices(1).dtype == torch.int64
     for c in (-1, 3):
-        with pytest.raises(InputError, match=rf"dots: there is no class {c}; the classes are 0\.\.2"):
+        with pytest.raises(InputError, match=f"^dots: .*class {c};"):
             dots.class_indices(c)
 
 
@@ -107,11 +104,11 @@ def test_subset_is_a_copy_and_may_be_empty() -> None:
 @pytest.mark.parametrize(
     ("indices", "message"),
     [
-        ([0, 3], r"there is no image 3; the images are 0\.\.2"),
-        ([-1], r"there is no image -1"),
-        (torch.tensor([True, False, True]), r"for a mask pass mask\.nonzero\(\)\.flatten\(\)"),
-        (torch.tensor([0.0]), r"indices must be whole numbers"),
-        (torch.tensor([[0]]), r"of shape \(K,\), got torch\.int64 \(1, 1\)"),
+        ([0, 3], "^dots: .*image 3;"),
+        ([-1], "^dots: .*image -1;"),
+        (torch.tensor([True, False, True]), "^dots: indices .*bool"),
+        (torch.tensor([0.0]), "^dots: indices .*float32"),
+        (torch.tensor([[0]]), r"^dots: indices .*\(1, 1\)"),
     ],
 )
 def test_subset_refuses(indices: torch.Tensor | list[int], message: str) -> None:
@@ -134,18 +131,18 @@ def test_from_numpy_makes_contiguous_writable_tensors() -> None:
 
 def test_splits_refuse_parts_that_differ() -> None:
     train = image_set([0, 1], name="train set")
-    with pytest.raises(InputError, match=r"train set has images of \(1, 2, 2\) but big of \(1, 3, 3\)"):
+    with pytest.raises(InputError, match=r"\(1, 2, 2\) but big of \(1, 3, 3\)"):
         Splits(train=train, test=image_set([0, 1], name="big", side=3))
-    with pytest.raises(InputError, match=r"train set has the classes a, b but more a, b, c"):
+    with pytest.raises(InputError, match="a, b but more a, b, c"):
         Splits(train=train, test=image_set([0, 1, 2], name="more"))
-    with pytest.raises(InputError, match=r"none: holds no images"):
+    with pytest.raises(InputError, match=r"^none: "):
         Splits(train=train, test=image_set([], classes=2, name="none"))
 
 
 def test_splits_need_every_class_in_train_only() -> None:
     everything, lacking = image_set([0, 1, 2]), image_set([0, 2], classes=3, name="lacking")
     assert len(Splits(train=everything, test=lacking).test) == 2
-    with pytest.raises(InputError, match=r"lacking: class 1 \('b'\) has no image"):
+    with pytest.raises(InputError, match=r"^lacking: class 1 \('b'\)"):
         Splits(train=lacking, test=everything)
 
 
@@ -173,23 +170,23 @@ def test_stratified_keeps_an_image_in_train_whatever_the_fraction() -> None:
 
 
 def test_stratified_refuses() -> None:
-    with pytest.raises(InputError, match=r"dots: no class has a second image to hold out"):
+    with pytest.raises(InputError, match=r"^dots: .*hold out"):
         Splits.stratified(image_set([0, 1, 2]), test_fraction=0.5)
     for fraction in (0.0, 1.0, float("nan")):
-        with pytest.raises(InputError, match=r"test_fraction must lie between 0 and 1"):
+        with pytest.raises(InputError, match=r"^test_fraction "):
             Splits.stratified(image_set([0, 0]), test_fraction=fraction)
 
 
 @pytest.mark.parametrize(
     ("train", "test", "message"),
     [
-        ([0, 2], None, r"dots: class 1 has no training image though labels reach 2"),
-        ([1, 2], None, r"dots: class 0 has no training image"),
-        ([0, 1], [2], r"dots: class 2 has no training image though labels reach 2"),
-        ([0, 10**12], None, r"dots: class 1 has no training image though labels reach 1000000000000"),
-        ([0, -3], None, r"dots: label -3 is negative"),
-        ([0, 1], [-1], r"dots: label -1 is negative"),
-        ([0], [], r"dots: holds no labels"),
+        ([0, 2], None, "^dots: class 1 .*reach 2;"),
+        ([1, 2], None, "^dots: class 0 "),
+        ([0, 1], [2], "^dots: class 2 .*reach 2;"),
+        ([0, 10**12], None, "^dots: class 1 .*reach 1000000000000;"),
+        ([0, -3], None, "^dots: label -3 "),
+        ([0, 1], [-1], "^dots: label -1 "),
+        ([0], [], "^dots: .*no labels"),
     ],
 )
 def test_numbered_classes_refuses(train: list[int], test: list[int] | None, message: str) -> None:

@@ -75,27 +75,24 @@ def test_a_class_may_lack_test_images(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"x_train": TEN / 255}, r"x_train in .*dots\.npz has values of type float64.*\(255 \* x\)\.round\(\)"),
-        ({"x_test": TEN[:3] > 9}, r"x_test in .*dots\.npz has values of type bool"),
-        (
-            {"x_train": TEN.astype(int) * 2},
-            r"x_train in .* has values from \d+ to [45]\d\d, images must lie in 0\.\.255",
-        ),
-        ({"x_train": TEN.astype(int) - 128}, r"x_train in .* has values from -1\d\d to"),
-        ({"x_train": TEN[0]}, r"x_train in .* has the shape \(4, 5\); images must be"),
-        ({"x_test": TEN[:0]}, r"x_test in .* has the shape \(0, 4, 5\); images must be"),
-        ({"x_train": np.zeros((10, 4, 5, 4), np.uint8)}, r"\(10, 4, 5, 4\) without a dimension of 1 or 3 channels"),
-        ({"x_train": np.zeros((10, 3, 5, 3), np.uint8)}, r"\(10, 3, 5, 3\), where the channels could come first or"),
-        ({"x_test": TEN[:3, :3]}, r"dots\.npz train has images of \(1, 4, 5\) but .*dots\.npz test of \(1, 3, 5\)"),
-        ({"y_train": LABELS[:9]}, r"x_train and y_train in .*dots\.npz hold 10 images but 9 labels"),
-        ({"y_test": LABELS[:4]}, r"x_test and y_test in .* hold 3 images but 4 labels"),
-        ({"y_train": LABELS * 1.0}, r"y_train in .* has values of type float64, labels must be integers"),
-        ({"y_train": np.eye(2, dtype=int)[LABELS]}, r"y_train in .* \(10, 2\), .* one-hot rows save y\.argmax"),
-        ({"y_train": LABELS - 1}, r"dots\.npz: label -1 is negative"),
-        ({"y_train": LABELS * 2}, r"dots\.npz: class 1 has no training image though labels reach 2"),
-        ({"y_train": LABELS + 1}, r"dots\.npz: class 0 has no training image"),
-        ({"y_test": LABELS[:3] + 1}, r"dots\.npz: class 2 has no training image though labels reach 2"),
-        ({"y_train": LABELS.astype(np.uint64) * 2**63}, r"class 1 has no training image though labels reach 9223"),
+        ({"x_train": TEN / 255}, r"^x_train in .*dots\.npz .*float64"),
+        ({"x_test": TEN[:3] > 9}, "^x_test .*bool"),
+        ({"x_train": TEN.astype(int) * 2}, r"^x_train .*from \d+ to [45]\d\d"),
+        ({"x_train": TEN.astype(int) - 128}, r"^x_train .*from -1\d\d to"),
+        ({"x_train": TEN[0]}, r"^x_train .*\(4, 5\)"),
+        ({"x_test": TEN[:0]}, r"^x_test .*\(0, 4, 5\)"),
+        ({"x_train": np.zeros((10, 4, 5, 4), np.uint8)}, r"^x_train .*\(10, 4, 5, 4\) without"),
+        ({"x_train": np.zeros((10, 3, 5, 3), np.uint8)}, r"^x_train .*\(10, 3, 5, 3\), .*first or last"),
+        ({"x_test": TEN[:3, :3]}, r"train .*\(1, 4, 5\) .*test of \(1, 3, 5\)"),
+        ({"y_train": LABELS[:9]}, "^x_train and y_train .*10 images .*9 labels"),
+        ({"y_test": LABELS[:4]}, "^x_test and y_test .*3 images .*4 labels"),
+        ({"y_train": LABELS * 1.0}, "^y_train .*float64"),
+        ({"y_train": np.eye(2, dtype=int)[LABELS]}, r"^y_train .*\(10, 2\), .*argmax"),
+        ({"y_train": LABELS - 1}, r"dots\.npz: label -1 "),
+        ({"y_train": LABELS * 2}, r"dots\.npz: class 1 .*reach 2;"),
+        ({"y_train": LABELS + 1}, r"dots\.npz: class 0 "),
+        ({"y_test": LABELS[:3] + 1}, r"dots\.npz: class 2 .*reach 2;"),
+        ({"y_train": LABELS.astype(np.uint64) * 2**63}, r"dots\.npz: class 1 .*reach 9223"),
     ],
 )
 def test_unfit_arrays(tmp_path: Path, change: dict[str, Any], message: str) -> None:
@@ -104,16 +101,16 @@ def test_unfit_arrays(tmp_path: Path, change: dict[str, Any], message: str) -> N
 
 
 def test_missing_keys(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"dots\.npz lacks x_test and y_test; save x_train, y_train, x_test, y_test"):
+    with pytest.raises(InputError, match=r"dots\.npz lacks x_test and y_test;"):
         load_saved(tmp_path, x_train=TEN, y_train=LABELS)
-    with pytest.raises(InputError, match=r"dots\.npz holds arr_0; save images and labels as"):
+    with pytest.raises(InputError, match=r"dots\.npz holds arr_0;"):
         load_saved(tmp_path, arr_0=TEN)
-    with pytest.raises(InputError, match=r"dots\.npz holds nothing; save images"):
+    with pytest.raises(InputError, match=r"dots\.npz holds nothing;"):
         load_saved(tmp_path)
 
 
 def test_one_set_with_lone_images_has_nothing_to_hold_out(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"dots\.npz: no class has a second image to hold out"):
+    with pytest.raises(InputError, match=r"dots\.npz: .*hold out"):
         load_saved(tmp_path, x=TEN[:2], y=LABELS[:2])
 
 
@@ -130,7 +127,7 @@ class Trap:
 def test_object_arrays_are_refused_and_never_unpickled(tmp_path: Path) -> None:
     sprung = tmp_path / "sprung"
     trap = np.array([Trap(sprung)], dtype=object)
-    with pytest.raises(InputError, match=r"x_train in .*dots\.npz is not one plain array \(ragged and object"):
+    with pytest.raises(InputError, match=r"^x_train .*not one plain array"):
         load_saved(tmp_path, **four(x_train=trap))
     assert not sprung.exists()
 
@@ -139,7 +136,7 @@ def test_a_pickle_under_the_name_of_an_archive(tmp_path: Path) -> None:
     sprung, file = tmp_path / "sprung", tmp_path / "trap.npz"
     np.save(tmp_path / "trap.npy", np.array(Trap(sprung), dtype=object), allow_pickle=True)
     file.write_bytes((tmp_path / "trap.npy").read_bytes()[128:])
-    with pytest.raises(InputError, match=r"trap\.npz is not an \.npz archive; save the arrays with numpy\.savez"):
+    with pytest.raises(InputError, match=r"trap\.npz is not an \.npz archive"):
         load(f"npz:{file}")
     assert not sprung.exists()
 
@@ -150,12 +147,12 @@ def test_files_that_are_no_archive(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"odd\.npz is not an \.npz archive"):
         load(f"npz:{file}")
     file.write_bytes(b"")
-    with pytest.raises(InputError, match=r"odd\.npz is not a complete \.npz archive \(No data left in file\)"):
+    with pytest.raises(InputError, match=r"odd\.npz is not a complete \.npz archive"):
         load(f"npz:{file}")
     np.save(tmp_path / "odd.npy", TEN)
     with pytest.raises(InputError, match=r"odd\.npy is a single \.npy array"):
         load(f"npz:{tmp_path / 'odd.npy'}")
-    with pytest.raises(InputError, match=r"is a folder, npz needs one \.npz file"):
+    with pytest.raises(InputError, match="is a folder"):
         load(f"npz:{tmp_path}")
 
 
@@ -163,7 +160,7 @@ def test_truncated_archive(tmp_path: Path) -> None:
     file = tmp_path / "cut.npz"
     np.savez(file, **four())
     file.write_bytes(file.read_bytes()[:-100])
-    with pytest.raises(InputError, match=r"cut\.npz is not a complete \.npz archive \(File is not a zip file\)"):
+    with pytest.raises(InputError, match=r"cut\.npz is not a complete \.npz archive"):
         load(f"npz:{file}")
 
 
@@ -176,7 +173,7 @@ def test_corrupt_entry(tmp_path: Path, compressed: bool) -> None:
     for position in range(5000, 5200):
         content[position] ^= 0xFF
     file.write_bytes(content)
-    with pytest.raises(InputError, match=r"x_train in .*bent\.npz is damaged \(.*\); save or copy the file again"):
+    with pytest.raises(InputError, match=r"^x_train in .*bent\.npz is damaged"):
         load(f"npz:{file}")
 
 
@@ -192,12 +189,12 @@ def rewritten(path: Path, entry: str, content: bytes) -> Path:
 
 
 def test_entry_that_is_no_array(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"y_train in .*odd\.npz is not a NumPy array"):
+    with pytest.raises(InputError, match=r"^y_train .*not a NumPy array"):
         load(f"npz:{rewritten(tmp_path, 'y_train.npy', b'just text')}")
 
 
 def test_entry_that_claims_more_than_it_holds(tmp_path: Path) -> None:
     stream = io.BytesIO()
     np.lib.format.write_array_header_1_0(stream, {"descr": "|u1", "fortran_order": False, "shape": (2**50, 8, 8)})
-    with pytest.raises(InputError, match=r"x_train in .*odd\.npz needs \d+ bytes for its shape .* and holds 0"):
+    with pytest.raises(InputError, match=r"^x_train .*needs \d+ bytes .*holds 0"):
         load(f"npz:{rewritten(tmp_path, 'x_train.npy', stream.getvalue())}")

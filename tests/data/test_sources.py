@@ -42,22 +42,21 @@ def test_every_source_is_named_for_help() -> None:
 
 @pytest.mark.parametrize("spec", ["", "mnist", "photos.npz", "NPZ:x.npz", ":x"])
 def test_unknown_source_lists_the_known_ones(spec: str) -> None:
-    message = r"there is no image source .*; use one of digits, cifar10:PATH, npz:PATH, folder:PATH, idx:PATH$"
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match=f"image source '.*; .*{', '.join(SOURCES)}$"):
         load(spec)
 
 
 def test_digits_take_no_path() -> None:
-    with pytest.raises(InputError, match=r"takes no path, got 'digits:here'; write just digits"):
+    with pytest.raises(InputError, match="'digits:here'"):
         load("digits:here")
 
 
 @pytest.mark.parametrize("source", ["cifar10", "npz", "folder", "idx"])
 def test_path_must_be_given_and_exist(source: str, tmp_path: Path) -> None:
     for spec in (source, f"{source}:", f"{source}: "):
-        with pytest.raises(InputError, match=rf"{source} needs a path, got '{spec}'; write {source}:PATH"):
+        with pytest.raises(InputError, match=f"{source} needs a path, .*{source}:PATH"):
             load(spec)
-    with pytest.raises(InputError, match=r"nowhere does not exist"):
+    with pytest.raises(InputError, match="nowhere does not exist"):
         load(f"{source}:{tmp_path / 'nowhere'}")
 
 
@@ -68,7 +67,7 @@ def test_path_may_hold_colons_and_start_at_home(tmp_path: Path, monkeypatch: pyt
 
 
 def test_home_of_nobody() -> None:
-    with pytest.raises(InputError, match=r"home directory in '~no-such-user-here/x' is unknown"):
+    with pytest.raises(InputError, match=r"home directory .*'~no-such-user-here/x'"):
         load("npz:~no-such-user-here/x")
 
 
@@ -81,5 +80,5 @@ def test_unreadable_file_is_named(source: str, tmp_path: Path, monkeypatch: pyte
         raise PermissionError(13, "Permission denied", str(self))
 
     monkeypatch.setattr(Path, "open", refuse)
-    with pytest.raises(InputError, match=r"locked cannot be read \(Permission denied\); check the path and its perm"):
+    with pytest.raises(InputError, match=r"locked .*Permission denied"):
         load(f"{source}:{file}")
