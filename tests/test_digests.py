@@ -96,7 +96,7 @@ def test_a_damaged_list_is_told(tmp_path: Path, damage: bytes) -> None:
     write(tmp_path / "a", b"hello")
     (tmp_path / SUMS).write_bytes(damage)
     for act in (lambda: read_checked(tmp_path / "a"), lambda: write(tmp_path / "b", b"x")):
-        with pytest.raises(InputError, match=r"SHA256SUMS is damaged \(.*\); restore it, or delete it to have the"):
+        with pytest.raises(InputError, match=r"SHA256SUMS is damaged \(.*\); "):
             act()
     (tmp_path / SUMS).unlink()
     (tmp_path / SUMS).mkdir()

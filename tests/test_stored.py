@@ -98,10 +98,10 @@ def test_what_is_no_file(tmp_path: Path, read: Callable[[Path, str], Any]) -> No
         read(tmp_path / "nothing", "make it anew")
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path, tmp_path / "pipe"):
-        with pytest.raises(InputError, match=r"is damaged .it is no file.; make it anew"):
+        with pytest.raises(InputError, match=r"no file.; make it anew$"):
             read(path, "make it anew")
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match=r"file/within cannot be read .Not a directory.; make it anew"):
+    with pytest.raises(InputError, match=r"file/within .*Not a directory.*; make it anew$"):
         read(tmp_path / "file" / "within", "make it anew")
 
 

@@ -53,34 +53,28 @@ def test_class_logits_leave_out_the_fake_class() -> None:
     logits = torch.tensor([[1.0, 2.0, 9.0]])
     assert Doubler().class_logits(logits).tolist() == [[1.0, 2.0]]
     assert Doubler(has_fake_class=False).class_logits(logits[:, :2]).tolist() == [[1.0, 2.0]]
-    with pytest.raises(InputError, match=r"last dimension 2, got shape \(1, 3\)"):
+    with pytest.raises(InputError, match=r"^logits .*\(1, 3\)"):
         Doubler(has_fake_class=False).class_logits(logits)
 
 
-def test_unknown_layer_names_the_close_ones() -> None:
-    with pytest.raises(InputError, match=r"'layer9'; close matches: .*layer2.*lists all 3"):
-        Doubler().logits_and_features(torch.zeros(1, 3, 2, 2), ["layer0", "layer9"])
+@pytest.mark.parametrize(
+    ("depth", "layers", "told"),
+    [
+        (3, ["layer0", "layer9"], "'layer9'; close matches: .*layer2.*all 3"),
+        (3, ["zzz"], "'zzz'; .*layer0, layer1, layer2$"),
+        (50, ["zzz"], "layer39, and 10 more "),
+        (3, "layer1", r"\['layer1'\]"),
+    ],
+)
+def test_unknown_layers_name_the_close_ones_or_all(depth: int, layers: list[str], told: str) -> None:
+    with pytest.raises(InputError, match=f"^layers .*{told}"):
+        Doubler(depth=depth).logits_and_features(torch.zeros(1, 3, 2, 2), layers)
 
 
-def test_unknown_layer_far_from_all_lists_them() -> None:
-    with pytest.raises(InputError, match=r"'zzz'; the layers are: layer0, layer1, layer2$"):
-        Doubler().logits_and_features(torch.zeros(1, 3, 2, 2), ["zzz"])
-    with pytest.raises(InputError, match=r"layer39, and 10 more in layer_names$"):
-        Doubler(depth=50).logits_and_features(torch.zeros(1, 3, 2, 2), ["zzz"])
-
-
-def test_a_string_is_no_list_of_layers() -> None:
-    with pytest.raises(InputError, match=r"write \['layer1'\]"):
-        Doubler().logits_and_features(torch.zeros(1, 3, 2, 2), "layer1")
-
-
-def test_bytes_are_refused() -> None:
-    with pytest.raises(InputError, match=r"uint8.*127\.5 - 1"):
+def test_bytes_and_no_classes_are_refused() -> None:
+    with pytest.raises(InputError, match=r"^x .*uint8"):
         Doubler()(torch.zeros(1, 3, 2, 2, dtype=torch.uint8))
-
-
-def test_no_classes_are_refused() -> None:
-    with pytest.raises(InputError, match="num_classes must be at least 1, got 0"):
+    with pytest.raises(InputError, match=r"^num_classes "):
         Doubler(num_classes=0)
 
 

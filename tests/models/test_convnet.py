@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -12,7 +11,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from stic_fast.errors import InputError
 from stic_fast.models import ConvNet, FixedPasses
 
 
@@ -80,59 +78,6 @@ def test_reset_parameters_fills_a_model_built_on_meta() -> None:
     assert torch.equal(weight, model.state_dict()["convolutions.3.weight"])
 
 
-def test_gradient_reaches_the_images_with_frozen_parameters() -> None:
-    model = small().requires_grad_(False)
-    x = torch.randn(2, 3, 8, 8, requires_grad=True)
-    logits, features = model.logits_and_features(x, model.gram_layers)
-    for scalar in (logits.sum(), features[0].square().sum(), features[1].square().sum()):
-        (gradient,) = torch.autograd.grad(scalar, x, retain_graph=True)
-        assert gradient.abs().flatten(1).sum(1).min() > 0
-
-
-def test_first_and_second_derivatives_in_float64() -> None:
-    model = small(in_channels=1).double()
-    x = torch.randn(1, 1, 4, 4, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(model, (x,))
-    assert torch.autograd.gradgradcheck(model, (x,))
-
-
-@pytest.mark.parametrize(("channels", "height", "width"), [(1, 1, 1), (3, 1, 7), (5, 9, 2)])
-def test_any_image_size_and_channels(channels: int, height: int, width: int) -> None:
-    model = small(in_channels=channels)
-    assert model(torch.randn(2, channels, height, width)).isfinite().all()
-    assert model(torch.randn(0, channels, height, width)).shape == (0, 4)
-
-
-def test_one_pass_keeps_only_what_is_asked() -> None:
-    _, kept = small().forward_keeping(torch.randn(1, 3, 8, 8), frozenset({"conv5", "conv2"}))
-    assert set(kept) == {"conv5", "conv2"}
-
-
-def test_without_fake_class_there_are_c_logits() -> None:
-    model = small(fake_class=False)
-    assert model(torch.zeros(1, 3, 4, 4)).shape == (1, 3) and model.fake_class is None
-    assert small().fake_class == 3
-
-
-def test_compiles_to_one_graph() -> None:
-    model = small()
-    x = torch.randn(2, 3, 8, 8)
-    torch.compiler.reset()
-    compiled = torch.compile(model.logits_and_features, fullgraph=True, backend="aot_eager")
-    torch.testing.assert_close(compiled(x, ["conv5", "conv1"]), model.logits_and_features(x, ["conv5", "conv1"]))
-
-
-def test_bf16_autocast_keeps_float32_logits() -> None:
-    model = small()
-    x = torch.randn(2, 3, 8, 8)
-    expected = model(x)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        logits, features = model.logits_and_features(x, model.gram_layers)
-    assert logits.dtype == torch.float32 and {feature.dtype for feature in features} == {torch.bfloat16}
-    torch.testing.assert_close(logits, expected, atol=0.02, rtol=0.05)
-    assert model.bfloat16()(x.bfloat16()).dtype == torch.bfloat16
-
-
 @pytest.mark.parametrize("layout", ["channels_last", "packed"])
 def test_fixed_passes_in_every_layout_agree(layout: Any) -> None:
     model = small(width=4).requires_grad_(False)
@@ -141,35 +86,3 @@ def test_fixed_passes_in_every_layout_agree(layout: Any) -> None:
     expected_logits, expected = model.logits_and_features(x, model.gram_layers)
     torch.testing.assert_close(logits, expected_logits)
     torch.testing.assert_close(features, expected)
-
-
-def test_config_and_state_rebuild_the_model() -> None:
-    model = small(in_channels=1, fake_class=False, leak=0.1, strides=(2, 1, 2), gram_layers=["conv3"])
-    rebuilt = ConvNet(**json.loads(json.dumps(model.config())))
-    rebuilt.load_state_dict(model.state_dict())
-    x = torch.randn(2, 1, 9, 9)
-    assert rebuilt.config() == model.config() and rebuilt.gram_layers == ("conv3",)
-    assert torch.equal(rebuilt(x), model(x))
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"width": 0}, "width must be at least 1, got 0"),
-        ({"in_channels": 0}, "in_channels must be at least 1"),
-        ({"leak": 1.1}, r"leak must lie in \[0, 1\], got 1.1"),
-        ({"strides": (1, 2)}, "strides must be three"),
-        ({"strides": (0, 2, 2)}, "strides must be three"),
-        ({"gram_layers": ["conv9"]}, "gram_layers names the unknown layer 'conv9'"),
-        ({"num_classes": 0}, "num_classes"),
-    ],
-)
-def test_wrong_arguments_are_named(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        small(**options)
-
-
-@pytest.mark.parametrize("shape", [(3, 8, 8), (2, 1, 8, 8), (2, 3, 0, 8)])
-def test_wrong_image_shapes_are_refused(shape: tuple[int, ...]) -> None:
-    with pytest.raises(InputError, match=r"\(B, 3, H, W\), got"):
-        small()(torch.zeros(shape))

@@ -201,7 +201,7 @@ def test_large_weights_alone_are_packed(model: Classifier, x: Tensor, monkeypatc
 @pytest.mark.parametrize("layout", LAYOUTS[1:])
 def test_a_compiled_model_keeps_its_layout(x: Tensor, layout: Any) -> None:
     compiled = wrap(torch.compile(nn.Flatten(), backend="eager"), gram_layers=[], num_classes=72)
-    with pytest.raises(InputError, match=f"layout='{layout}' needs the model as it was before torch.compile"):
+    with pytest.raises(InputError, match=f"^layout='{layout}' "):
         FixedPasses(compiled, layout=layout)
     assert torch.equal(FixedPasses(compiled, precision="bf16")(x, ())[0], x.flatten(1))
 
@@ -219,5 +219,5 @@ def test_errors_are_those_of_the_model(model: Classifier, layout: Any) -> None:
     passes = FixedPasses(convolution, layout=layout)
     with pytest.raises(RuntimeError, match=r"expected input.* to have 2 channels"):
         passes(torch.zeros(1, 3, 8, 8), ())
-    with pytest.raises(RuntimeError, match="Kernel size can't be greater than actual input size"):
+    with pytest.raises(RuntimeError, match="Kernel size"):
         passes(torch.zeros(1, 2, 2, 2), ())

@@ -78,12 +78,12 @@ def test_the_centres_are_the_corners_of_a_simplex(classes: int, dimension: int) 
 
 
 def test_numbers_that_have_no_centres() -> None:
-    with pytest.raises(InputError, match="centres need two classes or more, got 1; give more classes"):
+    with pytest.raises(InputError, match="two classes or more, got 1"):
         max_mahalanobis_centres(1, 8)
-    with pytest.raises(InputError, match=r"10 classes do not fit into dimension=8; raise the dimension to 9 or more"):
+    with pytest.raises(InputError, match=r"10 classes .*dimension=8; .*9 or more"):
         MaxMahalanobisClassifier(network(8), num_classes=10)
     for scale in (0.0, -1.0, math.nan, math.inf):
-        with pytest.raises(InputError, match=f"scale must be positive and finite, got {scale}"):
+        with pytest.raises(InputError, match=rf"^scale .*{scale}"):
             max_mahalanobis_centres(3, 8, scale)
 
 
@@ -136,14 +136,14 @@ def test_the_embedding_is_a_layer_beside_those_of_the_network() -> None:
     assert set(model.forward_keeping(x, frozenset({"embedding"}))[1]) == {"embedding"}
     assert (model.num_logits, model.fake_class) == (3, None)
     assert model(images(0)).shape == (0, 3)
-    with pytest.raises(InputError, match="unknown layer 'conv99'"):
+    with pytest.raises(InputError, match=r"^layers .*'conv99'"):
         model.logits_and_features(x, ["conv99"])
 
 
 def test_a_network_with_a_layer_of_that_name_is_refused() -> None:
     own = nn.Sequential()
     own.add_module("embedding", nn.Flatten())
-    with pytest.raises(InputError, match=r"the network has a layer 'embedding' already, .*; rename it"):
+    with pytest.raises(InputError, match="layer 'embedding' already"):
         MaxMahalanobisClassifier(wrap(own, gram_layers=[], num_classes=64), num_classes=3)
 
 

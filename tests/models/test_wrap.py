@@ -147,12 +147,12 @@ def test_a_classifier_can_be_wrapped_too() -> None:
 @pytest.mark.parametrize(("num_classes", "fake", "wanted"), [(5, True, 6), (4, False, 4), (10, False, 10)])
 def test_wrong_number_of_logits(num_classes: int, fake: bool, wanted: int) -> None:
     model = wrap(small_net(), gram_layers=[], num_classes=num_classes, has_fake_class=fake)
-    with pytest.raises(InputError, match=rf"logits of shape \(2, 5\), but num_classes=.* ask for \(2, {wanted}\)"):
+    with pytest.raises(InputError, match=rf"num_classes={num_classes} .*\(2, {wanted}\)"):
         model(torch.randn(2, 3, 8, 8))
 
 
 def test_logits_must_be_a_tensor() -> None:
-    with pytest.raises(InputError, match="the wrapped Pair returned a tuple instead of a tensor of logits"):
+    with pytest.raises(InputError, match="wrapped Pair returned a tuple"):
         wrap(Pair(), gram_layers=[], num_classes=2)(torch.zeros(1, 2))
 
 
@@ -161,9 +161,9 @@ def test_logits_must_be_a_tensor() -> None:
     [
         ("twice", "'twice' was called 2 times"),
         ("unused", "'unused' was not called"),
-        ("pair", "'pair' returned a tuple instead of a tensor"),
-        ("head", r"'head' returned shape \(4, 2\), but a Gram matrix needs \(B, C, \*S\)"),
-        ("turned", r"'turned' returned shape \(3, 4, 5, 5\).* with B=4"),
+        ("pair", "'pair' returned a tuple"),
+        ("head", r"'head' returned shape \(4, 2\)"),
+        ("turned", r"'turned' returned shape \(3, 4, 5, 5\)"),
     ],
 )
 def test_layers_without_a_feature(layer: str, message: str) -> None:
@@ -175,10 +175,10 @@ def test_layers_without_a_feature(layer: str, message: str) -> None:
 
 
 def test_unknown_layers_list_close_matches() -> None:
-    with pytest.raises(InputError, match="gram_layers names the unknown layer 'convs'; close matches: conv"):
+    with pytest.raises(InputError, match=r"^gram_layers .*'convs'; .*conv"):
         wrap(small_net(), gram_layers=["convs"], num_classes=5)
     model = wrap(small_net(), gram_layers=["conv"], num_classes=5)
-    with pytest.raises(InputError, match="layers names the unknown layer 'rleu'; close matches: relu"):
+    with pytest.raises(InputError, match=r"^layers .*'rleu'; .*relu"):
         model.logits_and_features(torch.zeros(1, 3, 8, 8), ["rleu"])
 
 
@@ -206,12 +206,12 @@ def test_normalize_keeps_the_dtype_and_moves_with_the_model() -> None:
 
 @pytest.mark.parametrize(("mean", "std"), [([0.5], [0.5, 0.5]), ([], []), ([0.5], [0.0]), ([0.5], [-1.0])])
 def test_normalize_refuses_wrong_statistics(mean: list[float], std: list[float]) -> None:
-    with pytest.raises(InputError, match="one mean and one positive std per channel"):
+    with pytest.raises(InputError, match=r"^Normalize .*std="):
         Normalize(mean, std)
 
 
 def test_normalize_refuses_other_channels() -> None:
-    with pytest.raises(InputError, match=r"Normalize has 3 channels, got x of shape \(2, 1, 4, 4\)"):
+    with pytest.raises(InputError, match=r"3 channels, got x .*\(2, 1, 4, 4\)"):
         Normalize([0.5] * 3, [0.5] * 3)(torch.zeros(2, 1, 4, 4))
 
 
@@ -221,5 +221,5 @@ def test_a_compiled_module_hides_its_layers() -> None:
     model = wrap(compiled, gram_layers=["_orig_mod.conv"], num_classes=5)
     x = torch.randn(1, 3, 8, 8)
     assert model(x).shape == (1, 5)
-    with pytest.raises(InputError, match=r"'_orig_mod\.conv' was not called.*not its compiled form"):
+    with pytest.raises(InputError, match=r"'_orig_mod\.conv' was not called.*compiled"):
         model.logits_and_features(x, model.gram_layers)
