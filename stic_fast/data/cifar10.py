@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import gzip
 import io
-import pickle
+import itertools
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
@@ -17,7 +17,7 @@ from typing import IO, Any, cast
 import numpy as np
 
 from stic_fast.data.image_set import LabelledArray, Splits
-from stic_fast.data.plain_pickle import ByteArray, Refused, read_pickle, text
+from stic_fast.data.plain_pickle import PICKLE_ERRORS, ByteArray, Refused, read_pickle, text
 from stic_fast.errors import InputError
 from stic_fast.memory import written
 
@@ -31,10 +31,6 @@ _LARGEST_EXTRA = 2**16  # bytes of a tar's own records, such as long names
 _LARGEST_TAR = 2**29  # bytes unpacked; three times the original's
 _MOST_MEMBERS = 1_000
 _MEND = "download CIFAR-10 again"
-PICKLE_ERRORS = (
-    *(AttributeError, LookupError, TypeError, ValueError, ArithmeticError, MemoryError, EOFError),
-    pickle.UnpicklingError,
-)
 
 
 def load_cifar10(path: Path) -> Splits:
@@ -45,22 +41,37 @@ def load_cifar10(path: Path) -> Splits:
     what is in them: of their instructions only those that make lists, dictionaries, texts and byte arrays are obeyed.
     Raises InputError for a missing, damaged, altered or foreign file; OSError if one cannot be opened.
     """
-    batches: dict[str, LabelledArray] = {}
-    class_names: tuple[str, ...] | None = None
+    found: dict[str, Any] = {}
     for name, content in _files(path):
-        where = f"{name} in {path}"
-        if name == "batches.meta":
-            class_names = _pickled_names(content, where)
-        elif name == "batches.meta.txt":
-            class_names = _plain_names(content, where)
-        else:
-            batches[name] = _binary_batch(content, where) if name.endswith(".bin") else _pickled_batch(content, where)
-    *train_names, test_name, meta_name = _complete(batches, class_names, path)
-    if class_names is None:
-        raise InputError(f"{path} lacks {meta_name}; {_MEND}")
-    _check_lengths(batches, path)
-    images, labels = (np.concatenate([batches[name][part] for name in train_names]) for part in (0, 1))
-    return Splits.from_numpy((images, labels), batches[test_name], class_names=class_names, name=f"cifar10:{path}")
+        try:
+            found[name] = _reader(name)(content)
+        except InputError as fault:
+            raise InputError(f"{name} in {path} {fault}; {_MEND}") from fault
+    if not found:
+        raise InputError(
+            f"{path} holds no file of CIFAR-10; give the folder {' or '.join(_FOLDERS)}, or the .tar.gz of either"
+        )
+    version = _BINARY if any(name in found for name in _BINARY) else _PYTHON
+    missing = [name for name in version if name not in found]
+    if missing:
+        raise InputError(f"{path} lacks {', '.join(missing)}; {_MEND}")
+    *batches, class_names = (found[name] for name in version)
+    (least, few), *_, (most, many) = sorted(
+        ((name, len(labels)) for name, (_, labels) in zip(version, batches, strict=False)), key=lambda pair: pair[1]
+    )
+    if few != many:
+        held = f"{least} in {path} holds {few} images but {most} {many}"
+        raise InputError(f"{held}, where all batches are of one length; {_MEND}")
+    *train, test = batches
+    images, labels = (np.concatenate(parts) for parts in zip(*train, strict=True))
+    return Splits.from_numpy((images, labels), test, class_names=class_names, name=f"cifar10:{path}")
+
+
+def _reader(name: str) -> Callable[[bytes], LabelledArray | tuple[str, ...]]:
+    """What reads a file of that name; its InputError says what the file does, and neither where nor what to do."""
+    if name in (_PYTHON[-1], _BINARY[-1]):
+        return _pickled_names if name == _PYTHON[-1] else _plain_names
+    return _binary_batch if name in _BINARY else _pickled_batch
 
 
 def _files(path: Path) -> Iterator[tuple[str, bytes]]:
@@ -68,12 +79,11 @@ def _files(path: Path) -> Iterator[tuple[str, bytes]]:
     if not path.is_dir():
         yield from _files_in_tar(path)
         return
-    for folder in (path, *(path / name for name in _FOLDERS)):
-        for version in (_PYTHON, _BINARY):
-            present = [name for name in version if (folder / name).is_file()]
-            if present:
-                yield from ((name, _read_file(folder / name)) for name in present)
-                return
+    for folder, version in itertools.product((path, *(path / name for name in _FOLDERS)), (_PYTHON, _BINARY)):
+        present = [name for name in version if (folder / name).is_file()]
+        if present:
+            yield from ((name, _read_file(folder / name)) for name in present)
+            return
 
 
 def _read_file(file: Path) -> bytes:
@@ -139,73 +149,47 @@ def _files_in_tar(path: Path) -> Iterator[tuple[str, bytes]]:
         raise InputError(f"{path} is not a complete .tar.gz archive ({error}); {_MEND}") from error
 
 
-def _complete(batches: dict[str, LabelledArray], class_names: tuple[str, ...] | None, path: Path) -> tuple[str, ...]:
-    """The file names of the version at hand, once all its batches are known to be there."""
-    if not batches and class_names is None:
-        raise InputError(
-            f"{path} holds no file of CIFAR-10; give the folder {' or '.join(_FOLDERS)}, or the .tar.gz of either"
-        )
-    version = _BINARY if any(name in batches for name in _BINARY) else _PYTHON
-    missing = [name for name in version[:-1] if name not in batches]
-    if missing:
-        raise InputError(f"{path} lacks {', '.join(missing)}; {_MEND}")
-    return version
-
-
-def _check_lengths(batches: dict[str, LabelledArray], path: Path) -> None:
-    by_length = sorted(batches, key=lambda name: len(batches[name][1]))
-    least, most = by_length[0], by_length[-1]
-    if len(batches[least][1]) != len(batches[most][1]):
-        raise InputError(
-            f"{least} in {path} holds {len(batches[least][1])} images but {most} {len(batches[most][1])}, where all "
-            f"batches are of one length; {_MEND}"
-        )
-
-
-def _binary_batch(content: bytes, where: str) -> LabelledArray:
+def _binary_batch(content: bytes) -> LabelledArray:
     """Records of one label byte and 3072 pixels, red, green and blue plane after each other."""
     if not content or len(content) % (1 + _PIXELS):
-        raise InputError(f"{where} holds {len(content)} bytes, not a multiple of {1 + _PIXELS} per image; {_MEND}")
+        raise InputError(f"holds {len(content)} bytes, not a multiple of {1 + _PIXELS} per image")
     records = np.frombuffer(content, np.uint8).reshape(-1, 1 + _PIXELS)
     return records[:, 1:].reshape(-1, *_SHAPE), records[:, 0]
 
 
-def _plain_names(content: bytes, where: str) -> tuple[str, ...]:
+def _plain_names(content: bytes) -> tuple[str, ...]:
     names = tuple(content.decode("utf-8", errors="replace").split())
     if not names:
-        raise InputError(f"{where} names no classes; {_MEND}")
+        raise InputError("names no classes")
     return names
 
 
-def _pickled_batch(content: bytes, where: str) -> LabelledArray:
-    entries = _unpickled(content, where)
+def _pickled_batch(content: bytes) -> LabelledArray:
+    entries = _unpickled(content)
     data, labels = entries.get("data"), entries.get("labels")
     if not isinstance(data, ByteArray) or not isinstance(labels, list) or not all(type(y) is int for y in labels):
-        raise InputError(f"{where} lacks a byte array `data` or a list of integers `labels`; {_MEND}")
+        raise InputError("lacks a byte array `data` or a list of integers `labels`")
     try:
-        images = data.to_numpy().reshape(len(labels), *_SHAPE)
-        return images, np.array(labels, dtype=np.int64)
+        return data.to_numpy().reshape(len(labels), *_SHAPE), np.array(labels, dtype=np.int64)
     except (AttributeError, TypeError, ValueError, OverflowError) as error:
-        raise InputError(
-            f"{where} has {len(labels)} labels but not {_PIXELS} bytes of image for each; {_MEND}"
-        ) from error
+        raise InputError(f"has {len(labels)} labels but not {_PIXELS} bytes of image for each") from error
 
 
-def _pickled_names(content: bytes, where: str) -> tuple[str, ...]:
-    names = _unpickled(content, where).get("label_names")
+def _pickled_names(content: bytes) -> tuple[str, ...]:
+    names = _unpickled(content).get("label_names")
     if not isinstance(names, list) or not names or not all(isinstance(name, (bytes, str)) for name in names):
-        raise InputError(f"{where} lacks the class names `label_names`; {_MEND}")
-    return tuple(text(name) for name in names)
+        raise InputError("lacks the class names `label_names`")
+    return tuple(map(text, names))
 
 
-def _unpickled(content: bytes, where: str) -> dict[str, Any]:
+def _unpickled(content: bytes) -> dict[str, Any]:
     """The pickled dictionary with its keys as text (Python 2 wrote bytes, Python 3 text)."""
     try:
         entries = read_pickle(content)
     except Refused as error:
-        raise InputError(f"{where} {error}, which CIFAR-10 never does, and was not run; {_MEND}") from None
+        raise InputError(f"{error}, which CIFAR-10 never does, and was not run") from None
     except PICKLE_ERRORS as error:
-        raise InputError(f"{where} is not a complete pickle ({error}); {_MEND}") from error
+        raise InputError(f"is not a complete pickle ({error})") from error
     if not isinstance(entries, dict):
-        raise InputError(f"{where} is not a pickled dictionary; {_MEND}")
+        raise InputError("is not a pickled dictionary")
     return {text(key): value for key, value in entries.items()}

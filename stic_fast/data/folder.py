@@ -58,7 +58,7 @@ def load_folder(path: Path) -> Splits:
 def _test_folder(path: Path) -> Path | None:
     """The folder of test images beside PATH/train; None where PATH holds the classes themselves."""
     train = path / "train"
-    if not train.is_dir() or not _subfolders(train):
+    if not train.is_dir() or not _entries(train)[0]:
         return None
     for held_out in (path / "test", path / "val"):
         if held_out.is_dir():
@@ -70,34 +70,26 @@ def _test_folder(path: Path) -> Path | None:
 
 def _class_files(path: Path) -> dict[str, list[Path]]:
     """The image files of every class under `path`, classes and files in the order of their names."""
-    loose = _image_files(path)
+    folders, loose = _entries(path)
     if loose:
         raise InputError(f"{loose[0]} stands outside any class folder; move it into {path / 'CLASS'}")
-    folders = _subfolders(path)
     if not folders:
         raise InputError(f"{path} holds no images; put them into one folder per class, {path / 'CLASS' / 'IMAGE.png'}")
     classes = {}
     for folder in folders:
-        nested = _subfolders(folder)
+        nested, classes[folder.name] = _entries(folder)
         if nested:
             raise InputError(f"{nested[0]} is a folder inside a class folder; move its images into {folder}")
-        files = _image_files(folder)
-        if not files:
+        if not classes[folder.name]:
             raise InputError(f"{folder} holds no images; add some ({', '.join(SUFFIXES)}) or remove the folder")
-        classes[folder.name] = files
     return classes
 
 
-def _visible(path: Path) -> list[Path]:
-    return sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
-
-
-def _subfolders(path: Path) -> list[Path]:
-    return [entry for entry in _visible(path) if entry.is_dir()]
-
-
-def _image_files(path: Path) -> list[Path]:
-    return [entry for entry in _visible(path) if entry.suffix.lower() in SUFFIXES and entry.is_file()]
+def _entries(path: Path) -> tuple[list[Path], list[Path]]:
+    """The folders and the image files in a folder, by name."""
+    visible = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
+    images = [entry for entry in visible if entry.suffix.lower() in SUFFIXES and entry.is_file()]
+    return [entry for entry in visible if entry.is_dir()], images
 
 
 def _read_images(files: list[Path]) -> np.ndarray:
@@ -108,13 +100,11 @@ def _read_images(files: list[Path]) -> np.ndarray:
     for row, file in enumerate(files):
         image = _read_image(file)
         if image.shape[1:] != first.shape[1:]:
-            raise InputError(
-                f"{files[0]} is {_size(first)} but {file} is {_size(image)} pixels; resize all images to one size first"
-            )
+            sizes = f"{files[0]} is {_size(first)} but {file} is {_size(image)} pixels"
+            raise InputError(f"{sizes}; resize all images to one size first")
         if image.shape != first.shape:
-            raise InputError(
-                f"{files[0]} is {_colour(first)} but {file} is {_colour(image)}; convert all images to grey or to RGB"
-            )
+            one, other = ("grey" if len(each) == 1 else "coloured" for each in (first, image))
+            raise InputError(f"{files[0]} is {one} but {file} is {other}; convert all images to grey or to RGB")
         images[row] = image
     return images
 
@@ -151,7 +141,3 @@ def _opaque(image: Image.Image) -> Image.Image:
 
 def _size(image: np.ndarray) -> str:
     return f"{image.shape[2]}x{image.shape[1]}"
-
-
-def _colour(image: np.ndarray) -> str:
-    return "grey" if image.shape[0] == 1 else "coloured"

@@ -21,6 +21,8 @@ import numpy as np
 from stic_fast.errors import InputError
 
 MOST_INSTRUCTIONS = 300_000  # an original batch of CIFAR-10 has a hundred thousand at most
+_DAMAGE = (AttributeError, LookupError, TypeError, ValueError, ArithmeticError, MemoryError, EOFError)
+PICKLE_ERRORS = (*_DAMAGE, pickle.UnpicklingError)
 TOO_MUCH = "nests or holds more than any file of its kind"
 
 _NAMES = {ord(instruction.code): instruction.name for instruction in pickletools.opcodes}
@@ -77,7 +79,7 @@ def read_pickle(content: bytes) -> Any:
 
     Raises:
         Refused: it asks for anything else, or for too much.
-        ValueError, LookupError, TypeError, AttributeError, OverflowError, pickle.UnpicklingError: it is damaged.
+        PICKLE_ERRORS: it is damaged.
 
     >>> read_pickle(pickle.dumps({"labels": [1, 2]}))
     {'labels': [1, 2]}

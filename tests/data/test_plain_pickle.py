@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stic_fast.data.cifar10 import PICKLE_ERRORS
-from stic_fast.data.plain_pickle import MOST_INSTRUCTIONS, ByteArray, ByteType, Refused, read_pickle
+from stic_fast.data.plain_pickle import MOST_INSTRUCTIONS, PICKLE_ERRORS, ByteArray, ByteType, Refused, read_pickle
 
 NEST = 1_000_000
 ARRAY, TYPE, ENCODE = b"cnumpy\nndarray\n", b"cnumpy\ndtype\n", b"c_codecs\nencode\n"
