@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 import stat
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -101,7 +102,11 @@ def read_torch(path: Path, hint: str) -> Any:
 
     def parse(content: bytes) -> Any:
         try:
-            return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+            with warnings.catch_warnings():
+                warnings.filterwarnings(
+                    "ignore", message="Detected pickle protocol"
+                )  # of files that torch then refuses
+                return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         except Exception as error:  # torch's own sentence advises to unpickle all the same
             raise ValueError("torch cannot read it as tensors and plain values") from error
 

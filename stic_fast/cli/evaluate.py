@@ -25,6 +25,7 @@ from stic_fast.errors import Diverged, InputError
 from stic_fast.evaluation.attack_record import attack_record
 from stic_fast.evaluation.drawn_images import DrawnImages
 from stic_fast.evaluation.image_record import image_record
+from stic_fast.evaluation.judges import judge_help
 from stic_fast.evaluation.outliers import outlier_sets
 from stic_fast.evaluation.record_form import (
     PARTS,
@@ -52,8 +53,7 @@ class Evaluate(Options):
 
     # Folder of a trained run.
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
-    # Who reads the images: cnn, trained on the run's real data; resnet20:PATH; torchscript:PATH?OPTIONS.
-    judge: str = "cnn"
+    judge: Annotated[str, tyro.conf.arg(help=judge_help())] = "cnn"
     # Images to draw, spread evenly over the classes; kept in the run's folder, so that a killed evaluation goes on.
     n: Count = 1000
     # What to evaluate, with commas between: images, classifier, outliers, attacks.

@@ -11,15 +11,15 @@ from stic_fast.evaluation.calibration import (
 )
 from stic_fast.evaluation.carlini_wagner import carlini_wagner
 from stic_fast.evaluation.class_scores import accuracy, cls_g, cls_r
-from stic_fast.evaluation.features import FeatureStatistics, metric_name, read_images
+from stic_fast.evaluation.features import FeatureStatistics, JudgeNetwork, metric_name, read_images
 from stic_fast.evaluation.frechet import frechet_distance, kernel_distance, kernel_distance_over_subsets
 from stic_fast.evaluation.gradient_masking import check_gradient_masking
 from stic_fast.evaluation.inception_score import inception_score, modified_inception_score
 from stic_fast.evaluation.judge import Judge, train_judge
-from stic_fast.evaluation.judges import JudgeNetwork, load_judge, parse_judge_spec
+from stic_fast.evaluation.judges import JudgeRequest, judge_forms, load_judge, register_judge
 from stic_fast.evaluation.manifold import manifold_scores
 from stic_fast.evaluation.nearest import nearest_distances
-from stic_fast.evaluation.network_judge import NetworkJudge, load_torchscript_judge
+from stic_fast.evaluation.network_judge import NetworkJudge, as_judge, load_torchscript_judge
 from stic_fast.evaluation.out_of_distribution import auroc, ood_scores
 from stic_fast.evaluation.outliers import fit_images, outlier_sets
 from stic_fast.evaluation.resnet20 import load_resnet20_judge
@@ -31,9 +31,11 @@ __all__ = [
     "FeatureStatistics",
     "Judge",
     "JudgeNetwork",
+    "JudgeRequest",
     "NetworkJudge",
     "Reliability",
     "accuracy",
+    "as_judge",
     "auroc",
     "carlini_wagner",
     "check_gradient_masking",
@@ -43,6 +45,7 @@ __all__ = [
     "fit_images",
     "frechet_distance",
     "inception_score",
+    "judge_forms",
     "kernel_distance",
     "kernel_distance_over_subsets",
     "load_judge",
@@ -55,9 +58,9 @@ __all__ = [
     "negative_log_likelihood",
     "ood_scores",
     "outlier_sets",
-    "parse_judge_spec",
     "pgd",
     "read_images",
+    "register_judge",
     "reliability",
     "square_attack",
     "temperature",

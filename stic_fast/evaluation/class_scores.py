@@ -15,8 +15,8 @@ from torch import Tensor
 
 from stic_fast.counts import check_count
 from stic_fast.evaluation.checks import check_labelled_images, check_logits, check_one_size
+from stic_fast.evaluation.features import JudgeNetwork
 from stic_fast.evaluation.judge import predict_logits, top_k_accuracy, train_judge
-from stic_fast.evaluation.judges import JudgeNetwork
 
 
 def cls_r(

@@ -18,24 +18,28 @@ from stic_fast.evaluation.fixed_classifier import weight_of
 from stic_fast.models.frozen import frozen
 
 
-class ReadsImages(Protocol):
-    """What reading asks of a judge; `judges.JudgeNetwork` says more."""
+@runtime_checkable
+class JudgeNetwork(Protocol):
+    """A network with features and logits. `Judge` and `NetworkJudge` are two; any object with these four will do.
+
+    One that also has `features_and_logits`, which returns both from one forward pass, is read at half the work.
+
+    >>> from stic_fast.evaluation.judge import Judge
+    >>> judge = Judge((1, 8, 8), 10, generator=torch.Generator().manual_seed(0))
+    >>> isinstance(judge, JudgeNetwork), judge.name
+    (True, 'cnn')
+    """
 
     name: str
+    """Enters the metrics' names: "FD-resnet20@10k"."""
+    num_classes: int
+    """K, the width of the logits."""
 
     def features(self, images: Tensor) -> Tensor:
-        """Feature vectors, float32 (N, D)."""
+        """Feature vectors, float32 (N, D), of images (N, C, H, W), uint8 or floating point in [-1, 1]."""
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Logits (N, K)."""
-
-
-@runtime_checkable
-class ReadsBothAtOnce(Protocol):
-    """A judge that gives features and logits in one forward pass, half the work of two."""
-
-    def features_and_logits(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """The features (N, D) and the logits (N, K)."""
+        """Logits (N, K) of such images."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +121,7 @@ class Reading:
 
 
 def read_images(
-    judge: ReadsImages,
+    judge: JudgeNetwork,
     images: Tensor | Iterable[Tensor],
     *,
     batch_size: int = 256,
@@ -186,12 +190,10 @@ def _batches(images: Tensor | Iterable[Tensor], batch_size: int) -> Iterable[Ten
             yield from torch.split(part, batch_size)
 
 
-def _read_batch(judge: ReadsImages, images: Tensor) -> tuple[Tensor, Tensor]:
+def _read_batch(judge: JudgeNetwork, images: Tensor) -> tuple[Tensor, Tensor]:
     """Features and logits as float32 on the CPU, one finite row per image."""
-    if isinstance(judge, ReadsBothAtOnce):
-        features, logits = judge.features_and_logits(images)
-    else:
-        features, logits = judge.features(images), judge(images)
+    both = getattr(judge, "features_and_logits", None)
+    features, logits = both(images) if both else (judge.features(images), judge(images))
     for what, values in (("features", features), ("logits", logits)):
         if values.ndim != 2 or len(values) != len(images):
             raise InputError(

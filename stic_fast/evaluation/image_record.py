@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from stic_fast.evaluation.features import ReadsImages, read_images
+from stic_fast.evaluation.features import JudgeNetwork, read_images
 from stic_fast.evaluation.image_scores import ReferenceImages, Score, image_scores, scores_of_reading
 from stic_fast.evaluation.nearest import nearest_distances
 from stic_fast.evaluation.outliers import uniform_noise
@@ -19,7 +19,7 @@ from stic_fast.evaluation.records import image_rows, subset
 
 
 def image_record(
-    judge: ReadsImages,
+    judge: JudgeNetwork,
     images: Iterable[Tensor],
     labels: Tensor | None,
     train_images: Tensor,

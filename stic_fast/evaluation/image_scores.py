@@ -14,7 +14,7 @@ from torch import Tensor
 
 from stic_fast.evaluation.cache import cached, fingerprint
 from stic_fast.evaluation.checks import check_labels
-from stic_fast.evaluation.features import FeatureStatistics, Reading, ReadsImages, read_images
+from stic_fast.evaluation.features import FeatureStatistics, JudgeNetwork, Reading, read_images
 from stic_fast.evaluation.frechet import frechet_distance, kernel_distance
 from stic_fast.evaluation.inception_score import inception_score, modified_inception_score
 from stic_fast.evaluation.judge import Judge, top_k_accuracy
@@ -65,7 +65,7 @@ class ReferenceImages:
     """Features (N, D) of as many as a set may have: kernel distance and manifold scores compare sets of like size."""
 
     @classmethod
-    def of(cls, judge: ReadsImages, images: Tensor, *, most: int, seed: int, batch_size: int = 256) -> ReferenceImages:
+    def of(cls, judge: JudgeNetwork, images: Tensor, *, most: int, seed: int, batch_size: int = 256) -> ReferenceImages:
         """Reads uint8 images (N, C, H, W); `most` of them, drawn by the seed, keep their features."""
         reading = read_images(judge, images, batch_size=batch_size, keep_features=True)
         assert reading.features is not None
@@ -76,7 +76,7 @@ class ReferenceImages:
     @classmethod
     def cached(
         cls,
-        judge: ReadsImages,
+        judge: JudgeNetwork,
         images: Tensor,
         *,
         most: int,
@@ -106,7 +106,7 @@ class ReferenceImages:
 
 
 def image_scores(
-    judge: ReadsImages,
+    judge: JudgeNetwork,
     reference: ReferenceImages,
     images: Tensor | Iterable[Tensor],
     labels: Tensor | None,

@@ -2,27 +2,32 @@
 # SPDX-License-Identifier: MIT
 """Which networks may judge, and where they come from: a short text such as "cnn" or "resnet20:PATH" becomes one.
 
-A judge is never the model under test, and its name stands in the name of every metric that it gave.
+A judge is never the model under test, and its name stands in the name of every metric that it gave. Whoever has one of
+their own registers it by `register_judge`, or as an entry point of the group `stic_fast.judges`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from stic_fast.errors import InputError
 from stic_fast.evaluation.cache import cached, fingerprint
 from stic_fast.evaluation.checks import check_labelled_images
+from stic_fast.evaluation.features import JudgeNetwork
 from stic_fast.evaluation.judge import Judge, train_judge, uses_bf16
-from stic_fast.evaluation.network_judge import load_torchscript_judge
+from stic_fast.evaluation.network_judge import as_judge, load_torchscript_judge
 from stic_fast.evaluation.resnet20 import load_resnet20_judge
+from stic_fast.models.frozen import frozen
 
-SPECS = ("cnn", "resnet20:PATH", "torchscript:PATH[?mean=M,M,M&std=S,S,S&range=0..1&resize=SIDE&name=NAME]")
+GROUP = "stic_fast.judges"
+"""Of the entry points by which other packages offer judges: the name of one is the judge's, its object the loader."""
 _OPTIONS = {
     "mean": "mean=0.485,0.456,0.406",
     "std": "std=0.229,0.224,0.225",
@@ -34,78 +39,62 @@ _RECIPE = 2
 """Raised whenever `train_judge` or the small CNN changes, so that no judge of an older recipe passes for a new one."""
 
 
-@runtime_checkable
-class JudgeNetwork(Protocol):
-    """A network with features and logits. `Judge` and `NetworkJudge` are two; any object with these four will do.
-
-    >>> judge = Judge((1, 8, 8), 10, generator=torch.Generator().manual_seed(0))
-    >>> isinstance(judge, JudgeNetwork), judge.name
-    (True, 'cnn')
-    """
-
-    name: str
-    """Enters the metrics' names: "FD-resnet20@10k"."""
-    num_classes: int
-    """K, the width of the logits."""
-
-    def features(self, images: Tensor) -> Tensor:
-        """Feature vectors, float32 (N, D), of images (N, C, H, W), uint8 or floating point in [-1, 1]."""
-
-    def __call__(self, images: Tensor) -> Tensor:
-        """Logits (N, K) of such images."""
-
-
 @dataclass(frozen=True)
-class JudgeSpec:
-    """A judge's text, taken apart by `parse_judge_spec`."""
+class JudgeRequest:
+    """What a loader is told."""
 
-    kind: str
-    path: Path | None = None
-    options: dict[str, Any] = field(default_factory=dict)
-    """Arguments of `load_torchscript_judge`."""
+    text: str
+    """What follows the colon after the judge's name, "" where nothing does; a path, say."""
+    images: Tensor
+    """uint8 (N, C, H, W), real training images: the judge must be able to read such."""
+    labels: Tensor
+    """int64 (N,), of the run's classes; a judge may have others, which Cls_R refuses and distances do not mind."""
+    num_classes: int
+    seed: int = 0
+    iterations: int = 600
+    cache: Path | None = None
+    device: str | torch.device = "cpu"
+    progress: Callable[[int, int], None] | None = None
+    say: Callable[[str], None] | None = None
 
 
-def parse_judge_spec(spec: str) -> JudgeSpec:
-    """Take apart "cnn", "resnet20:PATH" or "torchscript:PATH?mean=…&std=…&range=LOW..HIGH&resize=SIDE&name=NAME".
+JudgeLoader = Callable[[JudgeRequest], "JudgeNetwork | nn.Module"]
 
-    Every option may be left out. mean and std are one number or one per channel; range is what bytes 0 and 255 become
-    before them; resize is one side or HEIGHTxWIDTH. `~` in PATH is the home directory.
+
+def register_judge(name: str, loader: JudgeLoader, *, form: str | None = None) -> None:
+    """Has `judge=NAME` and `--judge NAME`, or NAME:TEXT, mean the network that the loader gives.
+
+    Args:
+        name: without a colon; of an earlier registration, which this one replaces, but none of the package's own.
+        loader: given a `JudgeRequest`, returns a judge or any nn.Module that gives logits (see `as_judge`).
+        form: how to write it, for help and messages, such as "lpips:PATH"; the name by default.
 
     Raises:
-        InputError: one sentence for anything that is not of this form.
+        InputError: a name that cannot be written, or one of the package's own.
 
-    >>> parse_judge_spec("torchscript:inception.pt?range=0..255&resize=299").options
-    {'value_range': (0.0, 255.0), 'resize': (299, 299)}
+    >>> register_judge("pixels", lambda request: nn.Sequential(nn.Flatten(), nn.Linear(64, request.num_classes)))
+    >>> load_judge("pixels", torch.zeros(1, 1, 8, 8, dtype=torch.uint8), torch.tensor([0]), 2).num_classes
+    2
     """
-    kind, colon, place = spec.partition(":")
-    if kind == "cnn":
-        if colon:
-            raise InputError(
-                f"the judge cnn is trained on the run's own data and takes no path, got {spec!r}; write cnn"
-            )
-        return JudgeSpec("cnn")
-    if kind not in ("resnet20", "torchscript"):
-        raise InputError(f"there is no judge {kind!r}; use one of {', '.join(SPECS)}")
-    query = ""
-    if kind == "torchscript":
-        place, _, query = place.partition("?")
-    if not place.strip():
-        raise InputError(f"the judge {kind} needs a path, got {spec!r}; write {kind}:PATH")
-    try:
-        path = Path(place).expanduser()
-    except RuntimeError as error:
-        raise InputError(f"the home directory in {place!r} is unknown; write the path out in full") from error
-    options: dict[str, Any] = {}
-    for part in query.split("&") if query else ():
-        key, _, value = part.partition("=")
-        if key not in _OPTIONS or not value:
-            raise InputError(f"a judge has no option {part!r}; write {', '.join(f'{name}=…' for name in _OPTIONS)}")
-        try:
-            name, parsed = _option(key, value)
-        except ValueError as error:
-            raise InputError(f"{part!r} in {spec!r} cannot be read; write for example {_OPTIONS[key]}") from error
-        options[name] = parsed
-    return JudgeSpec(kind, path, options)
+    if not name.strip() or ":" in name or name in _OWN:
+        raise InputError(f"a judge cannot be registered as {name!r}; take a name without a colon, none of {_OWN}")
+    _LOADERS[name] = (loader, form or name)
+
+
+def judge_forms() -> tuple[str, ...]:
+    """How each judge that can be had is written."""
+    others = (point.name for point in _entry_points() if point.name not in _LOADERS)
+    return (*(form for _, form in _LOADERS.values()), *others)
+
+
+def judge_help() -> str:
+    """What the command line's help says of a judge.
+
+    >>> judge_help()[:52]
+    'Who reads the images: cnn, trained on the real data;'
+    """
+    cnn, *others = judge_forms()
+    return f"Who reads the images: {cnn}, trained on the real data; {'; '.join(others)}."
 
 
 def load_judge(
@@ -121,10 +110,12 @@ def load_judge(
     progress: Callable[[int, int], None] | None = None,
     say: Callable[[str], None] | None = None,
 ) -> JudgeNetwork:
-    """The judge that `spec` names (see `parse_judge_spec`), for a run on these training images.
+    """The judge that `spec` names, for a run on these training images.
 
     Args:
-        spec: "cnn", "resnet20:PATH" or "torchscript:PATH?…".
+        spec: "cnn"; "resnet20:PATH"; "torchscript:PATH?mean=…&std=…&range=LOW..HIGH&resize=SIDE&name=NAME", of which
+            every option may be left out; or a registered one. mean and std are one number or one per channel; range is
+            what bytes 0 and 255 become before them; resize is one side or HEIGHTxWIDTH; `~` is the home directory.
         images, labels, num_classes: real training data: the CNN learns from them; the others must be able to read the
             first of them, but may have other classes, which Cls_R and MIS refuse and the distances do not mind.
         seed, iterations, cache, progress, say: for the CNN; see `cached_judge`.
@@ -133,28 +124,17 @@ def load_judge(
     Raises:
         InputError: the spec, the file or the data cannot be used.
     """
-    parsed = parse_judge_spec(spec)
-    if parsed.path is None:
-        return cached_judge(
-            images,
-            labels,
-            num_classes,
-            cache=cache,
-            seed=seed,
-            iterations=iterations,
-            device=device,
-            progress=progress,
-            say=say,
-        )
+    name, colon, text = spec.partition(":")
+    if name == "cnn" and colon:
+        raise InputError(f"the judge cnn is trained on the run's own data and takes no path, got {spec!r}; write cnn")
+    loader = _loader(name)
     check_labelled_images(images, labels, num_classes)
-    if parsed.kind == "resnet20":
-        judge = load_resnet20_judge(parsed.path)
-    else:
-        channels, height, width = images.shape[1:]
-        shape = (channels, height, width)
-        judge = load_torchscript_judge(parsed.path, image_shape=shape, device=device, **parsed.options)
-    with torch.no_grad():
-        judge.to(device)(images[:1].to(device))
+    request = JudgeRequest(text, images, labels, num_classes, seed, iterations, cache, device, progress, say)
+    judge = as_judge(loader(request), images.shape[1:])
+    if isinstance(judge, nn.Module):
+        judge.to(device)
+    with torch.no_grad(), frozen(judge):
+        judge(images[:1].to(device))
     return judge
 
 
@@ -195,38 +175,117 @@ def cached_judge(
     check_labelled_images(images, labels, num_classes)
     channels, height, width = images.shape[1:]
     judge = Judge((channels, height, width), num_classes, generator=torch.Generator())
-    settings = {"iterations": iterations, "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed}
+    settings: dict[str, Any] = {
+        "iterations": iterations,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "seed": seed,
+    }
     bf16 = uses_bf16("auto", device)  # machines that share a home directory may differ in it
     key = fingerprint(
         {**settings, "num_classes": num_classes, "bf16": bf16, "recipe": _RECIPE}, images, labels.to(torch.int64)
     )
 
     def train() -> dict[str, Tensor]:
-        return train_judge(
-            images,
-            labels,
-            num_classes,
-            iterations=iterations,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            seed=seed,
-            device=device,
-            progress=progress,
-        ).state_dict()
+        return train_judge(images, labels, num_classes, **settings, device=device, progress=progress).state_dict()
 
     judge.load_state_dict(cached(judge.name, key, train, cache=cache, say=say))
     return judge.eval().requires_grad_(False).to(device)
 
 
-def _option(key: str, value: str) -> tuple[str, Any]:
+def torchscript_spec(text: str) -> tuple[Path, dict[str, Any]]:
+    """The path and the arguments of `load_torchscript_judge` in "PATH?mean=…&std=…&range=LOW..HIGH&resize=SIDE".
+
+    Raises:
+        InputError: one sentence for anything that is not of this form.
+
+    >>> torchscript_spec("inception.pt?range=0..255&resize=299")[1]
+    {'value_range': (0.0, 255.0), 'resize': (299, 299)}
+    """
+    place, _, query = text.partition("?")
+    path = _path("torchscript", place)
+    options: dict[str, Any] = {}
+    for part in query.split("&") if query else ():
+        key, _, value = part.partition("=")
+        if key not in _OPTIONS or not value:
+            raise InputError(f"a judge has no option {part!r}; write {', '.join(f'{name}=…' for name in _OPTIONS)}")
+        try:
+            options |= _option(key, value)
+        except ValueError as error:
+            raise InputError(f"{part!r} in {text!r} cannot be read; write for example {_OPTIONS[key]}") from error
+    return path, options
+
+
+def _option(key: str, value: str) -> dict[str, Any]:
     """The argument of `load_torchscript_judge` that an option of a spec sets; ValueError where it cannot be read."""
     if key in ("mean", "std"):
-        return key, tuple(float(number) for number in value.split(","))
+        return {key: tuple(float(number) for number in value.split(","))}
     if key == "range":
         low, high = value.split("..")
-        return "value_range", (float(low), float(high))
+        return {"value_range": (float(low), float(high))}
     if key == "resize":
         sides = [int(side) for side in value.split("x")]
         height, width = sides * 2 if len(sides) == 1 else sides
-        return "resize", (height, width)
-    return key, value
+        return {"resize": (height, width)}
+    return {key: value}
+
+
+def _path(judge: str, place: str) -> Path:
+    if not place.strip():
+        raise InputError(f"the judge {judge} needs a path, got {place!r}; write {judge}:PATH")
+    try:
+        return Path(place).expanduser()
+    except RuntimeError as error:
+        raise InputError(f"the home directory in {place!r} is unknown; write the path out in full") from error
+
+
+def _cnn(request: JudgeRequest) -> JudgeNetwork:
+    return cached_judge(
+        request.images,
+        request.labels,
+        request.num_classes,
+        cache=request.cache,
+        seed=request.seed,
+        iterations=request.iterations,
+        device=request.device,
+        progress=request.progress,
+        say=request.say,
+    )
+
+
+def _torchscript(request: JudgeRequest) -> JudgeNetwork:
+    path, options = torchscript_spec(request.text)
+    channels, height, width = request.images.shape[1:]
+    return load_torchscript_judge(path, image_shape=(channels, height, width), device=request.device, **options)
+
+
+_LOADERS: dict[str, tuple[JudgeLoader, str]] = {
+    "cnn": (_cnn, "cnn"),
+    "resnet20": (lambda request: load_resnet20_judge(_path("resnet20", request.text)), "resnet20:PATH"),
+    "torchscript": (
+        _torchscript,
+        "torchscript:PATH[?mean=M,M,M&std=S,S,S&range=0..1&resize=SIDE&name=NAME]",
+    ),
+}
+"""By name: what loads a judge, and how it is written."""
+_OWN = tuple(_LOADERS)
+
+
+def _loader(name: str) -> JudgeLoader:
+    if name in _LOADERS:
+        return _LOADERS[name][0]
+    for point in _entry_points():
+        if point.name == name:
+            try:
+                loader: JudgeLoader = point.load()
+            except Exception as error:  # whatever another package's import raises
+                raise InputError(
+                    f"the judge {name} of {point.value} cannot be loaded ({type(error).__name__}: {error}); mend or "
+                    "remove the package that offers it"
+                ) from error
+            return loader
+    raise InputError(f"there is no judge {name!r}; use one of {', '.join(judge_forms())}")
+
+
+def _entry_points() -> tuple[EntryPoint, ...]:
+    return tuple(entry_points(group=GROUP))

@@ -16,7 +16,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from stic_fast.errors import InputError
-from stic_fast.evaluation.checks import unit_images
+from stic_fast.evaluation.checks import described, unit_images
+from stic_fast.evaluation.features import JudgeNetwork
+from stic_fast.evaluation.fixed_classifier import weight_of
+from stic_fast.models.frozen import frozen
 from stic_fast.models.recorded import recorded, the_output
 
 _TORCHSCRIPT_ERRORS = (RuntimeError, ValueError, IndexError)  # as its reader and interpreter raise them
@@ -29,11 +32,12 @@ class NetworkJudge(nn.Module):
     where `resize` says so, resized (bilinear, antialiased). The network runs in evaluation mode, set here.
 
     Args:
-        network: returns logits (N, K), with `feature_layer`; or, without, the pair (features, logits).
+        network: returns logits (N, K), with `feature_layer` or `head`; or, without, the pair (features, logits).
         name: enters the names of its metrics, "FD-NAME@10k".
         num_classes: K.
         feature_layer: the submodule, by its name in `network.named_modules()`, whose output is the feature vector:
             (N, D), or (N, D, *S), of which the mean over positions is taken.
+        head: the submodule whose input is the feature vector, such as the last linear layer.
         mean, std: one number, or one per channel, in units of `value_range`.
         value_range: what 0 and 255 become before the normalisation.
         resize: (height, width) that the network wants; None leaves images as they are.
@@ -59,6 +63,7 @@ class NetworkJudge(nn.Module):
         name: str,
         num_classes: int,
         feature_layer: str | None = None,
+        head: str | None = None,
         mean: Sequence[float] = (0.0,),
         std: Sequence[float] = (1.0,),
         value_range: tuple[float, float] = (0.0, 1.0),
@@ -66,10 +71,11 @@ class NetworkJudge(nn.Module):
     ) -> None:
         super().__init__()
         _check_input_scale(mean, std, value_range, resize)
-        if feature_layer is not None:
-            _check_layer(network, feature_layer)
+        self.layer, self.reads_input = feature_layer or head, feature_layer is None
+        if self.layer is not None:
+            _check_layer(network, self.layer)
         self.network, self.name, self.num_classes = network, name, num_classes
-        self.feature_layer, self.value_range, self.resize = feature_layer, value_range, resize
+        self.value_range, self.resize = value_range, resize
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(-1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(-1, 1, 1), persistent=False)
         network.eval()
@@ -77,19 +83,23 @@ class NetworkJudge(nn.Module):
     def features_and_logits(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Features (N, D) and logits (N, K), float32, from one forward pass of images (N, C, H, W)."""
         x = self._scaled(images)
-        if self.feature_layer is None:
+        if self.layer is None:
             answer = self.network(x)
             if not isinstance(answer, (tuple, list)) or len(answer) != 2:
                 raise InputError(
                     f"the network of judge {self.name!r} must return the pair (features, logits), got "
-                    f"{_kind(answer)}; name a feature layer, or put a module around it that returns both"
+                    f"{described(answer)}; name a feature layer, or put a module around it that returns both"
                 )
             features, logits = answer
         else:
-            features, logits = self._with_layer(x, self.feature_layer)
-        features = self._checked(features, what="features", count=len(images))
-        logits = self._checked(logits, what="logits", count=len(images))
-        if logits.ndim != 2 or logits.shape[1] != self.num_classes:
+            features, logits = self._with_layer(x, self.layer)
+        for what, values in (("features", features), ("logits", logits)):
+            if not isinstance(values, Tensor) or values.ndim < 2 or len(values) != len(images):
+                raise InputError(
+                    f"judge {self.name!r} gave {what} that are no tensor ({len(images)}, ...) but {described(values)}; "
+                    "name another layer, or put a module around the network"
+                )
+        if logits.ndim != 2 or self.num_classes not in (0, logits.shape[1]):
             raise InputError(
                 f"judge {self.name!r} gave logits of shape {tuple(logits.shape)}, but has num_classes="
                 f"{self.num_classes}; mend num_classes or the network's last layer"
@@ -119,17 +129,71 @@ class NetworkJudge(nn.Module):
         return x
 
     def _with_layer(self, x: Tensor, layer: str) -> tuple[Any, Any]:
-        with recorded(self.network, [layer]) as listed:
+        with recorded(self.network, [layer], inputs=self.reads_input) as listed:
             logits = self.network(x)
         return the_output(layer, listed[layer], of=f" of judge {self.name!r}"), logits
 
-    def _checked(self, values: Any, *, what: str, count: int) -> Tensor:
-        if not isinstance(values, Tensor) or values.ndim < 2 or len(values) != count:
-            raise InputError(
-                f"judge {self.name!r} gave {what} that are no tensor ({count}, ...) but {_kind(values)}; "
-                "name another layer, or put a module around the network"
-            )
-        return values
+    def sized(self, image_shape: Sequence[int]) -> NetworkJudge:
+        """The judge itself, its number of classes learnt from a blank image (C, H, W)."""
+        self.num_classes = 0
+        with torch.no_grad():
+            blank = torch.zeros(1, *image_shape, dtype=torch.uint8, device=self.mean.device)
+            self.num_classes = self.features_and_logits(blank)[1].shape[1]
+        return self
+
+
+def as_judge(network: object, image_shape: Sequence[int]) -> JudgeNetwork:
+    """A network as a judge: as it is if it has a judge's four members, wrapped if it is a module that gives logits.
+
+    Of the latter the input of its last linear layer is the feature vector, or, where it has none, its logits; images
+    are given to it as floats in [-1, 1], as the models of this package see them. `NetworkJudge` sets all that freely.
+    A network in training is one afterwards, too.
+
+    Args:
+        network: see `JudgeNetwork`; or an nn.Module from images (N, C, H, W) to logits (N, K).
+        image_shape: (C, H, W) of images it will see.
+
+    Raises:
+        InputError: it is neither, or cannot read such images.
+
+    >>> network = nn.Sequential(nn.Flatten(), nn.Linear(64, 5), nn.ReLU(), nn.Linear(5, 3))
+    >>> judge = as_judge(network, (1, 8, 8))
+    >>> judge.name, judge.num_classes, judge.features(torch.zeros(2, 1, 8, 8)).shape
+    ('Sequential', 3, torch.Size([2, 5]))
+    """
+    if isinstance(network, JudgeNetwork):
+        return network
+    if not isinstance(network, nn.Module):
+        raise InputError(
+            f"a judge must be an nn.Module that gives logits, or have name, num_classes, features and a call that "
+            f"gives logits, got {described(network)}; put such a class around it"
+        )
+    linear = [name for name, module in network.named_modules() if isinstance(module, nn.Linear) and name]
+    body = network if linear else _LogitsTwice(network)
+    settings: dict[str, Any] = {"head": linear[-1] if linear else None, "value_range": (-1.0, 1.0)}
+    weight = weight_of(network)
+    name = type(network).__name__
+    try:
+        with frozen(network):
+            judge = NetworkJudge(body, name=name, num_classes=0, **settings)
+            return judge.to("cpu" if weight is None else weight.device).sized(image_shape)
+    except (RuntimeError, TypeError) as error:  # as the layers of a network that wants others raise them
+        raise InputError(
+            f"judge {name!r} cannot read images {tuple(image_shape)} ({_last_line(error)}); take another judge, "
+            "or a NetworkJudge with a resize"
+        ) from error
+
+
+class _LogitsTwice(nn.Module):
+    """The logits of a network as its features, too."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        logits = self.network(x)
+        return logits, logits
 
 
 def load_torchscript_judge(
@@ -177,21 +241,16 @@ def load_torchscript_judge(
     for parameter in network.parameters():
         parameter.requires_grad_(False)
     judge = NetworkJudge(
-        network, name=name or path.stem, num_classes=1, mean=mean, std=std, value_range=value_range, resize=resize
-    ).to(device)
-    blank = torch.zeros(1, *image_shape, dtype=torch.uint8, device=device)
+        network, name=name or path.stem, num_classes=0, mean=mean, std=std, value_range=value_range, resize=resize
+    )
     try:
-        with torch.no_grad():
-            answer = network(judge._scaled(blank))
+        return judge.to(device).sized(image_shape)
+    except InputError:
+        raise
     except _TORCHSCRIPT_ERRORS as error:
         raise InputError(
             f"{path} cannot read images {image_shape} ({_last_line(error)}); give the right resize or another judge"
         ) from error
-    if isinstance(answer, (tuple, list)) and len(answer) == 2 and isinstance(answer[1], Tensor) and answer[1].ndim == 2:
-        judge.num_classes = answer[1].shape[1]
-    with torch.no_grad():
-        judge.features_and_logits(blank)
-    return judge.eval()
 
 
 def _refuse_other_formats(path: Path) -> None:
@@ -252,12 +311,6 @@ def _check_layer(network: nn.Module, layer: str) -> None:
     known = [name for name, _ in network.named_modules() if name]
     if layer not in known:
         raise InputError(f"the network has no layer {layer!r}; its last layers are {', '.join(known[-8:]) or 'none'}")
-
-
-def _kind(value: Any) -> str:
-    if isinstance(value, Tensor):
-        return f"a tensor {tuple(value.shape)}"
-    return f"a {type(value).__name__}" + (f" of {len(value)}" if isinstance(value, (tuple, list)) else "")
 
 
 def _last_line(error: Exception) -> str:

@@ -4,11 +4,8 @@
 
 from __future__ import annotations
 
-import pickle
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +13,7 @@ from torch.nn import functional as F
 
 from stic_fast.errors import InputError
 from stic_fast.evaluation.network_judge import NetworkJudge
+from stic_fast.stored import read_torch
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 WIDTHS, BLOCKS = (16, 32, 64), 3
@@ -105,19 +103,11 @@ def load_resnet20_judge(path: Path) -> NetworkJudge:
 
 
 def _state_dict(path: Path) -> dict[str, Tensor]:
+    hint = "give a checkpoint with the state_dict alone, for a pickle can run any code, and none is run"
     try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Detected pickle protocol")  # said of files that it then refuses
-            content: Any = torch.load(path, map_location="cpu", weights_only=True)
+        content = read_torch(path, hint)
     except FileNotFoundError as error:
         raise InputError(f"there is no file {path}; give the path of a ResNet-20 checkpoint") from error
-    except pickle.UnpicklingError as error:
-        raise InputError(
-            f"{path} holds more than tensors, or is no checkpoint at all, and is not unpickled, for a pickle can run "
-            "any code; save the network's state_dict alone"
-        ) from error
-    except Exception as error:  # torch.load raises whatever its zip and pickle readers raise
-        raise InputError(f"{path} cannot be read as a checkpoint ({type(error).__name__}); fetch it anew") from error
     if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
         content = content["state_dict"]
     if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):

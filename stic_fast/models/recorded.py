@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The stic_fast authors
 # SPDX-License-Identifier: MIT
-"""What named submodules return in a forward pass, read by forward hooks."""
+"""What named submodules return, or are given, in a forward pass, read by forward hooks."""
 
 from __future__ import annotations
 
@@ -18,11 +18,14 @@ _REGISTERING = RLock()
 
 
 @contextmanager
-def recorded(module: nn.Module, names: Iterable[str]) -> Iterator[dict[str, list[Any]]]:
+def recorded(module: nn.Module, names: Iterable[str], *, inputs: bool = False) -> Iterator[dict[str, list[Any]]]:
     """Within it the outputs of the named submodules are listed by name, one for each call that this thread makes.
 
     A tensor is listed as it is before any in-place operation that follows. Other threads may run the module, and
     record it, at the same time.
+
+    Args:
+        inputs: whether to list what the submodules are given, their first argument, in place of what they return.
 
     >>> import torch
     >>> net = nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
@@ -36,7 +39,11 @@ def recorded(module: nn.Module, names: Iterable[str]) -> Iterator[dict[str, list
     try:
         with _REGISTERING:
             for name, own in outputs.items():
-                handles.append(module.get_submodule(name).register_forward_hook(_recorder(own, get_ident())))
+                submodule = module.get_submodule(name)
+                if inputs:
+                    handles.append(submodule.register_forward_pre_hook(_input_recorder(own, get_ident())))
+                else:
+                    handles.append(submodule.register_forward_hook(_recorder(own, get_ident())))
         yield outputs
     finally:
         with _REGISTERING:
@@ -71,5 +78,15 @@ def _recorder(outputs: list[Any], thread: int) -> Callable[[nn.Module, Any, Any]
             return None
         outputs.append(output)
         return output.clone() if isinstance(output, Tensor) else None
+
+    return record
+
+
+def _input_recorder(inputs: list[Any], thread: int) -> Callable[[nn.Module, Any], None]:
+    """A hook before the forward pass that lists a thread's inputs, as they are then."""
+
+    def record(module: nn.Module, arguments: Any) -> None:
+        if get_ident() == thread:
+            inputs.append(arguments[0].clone() if isinstance(arguments[0], Tensor) else arguments[0])
 
     return record

@@ -12,12 +12,20 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from stic_fast.errors import InputError
 from stic_fast.evaluation import judges
 from stic_fast.evaluation.cache import default_cache
-from stic_fast.evaluation.judges import JudgeNetwork, cached_judge, load_judge, parse_judge_spec
+from stic_fast.evaluation.features import JudgeNetwork
+from stic_fast.evaluation.judges import (
+    JudgeRequest,
+    cached_judge,
+    judge_forms,
+    load_judge,
+    register_judge,
+    torchscript_spec,
+)
 from stic_fast.evaluation.network_judge import load_torchscript_judge
 from stic_fast.evaluation.resnet20 import load_resnet20_judge
 
@@ -152,13 +160,12 @@ def test_no_checkpoint_runs_code(tmp_path: Path) -> None:
     assert not mark.exists()
 
 
-def test_specs_are_taken_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert parse_judge_spec("cnn").path is None
+def test_torchscript_specs_are_taken_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/somebody")
-    assert parse_judge_spec("resnet20:~/net?1.th").path == Path("/home/somebody/net?1.th")
-    spec = parse_judge_spec("torchscript:C:/a b.pt?mean=0.5&std=0.1,0.2,0.3&range=-1..1&resize=299&name=inception")
-    assert (spec.kind, spec.path) == ("torchscript", Path("C:/a b.pt"))
-    assert spec.options == {
+    assert torchscript_spec("~/net.pt") == (Path("/home/somebody/net.pt"), {})
+    path, options = torchscript_spec("C:/a b.pt?mean=0.5&std=0.1,0.2,0.3&range=-1..1&resize=299&name=inception")
+    assert path == Path("C:/a b.pt")
+    assert options == {
         "mean": (0.5,),
         "std": (0.1, 0.2, 0.3),
         "value_range": (-1.0, 1.0),
@@ -170,15 +177,15 @@ def test_specs_are_taken_apart(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("inception", "there is no judge 'inception'; use one of cnn, resnet20:PATH, torchscript:PATH"),
-        ("", "there is no judge ''"),
-        ("cnn:3", "takes no path"),
-        ("resnet20", "needs a path, got 'resnet20'; write resnet20:PATH"),
-        ("torchscript: ?mean=1", "needs a path"),
-        ("torchscript:a.pt?means=1", "no option 'means=1'; write mean="),
-        ("torchscript:a.pt?mean", "no option 'mean'"),
-        ("torchscript:a.pt?mean=1&", "no option ''"),
-        ("torchscript:a.pt?mean=1,x", "'mean=1,x' in .* cannot be read; write for example mean=0.485"),
+        ("inception", "'inception'.* cnn, resnet20:PATH, torchscript:PATH"),
+        ("", "no judge ''"),
+        ("cnn:3", "cnn:3"),
+        ("resnet20", "resnet20:PATH"),
+        ("torchscript: ?mean=1", "torchscript:PATH"),
+        ("torchscript:a.pt?means=1", "'means=1'.* mean="),
+        ("torchscript:a.pt?mean", "option 'mean'"),
+        ("torchscript:a.pt?mean=1&", "option ''"),
+        ("torchscript:a.pt?mean=1,x", "'mean=1,x'.* mean=0.485"),
         ("torchscript:a.pt?range=1", "range=0..255"),
         ("torchscript:a.pt?resize=1x2x3", "resize=299 or"),
         ("torchscript:a.pt?resize=9.5", "resize=299 or"),
@@ -186,4 +193,51 @@ def test_specs_are_taken_apart(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_bad_specs_are_named(spec: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        parse_judge_spec(spec)
+        load_judge(spec, IMAGES, LABELS, 3)
+
+
+@pytest.fixture
+def registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test registers is forgotten after it."""
+    monkeypatch.setattr(judges, "_LOADERS", dict(judges._LOADERS))
+
+
+def toy_network(classes: int = 3) -> nn.Sequential:
+    return nn.Sequential(nn.Flatten(), nn.Linear(16, 5), nn.ReLU(), nn.Linear(5, classes))
+
+
+@pytest.mark.usefixtures("registry")
+def test_a_registered_judge_is_found_by_its_name_and_listed() -> None:
+    told: list[JudgeRequest] = []
+
+    def loader(request: JudgeRequest) -> nn.Module:
+        told.append(request)
+        return toy_network()
+
+    register_judge("toy", loader, form="toy:SIZE")
+    judge = load_judge("toy:big:one", IMAGES, LABELS, 3, seed=4)
+    assert (told[0].text, told[0].seed, told[0].num_classes) == ("big:one", 4, 3)
+    assert isinstance(judge, JudgeNetwork) and judge.features(IMAGES).shape == (12, 5)
+    assert judge_forms()[:2] == ("cnn", "resnet20:PATH") and "toy:SIZE" in judge_forms()
+    with pytest.raises(InputError, match=r"'tow'.* toy:SIZE"):
+        load_judge("tow", IMAGES, LABELS, 3)
+    for name in ("cnn", "a:b", " "):
+        with pytest.raises(InputError, match=f"{name!r}"):
+            register_judge(name, loader)
+
+
+def test_judges_of_other_packages_are_entry_points(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "toy_judges.py").write_text(
+        "from torch import nn\n"
+        "def load(request):\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(16, request.num_classes))\n"
+    )
+    about = tmp_path / "toy_judges-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: toy_judges\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[stic_fast.judges]\ntoy = toy_judges:load\nlost = toy_judges:none\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert judge_forms()[-2:] == ("toy", "lost")
+    assert load_judge("toy", IMAGES, LABELS, 3).num_classes == 3
+    with pytest.raises(InputError, match="judge lost of toy_judges:none"):
+        load_judge("lost", IMAGES, LABELS, 3)

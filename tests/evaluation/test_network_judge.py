@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from stic_fast.errors import InputError
 from stic_fast.evaluation.features import read_images
 from stic_fast.evaluation.judges import load_judge
-from stic_fast.evaluation.network_judge import NetworkJudge, load_torchscript_judge
+from stic_fast.evaluation.network_judge import NetworkJudge, as_judge, load_torchscript_judge
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -76,7 +76,7 @@ def test_other_files_are_not_taken_for_torchscript(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"torch.export archive, which torch reads through pickle"):
         load("net.pt2")
     scripted(nn.Sequential(nn.Flatten(), nn.Linear(768, 2)), tmp_path / "single.pt")
-    with pytest.raises(InputError, match=r"must return the pair \(features, logits\), got a tensor \(1, 2\)"):
+    with pytest.raises(InputError, match=r"must return the pair .*\(1, 2\)"):
         load("single.pt")
     scripted(Pair(), tmp_path / "pair.pt")
     with pytest.raises(InputError, match=r"cannot read images \(1, 8, 8\)"):
@@ -144,3 +144,25 @@ def test_modules_that_do_not_fit_are_named() -> None:
     twice = nn.ReLU()
     with pytest.raises(InputError, match="'0' of judge 'small' was called 2 times"):
         judge(nn.Sequential(twice, twice, nn.Flatten()), feature_layer="0")(COLOURED)
+
+
+def test_any_module_that_gives_logits_is_a_judge() -> None:
+    network = nn.Sequential(nn.Flatten(), nn.Linear(768, 6), nn.ReLU(inplace=True), nn.Linear(6, 4)).train()
+    judge = as_judge(network, (3, 16, 16))
+    x = COLOURED.float() / 127.5 - 1
+    read = read_images(judge, COLOURED, keep_features=True)
+    assert read.features is not None and (judge.name, judge.num_classes) == ("Sequential", 4)
+    torch.testing.assert_close(read.features, network[:3](x).detach())
+    torch.testing.assert_close(read.logits, network(x).detach())
+    assert as_judge(judge, (3, 16, 16)) is judge, "a judge is taken as it is"
+    assert network.training and network[2].training
+    plain = as_judge(nn.Sequential(nn.Conv2d(3, 4, 16), nn.Flatten()), (3, 16, 16))
+    read = read_images(plain, COLOURED, keep_features=True)
+    assert read.features is not None and torch.equal(read.features, read.logits)
+
+
+def test_what_cannot_judge_is_named() -> None:
+    with pytest.raises(InputError, match=r"judge .* function"):
+        as_judge(lambda x: x, (3, 16, 16))
+    with pytest.raises(InputError, match=r"'Sequential' cannot read images \(1, 8, 8\)"):
+        as_judge(small_network(), (1, 8, 8))

@@ -112,7 +112,7 @@ def test_checkpoints_of_other_networks_are_named(tmp_path: Path, change: Callabl
 def test_missing_and_broken_checkpoints_and_grey_images_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="there is no file"):
         load_resnet20_judge(tmp_path / "absent.th")
-    with pytest.raises(InputError, match="cannot be read as a checkpoint"):
+    with pytest.raises(InputError, match="is damaged"):
         load_resnet20_judge(tmp_path)
     file = tmp_path / "net.th"
     torch.save({"state_dict": checkpoint_weights()}, file)
