@@ -2,9 +2,18 @@
 # SPDX-License-Identifier: MIT
 """Image classifiers that draw: STIC and its relatives, on native Gram and Langevin ops for PyTorch.
 
+    run = stic_fast.load("runs/fashion")                   # or stic_fast.train("stic", preset="digits")
+    images = run.sample(["Sandal", "Bag"], n=8, seed=0)    # uint8 (16, 1, 28, 28)
+    run.counterfactual(images[0], "Bag").save("bag.png")
+
 The ops at the top level (`grmala_step`, `gram_loss`, `noise.normal`, …) drop into any loop; `models`, `sampling`,
-`training`, `data` and `evaluation` build the whole method on them.
+`training`, `data` and `evaluation` build the whole method on them. All but the ops is imported when it is first used.
 """
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from stic_fast.entry import stopping_at_once
 
@@ -19,15 +28,49 @@ with stopping_at_once():
         vrm_batch,
     )
 
+if TYPE_CHECKING:
+    from stic_fast import api, data, evaluation, models, ops, plots, sampling, studies, training
+    from stic_fast.api import Counterfactual, Images, Run, load, train
+
 __version__ = "0.1.0"
 
 __all__ = [
+    "Counterfactual",
+    "Images",
+    "Run",
     "__version__",
+    "api",
+    "data",
+    "evaluation",
     "gram",
     "gram_loss",
     "grmala_step",
     "grmala_step_",
+    "load",
     "metropolis_accept",
+    "models",
     "noise",
+    "ops",
+    "plots",
+    "sampling",
+    "studies",
+    "train",
+    "training",
     "vrm_batch",
 ]
+
+_FROM = dict.fromkeys(("Counterfactual", "Images", "Run", "load", "train"), "stic_fast.api")
+"""Where the names are that are imported when they are first used; the others of `__all__` are subpackages."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _FROM:
+        return importlib.import_module(f"{__name__}.{name}")
+    value = globals()[name] = getattr(importlib.import_module(_FROM[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

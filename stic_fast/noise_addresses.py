@@ -69,7 +69,8 @@ POOL = ChainIds("the chains of a pool", 0, 2**30, _CHAINS | {Stream.REINIT_COIN}
 BATCH_ROWS = ChainIds(
     "the rows of training batches", 2**30, 2**30, frozenset({Stream.INSTANCE_NOISE, Stream.AUGMENTATION, Stream.MIXUP})
 )
-PASS_ENDS = ChainIds("the chains drawn at the end of a pass", 2**31, 2**20, _CHAINS)
+PASS_ENDS = ChainIds("the chains drawn at the end of a pass", 2**31, 2**19, _CHAINS)
+COUNTERFACTUALS = ChainIds("the chains from an image towards another class", 2**31 + 2**19, 2**19, _CHAINS)
 SAMPLES = ChainIds("the chains of samples", 2**31 + 2**20, 2**29 - 2**20, _CHAINS)
 NEIGHBOURS = ChainIds("the chains drawn around a sample", 2**31 + 2**29, 2**29, _CHAINS)
 PATHS = ChainIds("the chains of interpolations", 2**31 + 2**30, 2**30, _CHAINS)
@@ -81,7 +82,7 @@ POOL_ORDER = ChainIds("the order in which chains are taken from a pool", 2 * 2**
 FAKE_PICKS = ChainIds("the fakes of a batch", 2**31, 2**31, _ORDER)
 
 BOOK = (
-    *(POOL, BATCH_ROWS, PASS_ENDS, SAMPLES, NEIGHBOURS, PATHS),
+    *(POOL, BATCH_ROWS, PASS_ENDS, COUNTERFACTUALS, SAMPLES, NEIGHBOURS, PATHS),
     *(REAL_ORDER, MIXUP_ORDER, POOL_ORDER, FAKE_PICKS),
 )
 

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from stic_fast import __version__
+from stic_fast.api.image_files import write_images
 from stic_fast.cli.arguments import spread
-from stic_fast.cli.image_files import write_images
 from stic_fast.cli.interpolate import even_shares, path_title, save_paths
 from stic_fast.cli.progress import RichProgress
 from stic_fast.cli.terminal import console, say, table

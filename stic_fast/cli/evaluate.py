@@ -41,7 +41,7 @@ from stic_fast.evaluation.record_form import (
 from stic_fast.evaluation.records import classifier_record, outlier_record, subset
 from stic_fast.models import Layout, Precision
 from stic_fast.studies import Judged
-from stic_fast.training import ImageSampler, TrainedRun, open_run
+from stic_fast.training import ImageSampler, Progress, TrainedRun, open_run
 
 OUTLIER_SCORES = "outlier_scores.safetensors"
 """The scores behind the AUROCs, float64 (N,), named SCORE/SET; in the run's folder `evaluation`."""
@@ -79,18 +79,25 @@ class Evaluate(Options):
 
     def execute(self) -> None:
         """Draws what is missing, judges, writes and tells."""
-        asked = self._asked()
-        started, progress = time.perf_counter(), RichProgress()
-        run = open_run(self.run)
-        parts = _applying(asked, run)
-        with run.folder.one_writer():
-            record = self._record(run, parts, started, progress)
-            file = run.folder.write_json(RECORD, written(record))
-        tell(record)
-        progress.say(f"numbers: {file}")
+        self._asked()  # refused before the run is read
+        run, progress = open_run(self.run), RichProgress()
+        tell(self.evaluate(run, progress))
+        progress.say(f"numbers: {run.folder.path / RECORD}")
         progress.say(f"next:    stic-fast report {shlex.quote(str(self.run))}")
 
-    def _record(self, run: TrainedRun, parts: list[str], started: float, progress: RichProgress) -> Evaluation:
+    def evaluate(self, run: TrainedRun, progress: Progress) -> Evaluation:
+        """Draws what is missing, judges, and writes the record that it returns into the run's folder.
+
+        Args:
+            run: the one in the folder, as its newest checkpoint has it.
+        """
+        parts, started = _applying(self._asked(), run), time.perf_counter()
+        with run.folder.one_writer():
+            record = self._record(run, parts, started, progress)
+            run.folder.write_json(RECORD, written(record))
+        return record
+
+    def _record(self, run: TrainedRun, parts: list[str], started: float, progress: Progress) -> Evaluation:
         image_sampler = ImageSampler(run, self.seed, self.steps, self.batch_size, self.precision, self.layout)
         train, test = run.splits.train, run.splits.test
         measure: dict[str, Callable[[], Any]] = {
@@ -126,7 +133,7 @@ class Evaluate(Options):
             )
         return [part for part in PARTS if part in asked]
 
-    def _images(self, run: TrainedRun, image_sampler: ImageSampler, progress: RichProgress) -> ImageScores | Unmeasured:
+    def _images(self, run: TrainedRun, image_sampler: ImageSampler, progress: Progress) -> ImageScores | Unmeasured:
         judged = Judged.of(
             run,
             judge=self.judge,
@@ -157,7 +164,7 @@ class Evaluate(Options):
             say=progress.say,
         )
 
-    def _drawn(self, run: TrainedRun, image_sampler: ImageSampler, progress: RichProgress) -> DrawnImages:
+    def _drawn(self, run: TrainedRun, image_sampler: ImageSampler, progress: Progress) -> DrawnImages:
         steps, checkpoint = image_sampler.resolved.steps, run.folder.newest_checkpoint().path.name
         about = {
             "checkpoint": checkpoint,

@@ -12,8 +12,8 @@ from typing import Annotated
 import tyro
 from torch import Tensor
 
+from stic_fast.api.image_files import prepare_target
 from stic_fast.cli.arguments import find_classes
-from stic_fast.cli.image_files import prepare_target
 from stic_fast.cli.progress import RichProgress
 from stic_fast.counts import MOST, Count, CountOrZero, Options, Range, Seed
 from stic_fast.errors import InputError

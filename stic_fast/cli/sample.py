@@ -12,9 +12,9 @@ import torch
 import tyro
 from torch import Tensor
 
+from stic_fast.api.image_files import check_grid_fits, is_folder, prepare_target, write_images
+from stic_fast.api.image_folder import ImageFolder
 from stic_fast.cli.arguments import find_classes, spread
-from stic_fast.cli.image_files import check_grid_fits, is_folder, prepare_target, write_images
-from stic_fast.cli.image_folder import ImageFolder
 from stic_fast.cli.progress import RichProgress
 from stic_fast.counts import Count, CountOrZero, Options, Seed
 from stic_fast.evaluation.cache import fingerprint

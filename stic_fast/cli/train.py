@@ -15,8 +15,8 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import tyro
 
+from stic_fast.api.training import anchored
 from stic_fast.cli.progress import RichProgress
-from stic_fast.errors import InputError
 from stic_fast.training import METHODS, RunConfig, TrainedRun, resume, train
 from stic_fast.training.methods import method_of
 
@@ -48,7 +48,7 @@ class Train(Generic[Settings, Preset]):
                     progress.pass_done(run.folder, method.curves)  # a finished run trains no pass that would
         else:
             path = self.out or Path("runs") / f"{method.name}-{self.preset}-{self.settings.seed}"
-            data = _anchored(self.settings.data, self.preset, method.presets[self.preset].data)
+            data = anchored(self.settings.data, self.preset, method.presets[self.preset].data)
             with resumable(path, command):
                 run = train(replace(self.settings, data=data), path, progress=progress)
         _tell(run, progress)
@@ -80,16 +80,6 @@ def resumable(path: Path, command: str) -> Iterator[None]:
         if not (path / "config.json").exists():
             raise
         raise KeyboardInterrupt(f"continue with {command} --resume {shlex.quote(str(path))}") from stop
-
-
-def _anchored(data: str, preset: str, preset_data: str) -> str:
-    """The data source with its path made absolute, so that the run can be opened from any folder."""
-    source, colon, place = data.partition(":")
-    if data == preset_data and colon:
-        raise InputError(f"preset {preset} needs its images; add --data {source}:PATH")
-    if not place or place.startswith("~"):
-        return data
-    return f"{source}:{Path(place).absolute()}"
 
 
 def _tell(run: TrainedRun, progress: RichProgress) -> None:

@@ -14,7 +14,8 @@ from stic_fast.counts import check_count
 from stic_fast.models import Layout, Precision
 from stic_fast.noise_addresses import PATHS, SAMPLES
 from stic_fast.ops.checks import MAX_SEED
-from stic_fast.sampling import Condition, Recipe, draw_hard, draw_images, interpolate
+from stic_fast.sampling import ChainState, Condition, Recipe, draw_hard, draw_images, interpolate
+from stic_fast.sampling.sampler import OnStep
 from stic_fast.training.footprint import check_drawing_fits
 from stic_fast.training.progress import Progress
 from stic_fast.training.runs import TrainedRun
@@ -39,6 +40,8 @@ class ImageSampler:
     """Of the network's weights and features; the run's own if None."""
     recipe: Recipe | None = None
     """In place of the run's own."""
+    on_step: OnStep | None = None
+    """Called with a batch's state after each step."""
 
     def __post_init__(self) -> None:
         check_count("batch_size", self.batch_size)
@@ -94,6 +97,12 @@ class ImageSampler:
         check_drawing_fits(self.run.config, self.run.splits, recipe, len(ids), self.batch_size, ids.device)
         batches = -(-len(ids) // self.batch_size)
         with progress.task(f"drawing {len(ids)} images", batches * recipe.steps) as advance:
+
+            def step(state: ChainState) -> None:
+                advance()
+                if self.on_step:
+                    self.on_step(state)
+
             return draw_images(
                 self.run.model,
                 recipe,
@@ -103,7 +112,7 @@ class ImageSampler:
                 seed=self.seed,
                 chain_ids=ids,
                 batch_size=self.batch_size,
-                on_step=advance,
+                on_step=step,
             ).cpu()
 
 

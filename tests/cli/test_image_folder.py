@@ -21,7 +21,7 @@ from filelock import FileLock
 from PIL import Image
 from torch import Tensor
 
-from stic_fast.cli.image_folder import LOCK, UNFINISHED, ImageFolder
+from stic_fast.api.image_folder import LOCK, UNFINISHED, ImageFolder
 from stic_fast.cli.main import main
 from stic_fast.training import ImageSampler
 

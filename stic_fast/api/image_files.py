@@ -9,13 +9,14 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from stic_fast.api.image_folder import refuse_folder
 from stic_fast.atomic_write import atomic_write, is_unfinished
-from stic_fast.cli.image_folder import refuse_folder
 from stic_fast.errors import InputError
 from stic_fast.memory import check_fits
 from stic_fast.plots import save_grid
@@ -42,12 +43,12 @@ def prepare_target(target: Path) -> None:
     elif target.is_dir():
         refuse_folder(target)
     elif target.exists():
-        raise InputError(f"{target} is a file; let --out end in .png or .npz, or name a new folder")
+        raise InputError(f"{target} is a file; let the name end in .png or .npz, or name a new folder")
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         tempfile.TemporaryFile(dir=target.parent).close()
     except OSError as error:
-        raise InputError(f"{target.parent} may not be written ({error.strerror}); choose another --out") from error
+        raise InputError(f"{target.parent} may not be written ({error.strerror}); choose another place") from error
     _sweep(target)
 
 
@@ -73,7 +74,7 @@ def check_grid_fits(target: Path, count: int, image_shape: tuple[int, ...]) -> N
     """
     if target.suffix.lower() == ".png":
         side = max(TILE_SIDE, *image_shape[1:]) + 2
-        check_fits(f"a grid of {count} images", 3 * 3 * count * side**2, "ask for fewer, or for --out FILE.npz")
+        check_fits(f"a grid of {count} images", 3 * 3 * count * side**2, "ask for fewer, or for FILE.npz")
 
 
 def write_images(target: Path, images: Tensor, labels: Tensor, class_names: Sequence[str]) -> None:
@@ -82,20 +83,32 @@ def write_images(target: Path, images: Tensor, labels: Tensor, class_names: Sequ
     Args:
         target: ending in .png, a grid with rows per class; in .npz, `arr_0` uint8 (N, H, W, C) and `arr_1` the labels,
             int64 (N,).
-        images: uint8 (N, C, H, W), sorted into classes.
+        images: uint8 (N, C, H, W).
         labels: int64 (N,).
 
     Raises:
         OSError: it cannot be written.
     """
     if target.suffix.lower() == ".png":
-        _write_class_grid(target, images, labels, class_names)
+        save_grid(target, **class_grid(images, labels, class_names))
     else:
         _write_npz(target, images, labels)
 
 
-def _write_class_grid(target: Path, images: Tensor, labels: Tensor, class_names: Sequence[str]) -> None:
-    """Rows per class, in the order of the labels; white tiles fill a class's last row."""
+def class_grid(images: Tensor, labels: Tensor, class_names: Sequence[str]) -> dict[str, Any]:
+    """What `image_grid` needs for rows per class, in the order in which classes first stand among the labels.
+
+    White tiles fill a class's last row. Arguments as for `write_images`.
+
+    >>> grid = class_grid(torch.zeros(3, 1, 8, 8, dtype=torch.uint8), torch.tensor([1, 0, 1]), ["cat", "dog"])
+    >>> grid["columns"], grid["row_labels"], len(grid["images"])
+    (2, ['dog', 'cat'], 4)
+    """
+    places: dict[int, int] = {}
+    for label in labels.tolist():
+        places.setdefault(label, len(places))
+    order = torch.tensor([places[label] for label in labels.tolist()]).argsort(stable=True)
+    images, labels = images[order], labels[order]
     classes, counts = torch.unique_consecutive(labels, return_counts=True)
     columns = min(int(counts.max()), WIDEST_GRID)
     tiles, row_labels = [], []
@@ -104,7 +117,7 @@ def _write_class_grid(target: Path, images: Tensor, labels: Tensor, class_names:
         missing = rows * columns - len(part)
         tiles += [part, torch.full((missing, *images.shape[1:]), 255, dtype=torch.uint8)]
         row_labels += [class_names[label], *[""] * (rows - 1)]
-    save_grid(target, torch.cat(tiles), columns=columns, row_labels=row_labels)
+    return {"images": torch.cat(tiles), "columns": columns, "row_labels": row_labels}
 
 
 def _write_npz(target: Path, images: Tensor, labels: Tensor) -> None:

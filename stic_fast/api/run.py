@@ -1,0 +1,245 @@
+# SPDX-FileCopyrightText: 2026 The stic_fast authors
+# SPDX-License-Identifier: MIT
+"""A trained run, and what it can be asked for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from stic_fast.api.arguments import (
+    AnyClass,
+    AnyImages,
+    class_number,
+    class_numbers,
+    image_batch,
+    nearest_names,
+    unit_images,
+)
+from stic_fast.api.counterfactual import Counterfactual, nearest_images
+from stic_fast.api.images import Images
+from stic_fast.counts import check_count
+from stic_fast.errors import InputError
+from stic_fast.evaluation import out_of_distribution
+from stic_fast.models import Layout, Precision
+from stic_fast.models.frozen import frozen
+from stic_fast.pixels import to_bytes
+from stic_fast.sampling.sampler import OnStep
+from stic_fast.training import ImageSampler, Progress, TrainedRun, open_run
+from stic_fast.training.methods import method_of
+
+
+def load(run: str | os.PathLike[str], *, pass_number: int | None = None) -> Run:
+    """The run in a folder, as its newest checkpoint has it or as it was after a pass.
+
+    Args:
+        run: the run's folder.
+        pass_number: counted from 1; None for the newest checkpoint.
+
+    Raises:
+        InputError: no run there, no checkpoint yet, damaged files, or data that changed.
+
+    >>> load("nowhere")
+    Traceback (most recent call last):
+    ...
+    stic_fast.errors.InputError: nowhere does not exist; give the folder of a run, as `stic-fast train` printed it
+    """
+    if str(run).startswith("pretrained:") and not Path(run).exists():
+        raise InputError(f"no trained run comes with this version, so there is no {run}; give the folder of a run")
+    return Run.of(open_run(run, pass_number=pass_number))
+
+
+class Run(TrainedRun):
+    """A trained run: a classifier that draws, with its settings and its data. `load` and `train` return it.
+
+    Images are handed in as uint8 or as floats in [−1, 1], tensors or arrays, (N, C, H, W), or (C, H, W) for one.
+    Classes are handed in by name or by number.
+
+        run = stic_fast.load("runs/fashion")
+        run.sample(["Sandal", "Bag"], n=8)          # drawn images, uint8 (16, 1, 28, 28)
+        run.predict(images)                         # classes, int64 (N,)
+        run.counterfactual(images[0], "Bag")        # the nearest image that the classifier calls "Bag"
+        run.log_density(images)                     # an outlier score, float64 (N,)
+    """
+
+    @classmethod
+    def of(cls, run: TrainedRun) -> Run:
+        """The same run with these methods."""
+        return cls(**{field.name: getattr(run, field.name) for field in fields(TrainedRun)})
+
+    def __repr__(self) -> str:
+        shape, classes = self.splits.train.image_shape, len(self.class_names)
+        return f"Run({str(self.folder.path)!r}: {method_of(self.config).name}, {classes} classes of {shape} images)"
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The names of the classes, in the order of their numbers."""
+        return self.splits.train.class_names
+
+    def after_pass(self, number: int) -> Run:
+        """The run as it was after a pass, with the same data.
+
+        Raises:
+            InputError: no checkpoint of that pass, or damaged files.
+        """
+        return Run.of(super().after_pass(number))
+
+    def sample(
+        self,
+        labels: AnyClass | Iterable[AnyClass] | None = None,
+        n: int = 1,
+        *,
+        seed: int = 0,
+        steps: int | None = None,
+        batch_size: int = 250,
+        precision: Precision | None = None,
+        layout: Layout | None = None,
+        on_step: OnStep | None = None,
+        progress: Progress | None = None,
+    ) -> Images:
+        """Draws images, as `stic-fast sample` does; the j-th of a class depends on class, seed and j alone.
+
+        Args:
+            labels: one class, several, or (None) all, in any order and any number of times.
+            n: images of each.
+            seed: of all noise.
+            steps: of each chain; the run's own if None.
+            batch_size: images drawn at a time; they do not depend on it.
+            precision, layout: of the network's passes, see `stic_fast.models.FixedPasses`; the run's own if None.
+            on_step: called with the state of a batch of chains after each step, see `stic_fast.sampling.ChainState`.
+            progress: told how far it is; silent if None.
+
+        Returns:
+            uint8 (n·labels, C, H, W), in the order of the labels, on the CPU.
+
+        Raises:
+            InputError: no such class, or a number out of its range.
+            Diverged: chains left the finite numbers.
+        """
+        check_count("n", n)
+        sampler = ImageSampler(self, seed, steps, batch_size, precision, layout, on_step=on_step)
+        classes = class_numbers(labels, self.class_names).repeat_interleave(n)
+        return Images(sampler.of_classes(classes, progress or Progress()), classes, self.class_names)
+
+    def counterfactual(
+        self,
+        image: AnyImages,
+        to: AnyClass,
+        *,
+        confidence: float = 0.5,
+        seed: int = 0,
+        steps: int | None = None,
+        batch_size: int = 250,
+        on_step: OnStep | None = None,
+        progress: Progress | None = None,
+    ) -> Counterfactual:
+        """The nearest image that the classifier calls `to`, of those between an image and the run's own chain from it.
+
+        The chain of samples of class `to` starts at the image and not at noise. After each step the nearest image on
+        the line from the original to the chain's state is looked for that the classifier gives `to` with enough
+        confidence; the nearest of all steps is returned. What comes of an image does not depend on those beside it.
+
+        Args:
+            image: one, or several.
+            to: the class that they are to be called.
+            confidence: p(to|x) from which on an image is called so, above 0 and below 1, by the softmax over the real
+                classes.
+            seed, steps, batch_size, on_step, progress: as for `sample`.
+
+        Raises:
+            InputError: images of another shape or kind, no such class, or a number out of its range.
+            Diverged: chains left the finite numbers.
+        """
+        batch = image_batch(image, self.splits.train.image_shape)
+        start = (batch if batch.dtype == torch.uint8 else to_bytes(batch)).cpu()
+        sampler = ImageSampler(self, seed, steps, batch_size, on_step=on_step)
+        wanted = class_number(to, self.class_names)
+        return nearest_images(sampler, start, wanted, confidence=confidence, progress=progress or Progress())
+
+    def logits(self, x: AnyImages, *, batch_size: int = 250) -> Tensor:
+        """The classifier's logits, float32 (N, classes), with one more of a fake class; on the CPU.
+
+        Args:
+            x: images.
+            batch_size: images per pass.
+
+        Raises:
+            InputError: images of another shape or kind, or a batch size below 1.
+        """
+        images = image_batch(x, self.splits.train.image_shape)
+        check_count("batch_size", batch_size)
+        device = next(self.model.parameters()).device
+        with frozen(self.model), torch.no_grad():
+            parts = [self.model(unit_images(part.to(device))) for part in torch.split(images, batch_size)]
+        return torch.cat(parts).float().cpu()
+
+    def predict(self, x: AnyImages, *, batch_size: int = 250) -> Tensor:
+        """The class of each image as the classifier reads it, int64 (N,). Arguments and errors as for `logits`."""
+        return self.model.class_logits(self.logits(x, batch_size=batch_size)).argmax(dim=1)
+
+    def log_density(self, x: AnyImages, *, batch_size: int = 250) -> Tensor:
+        """log p(x) up to a constant, an outlier score: the lower, the less like the training images.
+
+        It is the logsumexp of the classes' logits (JEM's reading of a classifier). Arguments and errors as for
+        `logits`.
+
+        Returns:
+            float64 (N,) in nats.
+        """
+        logits = self.logits(x, batch_size=batch_size)
+        return out_of_distribution.log_density(logits, self.model.num_classes)
+
+    def fake_probability(self, x: AnyImages, *, batch_size: int = 250) -> Tensor:
+        """p(fake|x), an outlier score of methods with a fake class, such as STIC: the higher, the less real.
+
+        Arguments and errors as for `logits`.
+
+        Returns:
+            float64 (N,), from 0 to 1.
+
+        Raises:
+            InputError: the classifier has no fake class.
+        """
+        if not self.model.has_fake_class:
+            name = method_of(self.config).name
+            raise InputError(f"a classifier trained by {name} has no fake class; use log_density, which all have")
+        logits = self.logits(x, batch_size=batch_size)
+        return (-out_of_distribution.real_log_odds(logits, self.model.num_classes)).sigmoid()
+
+    def evaluate(self, *, progress: Progress | None = None, **options: Any) -> Any:
+        """Judges drawn images and the classifier, as `stic-fast evaluate` does, and writes evaluation.json.
+
+        Drawn images are kept in the run's folder, so that an evaluation that was stopped goes on.
+
+        Args:
+            progress: told how far it is; silent if None.
+            options: those of the command, such as judge="cnn", n=1000, metrics="images,classifier" or seed=0.
+
+        Returns:
+            The record that is written.
+
+        Raises:
+            InputError: an option that there is not or out of its range, a judge that cannot be had, a folder that
+                cannot be written, or weights other than the newest checkpoint's, which is what is judged.
+        """
+        from stic_fast.cli.evaluate import Evaluate  # with tyro and rich, which nothing else here needs
+
+        known = [field.name for field in fields(Evaluate) if field.name != "run"]
+        for name in options:
+            if name not in known:
+                raise InputError(f"an evaluation has no option {name!r}; did you mean {nearest_names(name, known)}?")
+        self._check_newest()
+        return Evaluate(self.folder.path, **options).evaluate(self, progress or Progress())
+
+    def _check_newest(self) -> None:
+        newest, own = self.folder.newest_checkpoint().load_weights(), self.model.state_dict()
+        if newest.keys() != own.keys() or not all(torch.equal(own[name].cpu(), newest[name]) for name in newest):
+            raise InputError(
+                "evaluate judges the newest checkpoint, and these weights are others; load the run again without a pass"
+            )

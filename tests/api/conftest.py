@@ -1,0 +1,48 @@
+# SPDX-FileCopyrightText: 2026 The stic_fast authors
+# SPDX-License-Identifier: MIT
+"""Runs trained from Python in a second or two, for everything that a run can be asked for."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import stic_fast
+
+SMALL: dict[str, Any] = {
+    "passes": 1,
+    "iterations": 2,
+    "batch_size": 4,
+    "sampler": {"steps": 2},
+    "log_every": 1,
+}
+
+
+@pytest.fixture(scope="session", params=["stic", "gmmc", "jem", "softmax"])
+def any_run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> stic_fast.Run:
+    """A tiny run of each method."""
+    pool = {} if request.param == "softmax" else {"pool": {"chains": 4, "sampler": {"steps": 1}}}
+    return stic_fast.train(request.param, out=tmp_path_factory.mktemp("api") / request.param, **SMALL, **pool)
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> stic_fast.Run:
+    """A tiny STIC run of two passes; tests that change files take `own_run`."""
+    settings = {**SMALL, "passes": 2, "pool": {"chains": 4, "sampler": {"steps": 1}}}
+    return stic_fast.train("stic", out=tmp_path_factory.mktemp("api") / "tiny", **settings)
+
+
+@pytest.fixture
+def own_run(tiny_run: stic_fast.Run, tmp_path: Path) -> stic_fast.Run:
+    """A copy of the tiny run."""
+    return stic_fast.load(shutil.copytree(tiny_run.folder.path, tmp_path / "own"))
+
+
+@pytest.fixture(scope="session")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> stic_fast.Run:
+    """A run that has learnt to tell digits apart."""
+    out = tmp_path_factory.mktemp("api") / "reader"
+    return stic_fast.train("softmax", out=out, passes=1, iterations=100, **{"sampler.steps": 20})
