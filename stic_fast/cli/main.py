@@ -21,6 +21,7 @@ from typing import Annotated, Any, Protocol, TextIO
 import tyro
 
 from stic_fast.cli.compare import Compare
+from stic_fast.cli.counterfactual import Counterfactual
 from stic_fast.cli.demo import Demo
 from stic_fast.cli.evaluate import Evaluate
 from stic_fast.cli.info import Info
@@ -115,6 +116,7 @@ def _commands(preset: str | None) -> Any:
         ("train", train_commands(preset), "Train a classifier that draws."),
         ("sample", Sample, None),
         ("interpolate", Interpolate, None),
+        ("counterfactual", Counterfactual, None),
         ("evaluate", Evaluate, None),
         ("study", study_commands(), "Ask a trained run one question."),
         ("report", Report, None),

@@ -94,11 +94,11 @@ def _entries(path: Path) -> tuple[list[Path], list[Path]]:
 
 def _read_images(files: list[Path]) -> np.ndarray:
     """uint8 (N, C, H, W); every file must agree with the first one in size and in being grey or coloured."""
-    first = _read_image(files[0])
+    first = read_image(files[0])
     check_fits(f"{len(files)} images of {_size(first)} pixels like {files[0]}", len(files) * first.size, _SMALLER)
     images = np.empty((len(files), *first.shape), np.uint8)
     for row, file in enumerate(files):
-        image = _read_image(file)
+        image = read_image(file)
         if image.shape[1:] != first.shape[1:]:
             sizes = f"{files[0]} is {_size(first)} but {file} is {_size(image)} pixels"
             raise InputError(f"{sizes}; resize all images to one size first")
@@ -109,8 +109,19 @@ def _read_images(files: list[Path]) -> np.ndarray:
     return images
 
 
-def _read_image(file: Path) -> np.ndarray:
-    """One image as uint8 (1, H, W) if its file is grey, (3, H, W) if not."""
+def read_image(file: Path) -> np.ndarray:
+    """One image as uint8 (1, H, W) if its file is grey, (3, H, W) if not; what is transparent is laid on white.
+
+    Raises:
+        InputError: it cannot be read as an image, has too many pixels, or more than 8 bits per value.
+        FileNotFoundError: there is no such file.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     Image.new("RGB", (8, 6)).save(Path(folder) / "1.png")
+    ...     read_image(Path(folder) / "1.png").shape
+    (3, 6, 8)
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from stic_fast.cli.command_line import option_name
+from stic_fast.cli.counterfactual import Counterfactual
 from stic_fast.cli.evaluate import Evaluate
 from stic_fast.cli.interpolate import Interpolate
 from stic_fast.cli.report import Report
@@ -113,6 +114,12 @@ def _by_command(run: str) -> dict[str, list[list[str]]]:
         if command not in (["report"], ["evaluate"]):
             lines += [[*command, run, *needed, f"--out={place}"] for place in PLACES]
         found[" ".join(command)] = lines
+    changed = ["counterfactual", run, "test:3"]
+    found["counterfactual"] = [["counterfactual", place, "test:3", "--to", "8"] for place in PATHS]
+    found["counterfactual"] += [["counterfactual", run, place, "--to", "8"] for place in PATHS]
+    found["counterfactual"] += [[*changed, "--to", "8", *wrong] for wrong in _mistakes(Counterfactual)]
+    found["counterfactual"] += [[*changed, "--to", word] for word in ("10", "3,4", *WORDS)]
+    found["counterfactual"] += [[*changed, "--to", "8", f"--out={place}"] for place in PLACES]
     found["interpolate"] += [["interpolate", run, "--from", word, "--to", "8"] for word in ("10", "3,4", *WORDS)]
     found["sample"] += [["sample", run, "--labels", word] for word in ("10", "3,3", "-1", *WORDS)]
     found["evaluate"] += [["evaluate", run, "--metrics", word] for word in WORDS]

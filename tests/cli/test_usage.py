@@ -33,7 +33,10 @@ def refused(argv: list[str], capsys: pytest.CaptureFixture[str]) -> str:
 @pytest.mark.parametrize(
     ("argv", "told"),
     [
-        (["nonsense"], ["nonsense", "demo, train, sample, interpolate, evaluate, study, report, compare, info"]),
+        (
+            ["nonsense"],
+            ["nonsense", "demo, train, sample, interpolate, counterfactual, evaluate, study, report, compare, info"],
+        ),
         (["train"], ["stic"]),
         (["train", "stic", "--preset", "nope"], ["'nope'", "digits", "fashion", "cifar10-paper"]),
         (["train", "stic", "--pases", "3"], ["--pases", "--passes INT"]),

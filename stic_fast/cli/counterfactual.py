@@ -1,0 +1,86 @@
+# SPDX-FileCopyrightText: 2026 The stic_fast authors
+# SPDX-License-Identifier: MIT
+"""`stic-fast counterfactual`: what must change in an image for a run's classifier to call it something else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import tyro
+from torch import Tensor
+
+from stic_fast.api import load
+from stic_fast.api.image_files import prepare_target
+from stic_fast.cli.progress import RichProgress
+from stic_fast.counts import CountOrZero, Options, Range, Seed
+from stic_fast.data import ImageSet
+from stic_fast.data.class_names import find_class
+from stic_fast.data.folder import read_image
+from stic_fast.errors import InputError
+from stic_fast.evaluation import fit_images
+
+TEST = "test:"
+
+
+@dataclass(frozen=True)
+class Counterfactual(Options):
+    """Find the nearest image that the classifier calls something else: a picture of before, after and difference.
+
+    stic-fast counterfactual runs/fashion shoe.png --to Bag
+
+    stic-fast counterfactual stic-demo test:3 --to 8 --out 3-to-8.png
+    """
+
+    # Folder of a trained run.
+    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    # An image file, which is brought to the size and the colours of the run's images; or test:NUMBER, one of the run's
+    # test images, counted from 0.
+    image: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE")]
+    # Class, by number or name, that it is to be called.
+    to: Annotated[str, tyro.conf.arg(metavar="CLASS")]
+    # Probability of that class from which on an image is called so.
+    confidence: Annotated[float, Range(0.001, 0.999)] = 0.5
+    # Steps of the chain; None for as many as the run is configured for.
+    steps: CountOrZero | None = None
+    # Of all noise.
+    seed: Seed = 0
+    # FILE.png; None for a picture in the run's folder.
+    out: Path | None = None
+
+    def execute(self) -> None:
+        """Searches, writes and tells."""
+        run, progress = load(self.run), RichProgress()
+        image, name = _image(self.image, run.splits.test)
+        to = find_class(self.to, run.class_names)
+        target = self.out or self.run / "samples" / f"counterfactual_{name}_to_{to}_seed{self.seed}.png"
+        if target.suffix.lower() != ".png":
+            raise InputError(f"a counterfactual is written as PNG, got the path {target}; let --out end in .png")
+        with run.folder.one_writer_of(target):
+            prepare_target(target)
+            found = run.counterfactual(
+                image, to, confidence=self.confidence, seed=self.seed, steps=self.steps, progress=progress
+            )
+            found.save(target)
+        progress.say(f"{self.image}: {found}")
+        progress.say(f"picture: {target}")
+
+
+def _image(asked: str, test: ImageSet) -> tuple[Tensor, str]:
+    """The image, uint8 (C, H, W) of the run's shape, and a name for it.
+
+    Raises:
+        InputError: there is no such image, or none that can be read.
+    """
+    if asked.startswith(TEST):
+        number = asked.removeprefix(TEST)
+        if not number.isdecimal() or len(number) > 9 or int(number) >= len(test):
+            raise InputError(f"{TEST} takes the number of a test image from 0 to {len(test) - 1}, got {asked!r}")
+        return test.images[int(number)], f"test{number}"
+    path = Path(asked)
+    if not path.is_file():
+        raise InputError(f"there is no image file {asked}; give one, or {TEST}NUMBER for a test image of the run")
+    pixels = torch.from_numpy(read_image(path).copy())
+    return fit_images(pixels[None], test.image_shape)[0], path.stem
