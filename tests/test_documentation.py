@@ -8,7 +8,9 @@ import doctest
 import importlib
 import pkgutil
 import re
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -31,12 +33,22 @@ def test_docstring_examples(name: str, tmp_path: Path, monkeypatch: pytest.Monke
     assert result.failed == 0
 
 
-def test_readme_examples() -> None:
+def test_readme_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With less training than they ask for."""
+    monkeypatch.chdir(tmp_path)
+    little: dict[str, Any] = {
+        "passes": 1,
+        "iterations": 2,
+        "sampler.steps": 2,
+        "pool": {"chains": 4, "sampler.steps": 1},
+    }
+    monkeypatch.setattr(stic_fast, "train", partial(stic_fast.train, batch_size=4, **little))
     readme = Path(__file__).parent.parent / "README.md"
     blocks = re.findall(r"```python\n(.*?)```", readme.read_text(), re.DOTALL)
     assert len(blocks) >= 2
     names: dict[str, object] = {}
     for block in blocks:
         exec(compile(block, str(readme), "exec"), names)
+    assert (tmp_path / "digits.png").exists()
     drawn = names["drawn"]
     assert isinstance(drawn, torch.Tensor) and drawn.shape == (5, 1, 8, 8)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The stic_fast authors
 # SPDX-License-Identifier: MIT
-r"""Counterfactuals: what would have to change in an image for the classifier to call it something else.
+"""Counterfactuals: what would have to change in an image for the classifier to call it something else.
 
 The run's own chain climbs from the image x towards a class y. After each step its state s gives a line of images
 x + λ(s − x), λ from 0 to 1. If the one at the distance of the best so far is still called y, this line crosses the
