@@ -63,13 +63,15 @@ _FROM = dict.fromkeys(("Counterfactual", "Images", "Run", "load", "train"), "sti
 """Where the names are that are imported when they are first used; the others of `__all__` are subpackages."""
 
 
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if name not in _FROM:
-        return importlib.import_module(f"{__name__}.{name}")
-    value = globals()[name] = getattr(importlib.import_module(_FROM[name]), name)
-    return value
+if not TYPE_CHECKING:  # to a type checker there is nothing but what stands above
+
+    def __getattr__(name: str) -> Any:
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        if name not in _FROM:
+            return importlib.import_module(f"{__name__}.{name}")
+        value = globals()[name] = getattr(importlib.import_module(_FROM[name]), name)
+        return value
 
 
 def __dir__() -> list[str]:
