@@ -20,7 +20,7 @@ samples = []
 start = torch.zeros(500, 2)
 burnt_in = MALA(steps=500, eps1=0.1).run(log_density, start, seed=0).x
 result = MALA(steps=2_000, eps1=0.1).run(
-    log_density, burnt_in, seed=0, first_step=500, on_step=lambda points: samples.append(points)
+    log_density, burnt_in, seed=0, first_step=500, on_step=lambda state: samples.append(state.x)
 )
 points = torch.cat(samples)
 print(f"acceptance {result.acceptance.mean():.2f}")

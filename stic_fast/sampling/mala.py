@@ -69,13 +69,11 @@ class MALA(Sampler[MALAResult]):
         """ε1 and ε3, the same in all steps."""
         return Steps(self.steps, self.eps1, 0.0, math.sqrt(2 * self.eps1) if self.eps3 is None else self.eps3)
 
-    def init(self, *args: Any, **options: Any) -> ChainState:
-        """The state that `step` goes on from, log p and its gradient in it. Arguments as for `run`."""
-        if options.get("gram") is not None:
+    def _begun(self, state: ChainState) -> ChainState:
+        if state.pull.gram is not None:
             raise InputError("MALA has no Gram term; leave gram out, or use GRMALA")
         if self.support is not None and not self.correct:
             raise InputError("MALA with support needs correct=True: only the correction keeps chains inside")
-        state = super().init(*args, **options)
         if self.support is not None:
             low, high = self.support
             outside = ((state.x < low) | (state.x > high)).flatten(1).any(1)

@@ -75,7 +75,7 @@ class Pull:
         first_step: int,
     ) -> None:
         self.model, self.network = model, network
-        self._objective, self._gram = objective, gram
+        self.gram, self._objective = gram, objective
         self._targets = partial(objective.targets, target, seed=seed, chain_ids=chain_ids)
         self._view = partial(space.view, seed=seed, chain_ids=chain_ids)
         self._goal = self._targets(step=first_step)
@@ -94,7 +94,7 @@ class Pull:
         To record or to bound takes both gradients. So does float16, in whose range the smaller of the two might be
         lost beside the larger.
         """
-        objective, gram = self._objective, self._gram
+        objective, gram = self._objective, self.gram
         time, target = Time(number, sizes.sigma), self._goal
         if objective.renews_targets:
             target = self._targets(step=number)

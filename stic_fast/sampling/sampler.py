@@ -98,6 +98,10 @@ class Sampler(Execution, Generic[Result]):
         with frozen(state.pull.model):
             return self._transition(state, None)[0]
 
+    def _begun(self, state: ChainState) -> ChainState:
+        """The first state, with what else the steps of this sampler need."""
+        return state
+
     def _transition(self, state: ChainState, record: Record | None) -> tuple[ChainState, Tensor | None]:
         """The next state, and log p before the move if the objective gives it."""
         raise NotImplementedError(f"{type(self).__name__} does not define its step")
@@ -221,7 +225,7 @@ class Sampler(Execution, Generic[Result]):
             first_step=first_step,
         )
         x = x.detach().clone(memory_format=torch.contiguous_format)
-        return ChainState(x, first_step, pull, sizes, first_step, seed, chain_ids)
+        return self._begun(ChainState(x, first_step, pull, sizes, first_step, seed, chain_ids))
 
 
 class _Stopping:

@@ -18,6 +18,7 @@ from stic_fast.api.counterfactual import _Search
 from stic_fast.errors import InputError
 from stic_fast.models import wrap
 from stic_fast.pixels import to_unit
+from stic_fast.sampling import ChainState
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,8 @@ def test_it_is_called_what_was_asked_for(reader: Run, threes: Tensor) -> None:
 def test_it_is_nearer_than_any_state_of_the_chain(reader: Run, threes: Tensor) -> None:
     distances = []
 
-    def measure(states: Tensor) -> None:
+    def measure(state: ChainState) -> None:
+        states = state.x
         called = reader.logits(states.clamp(-1, 1))[:, :10].softmax(1)[:, 8] >= 0.5
         length = (states - to_unit(threes)).flatten(1).norm(dim=1)
         distances.append(torch.where(called, length, torch.inf))

@@ -96,7 +96,7 @@ def test_steps_are_told_and_counted(tiny_run: Run) -> None:
 
     states: list[Tensor] = []
     counting = Counting()
-    images = tiny_run.sample(8, n=3, steps=5, on_step=lambda x: states.append(x.clone()), progress=counting)
+    images = tiny_run.sample(8, n=3, steps=5, on_step=lambda state: states.append(state.x.clone()), progress=counting)
     assert counting.total == counting.done == len(states) == 5
     assert states[0].dtype == torch.float32 and torch.equal(stic_fast.sampling.to_bytes(states[-1]), images)
 

@@ -1,0 +1,136 @@
+# SPDX-FileCopyrightText: 2026 The stic_fast authors
+# SPDX-License-Identifier: MIT
+"""Where chains live: pixels of any size, patches of a canvas, and features with a decoder."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from stic_fast.errors import InputError
+from stic_fast.models import Classifier, WideResNet, wrap
+from stic_fast.pixels import to_bytes, to_unit
+from stic_fast.sampling import (
+    GRMALA,
+    ChainPool,
+    Condition,
+    FeatureSpace,
+    LogJoint,
+    PixelSpace,
+    Recipe,
+    Stage,
+    canvas,
+    draw_hard,
+    draw_images,
+)
+
+IDS = torch.arange(5) + 30
+
+
+@pytest.fixture
+def condition(labels: Tensor) -> Condition:
+    return draw_hard(labels, torch.arange(5) % 3, IDS, seed=1)
+
+
+def test_images_of_another_size_than_the_real_ones(
+    net: WideResNet, images: Tensor, labels: Tensor, condition: Condition
+) -> None:
+    recipe = Recipe(GRMALA(steps=2, eps2=0.0), PixelSpace((1, 12, 20)))
+    drawn = draw_images(net.float(), recipe, condition, images, labels, seed=5, chain_ids=IDS)
+    assert drawn.shape == (5, 1, 12, 20) and drawn.dtype == torch.uint8
+    pool = ChainPool(images, labels, recipe, num_classes=3, hard=4, seed=0)
+    pool.evolve(net)
+    assert pool.states.shape == (4, 1, 12, 20)
+
+
+def test_a_patch_is_a_window_of_the_state_and_moves_it_alone(start: Tensor) -> None:
+    space, ids = PixelSpace(patch=(3, 5)), torch.arange(6)
+    seen = set()
+    for step in range(40):
+        patch = space.view(start, seed=2, step=step, chain_ids=ids)
+        windows = start.unfold(2, 3, 1).unfold(3, 5, 1)[:, 0]
+        matches = (windows == patch[:, :, None].permute(0, 2, 1, 3, 4)).flatten(3).all(3)
+        assert patch.shape == (6, 1, 3, 5) and bool((matches.flatten(1).sum(1) == 1).all())
+        seen |= {tuple(place) for place in matches.nonzero()[:, 1:].tolist()}
+    assert len(seen) == 6 * 4, "every place of the window is drawn"
+    apart = torch.cat([space.view(start[row : row + 1], seed=2, step=7, chain_ids=ids[row : row + 1]) for row in ids])
+    assert torch.equal(apart, space.view(start, seed=2, step=7, chain_ids=ids)), "whatever the batch"
+
+
+def test_a_chain_over_patches_moves_what_its_network_saw(start: Tensor, target: Tensor) -> None:
+    network = wrap(nn.Sequential(nn.Flatten(), nn.Linear(9, 3, dtype=torch.float64)), gram_layers=[], num_classes=3)
+    sampler, space = GRMALA(steps=1, eps1=50.0, eps2=0.0, eps3=0.0, clamp=None), PixelSpace(patch=(3, 3))
+    after = sampler.run(network, start, target, seed=4, space=space).x
+    moved = (after != start).flatten(1).sum(1)
+    assert bool((moved == 9).all())
+    patch = space.view(start, seed=4, step=0, chain_ids=torch.arange(6)).requires_grad_(True)
+    score = torch.log_softmax(network(patch), 1).gather(1, target[:, None]).sum()
+    (gradient,) = torch.autograd.grad(score, patch)
+    expected = patch.detach() + 50.0 * gradient
+    torch.testing.assert_close(space.view(after, seed=4, step=0, chain_ids=torch.arange(6)), expected)
+
+
+class Decoder(nn.Module):
+    def forward(self, z: Tensor) -> Tensor:
+        return torch.tanh(z[:, :64].view(-1, 1, 8, 8))
+
+
+def feature_classifier() -> Classifier:
+    torch.manual_seed(0)
+    return wrap(nn.Linear(70, 3), gram_layers=[], num_classes=3)
+
+
+def test_chains_in_a_feature_space(images: Tensor, labels: Tensor, condition: Condition) -> None:
+    """They start from normals, step by the same op, are kept as they are, and are decoded at the end."""
+    model, space = feature_classifier(), FeatureSpace((70,), Decoder(), box=(-3.0, 3.0))
+    sampler = GRMALA(steps=6, eps1=1.0, eps2=0.0, eps3=0.1)
+    recipe = Recipe(Stage(sampler, LogJoint()), space)
+    drawn = draw_images(model, recipe, condition, images, labels, seed=3, chain_ids=IDS, batch_size=2)
+    x = space.start(IDS, seed=3)
+    assert x.shape == (5, 70) and float(x.abs().max()) <= 3 and float(x.std()) == pytest.approx(1, abs=0.2)
+    bounded = GRMALA(steps=6, eps1=1.0, eps2=0.0, eps3=0.1, clamp=(-3.0, 3.0))
+    expected = bounded.run(model, x, condition.targets(labels, 3), seed=3, objective=LogJoint(), chain_ids=IDS).x
+    assert float(expected.abs().max()) > 1, "the box of pixels is not that of features"
+    assert (drawn.int() - to_bytes(space.decode(expected)).int()).abs().max() <= 1 and drawn.shape == (5, 1, 8, 8)
+
+    pool = ChainPool(images, labels, recipe, num_classes=3, hard=6, seed=0)
+    assert pool.states.dtype == torch.float32 and pool.states.shape == (6, 70)
+    pool.evolve(model)
+    pool.restart(0.5)
+    other = ChainPool(images, labels, recipe, num_classes=3, hard=6, seed=0)
+    other.load_state_dict(pool.state_dict())
+    assert torch.equal(other.states, pool.states)
+
+
+def test_a_feature_space_encodes_where_it_can(images: Tensor) -> None:
+    real = to_unit(images)
+    assert FeatureSpace((64,), Decoder(), encoder=lambda x: x.flatten(1)).encode(real).shape == (12, 64)
+    with pytest.raises(InputError, match="encoder"):
+        FeatureSpace((64,), Decoder()).encode(real)
+
+
+def test_bytes_and_floats(images: Tensor) -> None:
+    x = canvas("uniform", (1, 8, 8), torch.arange(3), seed=0)
+    floats, rounded = PixelSpace(keep="floats"), PixelSpace(keep="bytes")
+    assert floats.unpack(floats.pack(x)) is x
+    assert torch.equal(rounded.pack(x), to_bytes(x)) and torch.equal(rounded.unpack(to_bytes(x)), to_unit(to_bytes(x)))
+
+
+@pytest.mark.parametrize(
+    ("settings", "argument"),
+    [
+        ({"canvas": "black"}, "canvas 'black'"),
+        ({"keep": "halves"}, "keep 'halves'"),
+        ({"shape": (1, 4, 4), "patch": (5, 4)}, "patch"),
+        ({"shape": (1, 4, 4), "patch": (0, 4)}, "patch"),
+    ],
+)
+def test_settings_that_make_no_space(settings: dict[str, object], argument: str) -> None:
+    with pytest.raises(InputError, match=argument):
+        PixelSpace(**settings)  # type: ignore[arg-type]
+
+
+def test_a_space_without_a_shape_has_no_start() -> None:
+    with pytest.raises(InputError, match="shape"):
+        PixelSpace().start(torch.arange(2), seed=0)
