@@ -9,6 +9,7 @@ seed and the iteration, so a killed run that resumes from its newest checkpoint 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import Any
 
@@ -23,7 +24,7 @@ from stic_fast.training.config import RunConfig
 from stic_fast.training.method import Loss, Method
 from stic_fast.training.progress import Progress
 from stic_fast.training.run_folder import RunFolder
-from stic_fast.training.saved_state import check_adam, check_count_within
+from stic_fast.training.saved_state import check_adams, check_count_within
 
 ROLLBACKS = 5
 """How often a run may diverge before it gives up."""
@@ -50,7 +51,8 @@ class Engine:
     ) -> None:
         self.model, self.method, self.config, self.run = model, method, config, run
         self.progress = progress or Progress()
-        self.optimiser = torch.optim.Adam(model.parameters(), lr=config.optimiser.lr)
+        self.parts = {name: list(part) for name, part in method.parts().items()}
+        self.optimisers = self._new_optimisers()
         self.iteration = 0
         self.rollbacks = 0
         self.records: list[dict[str, Any]] = []
@@ -65,7 +67,7 @@ class Engine:
             self._restore()
         else:
             self._save(0, None)
-        while self.iteration < self.config.passes * self.config.iterations:
+        while not self._has_ended():
             try:
                 self._train_pass(self.iteration // self.config.iterations + 1)
             except Diverged as divergence:
@@ -79,6 +81,8 @@ class Engine:
         """
         begin, end = (number - 1) * self.config.iterations, number * self.config.iterations
         if self.iteration == begin:
+            if self.method.forgets:
+                self.optimisers = self._new_optimisers()
             self._log(self.method.start_pass(number, self.progress), number)
         started = time.perf_counter()
         with self.progress.task(f"pass {number} of {self.config.passes}", end - self.iteration) as advance:
@@ -92,7 +96,7 @@ class Engine:
                     self._check(loss)
                 if logs:
                     values = {name: term.item() for name, term in loss.terms.items()}
-                    rate = self.optimiser.param_groups[0]["lr"]
+                    rate = self._rate(self.iteration - 1)
                     seconds = round(time.perf_counter() - started, 3)
                     self._log([{"kind": "train", **values, "lr": rate, "seconds": seconds}], number)
                 if saves:
@@ -103,24 +107,51 @@ class Engine:
 
     def _iterate(self) -> Loss:
         options = self.config.optimiser
-        for group in self.optimiser.param_groups:
-            group["lr"] = options.rate(self.iteration) / 2**self.rollbacks
         self.model.train()
         device = next(self.model.parameters()).device.type
         with torch.autocast(device, torch.bfloat16) if options.precision == "bf16" else nullcontext():
             loss = self.method.loss(self.iteration)
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.total.backward()  # type: ignore[no-untyped-call]
-        if options.clip_norm is not None:
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), options.clip_norm)
-        self.optimiser.step()
+        for optimiser in self.optimisers.values():
+            optimiser.zero_grad(set_to_none=True)
+            for group in optimiser.param_groups:
+                group["lr"] = self._rate(self.iteration)
+        totals = self._totals(loss)
+        for number, (name, total) in enumerate(totals.items(), 1):  # all gradients before any weight moves
+            total.backward(inputs=self.parts[name], retain_graph=number < len(totals))  # type: ignore[no-untyped-call]
+        for name in totals:
+            if options.clip_norm is not None:
+                torch.nn.utils.clip_grad_norm_(self.parts[name], options.clip_norm)
+            self.optimisers[name].step()
         self.iteration += 1
         return loss
 
+    def _totals(self, loss: Loss) -> Mapping[str, Tensor]:
+        """The number that each part descends in this iteration."""
+        if isinstance(loss.total, Mapping):
+            return loss.total
+        (part,) = self.parts
+        return {part: loss.total}
+
+    def _rate(self, iteration: int) -> float:
+        """The learning rate of an iteration."""
+        rate: float = self.config.optimiser.rate(iteration) / 2**self.rollbacks
+        return rate
+
+    def _new_optimisers(self) -> dict[str, torch.optim.Adam]:
+        return {name: torch.optim.Adam(part, lr=self.config.optimiser.lr) for name, part in self.parts.items()}
+
+    def _has_ended(self) -> bool:
+        """Whether all passes are done, or the method has said at the end of one that no more are needed."""
+        if self.iteration == self.config.passes * self.config.iterations:
+            return True
+        return self.iteration > 0 and self.iteration % self.config.iterations == 0 and self.method.finished()
+
     def _check(self, loss: Loss) -> None:
-        value, largest = loss.total.item(), self.config.optimiser.largest_loss
-        if not abs(value) <= largest:
-            raise Diverged(f"the loss is {value:.3g}, beyond optimiser.largest_loss={largest:g}")
+        largest = self.config.optimiser.largest_loss
+        for total in self._totals(loss).values():
+            value = total.item()
+            if not abs(value) <= largest:
+                raise Diverged(f"the loss is {value:.3g}, beyond optimiser.largest_loss={largest:g}")
         if not self._is_finite():
             raise Diverged("the weights are not finite")
 
@@ -169,7 +200,7 @@ class Engine:
         state = {
             "iteration": self.iteration,
             "rollbacks": self.rollbacks,
-            "optimiser": self.optimiser.state_dict(),
+            "optimiser": {name: optimiser.state_dict() for name, optimiser in self.optimisers.items()},
             "method": self.method.state_dict(),
         }
         self.run.save_checkpoint(pass_number, iteration, self.model.state_dict(), state)
@@ -195,9 +226,13 @@ class Engine:
         iteration = end_of_pass if checkpoint.iteration is None else checkpoint.iteration
         check_count_within(state["iteration"], "iteration", iteration, iteration)
         check_count_within(state["rollbacks"], "rollbacks", 0, ROLLBACKS)
-        check_adam(state["optimiser"], self.optimiser)
+        saved = state["optimiser"]
+        if isinstance(saved, Mapping) and "param_groups" in saved:  # earlier versions had one for all
+            saved = {"model": saved}
+        check_adams(saved, self.optimisers)
         self.method.load_state_dict(state["method"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        for name, optimiser in self.optimisers.items():
+            optimiser.load_state_dict(saved[name])
         self.iteration, self.rollbacks = state["iteration"], state["rollbacks"]
 
 

@@ -4,11 +4,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from stic_fast.data import Splits
 from stic_fast.evaluation import accuracy
@@ -33,7 +33,8 @@ Settings = TypeVar("Settings", bound=RunConfig)
 class Loss(NamedTuple):
     """What a method returns for one iteration: the number to descend, and terms to log."""
 
-    total: Tensor
+    total: Tensor | Mapping[str, Tensor]
+    """For several parts of the model a number for each; a part without one rests in this iteration."""
     terms: dict[str, Tensor]
 
 
@@ -58,6 +59,8 @@ class Method(Generic[Settings]):
     """What the figure of its training shows of the terms that it logs."""
     evaluation: ClassVar[Sequence[str]] = tuple(PARTS)
     """The parts of an evaluation that apply to it."""
+    forgets: ClassVar[bool] = False
+    """Whether optimisers begin every pass anew, as a cascade does that trains one network a pass."""
 
     def __init__(self, model: Classifier, splits: Splits, config: Settings) -> None:
         self.model, self.splits, self.config = model, splits, config
@@ -74,6 +77,14 @@ class Method(Generic[Settings]):
     def recipe_of(cls, config: Any, model: Classifier, *, fakes: bool = False) -> Recipe:
         """How finished images are drawn, or the fakes that the method draws while it trains."""
         return Recipe(config.sampler)
+
+    def parts(self) -> Mapping[str, Iterable[nn.Parameter]]:
+        """The parts of the model that are trained, each by an optimiser of its own: all of it by one."""
+        return {"model": self.model.parameters()}
+
+    def finished(self) -> bool:
+        """Whether the run ends here, asked at the end of each pass; a function of what the method saves."""
+        return False
 
     def start_pass(self, pass_number: int, progress: Progress) -> list[dict[str, Any]]:
         """Prepares the pass, counted from 1; returns records to log."""

@@ -46,12 +46,19 @@ def check_form(saved: Any, own: Any, name: str, *, sizes: bool = True) -> None:
         raise Misfit(f"its {name} must be {_described(own)}, not {_described(saved)}")
 
 
-def check_adam(saved: Any, optimiser: torch.optim.Adam) -> None:
-    """Refuses what is not the state of this optimiser, parameter by parameter.
+def check_adams(saved: Any, optimisers: Mapping[str, torch.optim.Adam]) -> None:
+    """Refuses what is not the state of these optimisers, parameter by parameter.
 
     Raises:
         Misfit: naming the first part that differs.
     """
+    if not isinstance(saved, Mapping) or saved.keys() != optimisers.keys():
+        raise Misfit(f"its optimisers must be those of {_described(optimisers)}, not {_described(saved)}")
+    for name, optimiser in optimisers.items():
+        _check_adam(saved[name], optimiser)
+
+
+def _check_adam(saved: Any, optimiser: torch.optim.Adam) -> None:
     own = optimiser.state_dict()
     parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
     if not isinstance(saved, dict) or saved.keys() != own.keys() or not isinstance(saved["state"], dict):

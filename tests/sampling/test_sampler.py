@@ -52,9 +52,11 @@ def standard_normal(x: Tensor) -> Tensor:
 def test_steps_one_by_one_are_the_run(name: str, net: WideResNet, start: Tensor, target: Tensor) -> None:
     sampler, seen = SAMPLERS[name], list[ChainState]()
     options: dict[str, Any] = {"seed": 3, "objective": LogJoint(), "first_step": 4, "chain_ids": IDS}
-    run = sampler.run(
-        net, start, target, **options, on_step=lambda state: seen.append(state._replace(x=state.x.clone()))
-    )
+
+    def remember(state: ChainState) -> None:
+        seen.append(state._replace(x=state.x.clone()))
+
+    run = sampler.run(net, start, target, **options, on_step=remember)
     state = sampler.init(net, start, target, **options)
     for number, told in enumerate(seen, 5):
         before = state.x.clone()
@@ -139,11 +141,7 @@ def test_an_objective_that_knows_its_direction(net: WideResNet, start: Tensor, t
     result = GRMALA().run(net, start, target, seed=0, objective=objective, steps=steps, trace_every=1)
     expected = start * (1 - 0.5 / 5) * (1 - 0.5 / 2) * (1 - 0.5)
     torch.testing.assert_close(result.x, expected, rtol=0, atol=1e-12)
-    assert [time.sigma for time in objective.times] == [2, 1, 0] and [time.step for time in objective.times] == [
-        0,
-        1,
-        2,
-    ]
+    assert objective.times == [(0, 2.0), (1, 1.0), (2, 0.0)]
     assert calls == [] and result.trace[0].logp == 0, "no pass of the network, and no log p"
     assert result.trace[0].grad_logp_norm == pytest.approx(float((start / 5).flatten(1).norm(dim=1).mean()))
     with pytest.raises(InputError, match="log p"):

@@ -108,7 +108,7 @@ class ToyConfig:
 class Toy:
     """Pulls every weight towards iteration-dependent targets; `spoil` may replace the loss."""
 
-    curves = ()
+    curves, forgets = (), False
 
     def __init__(
         self, model: Classifier, spoil: Callable[[int, Tensor], Tensor] = lambda iteration, loss: loss
@@ -117,6 +117,12 @@ class Toy:
         self.calls: list[str] = []
         self.gradients: list[float] = []
         self.started = 0
+
+    def parts(self) -> dict[str, Any]:
+        return {"model": self.model.parameters()}
+
+    def finished(self) -> bool:
+        return False
 
     def start_pass(self, pass_number: int, progress: Progress) -> list[dict[str, Any]]:
         self.calls.append(f"start {pass_number}")
@@ -155,7 +161,9 @@ class ToyTraining:
 
     def another(self) -> ToyTraining:
         """The same with a run folder of its own."""
-        return ToyTraining(self.run.path.with_name("another"))
+        training = ToyTraining(self.run.path.with_name("another"))
+        training.method = self.method
+        return training
 
     def model(self, width: int = 3) -> Classifier:
         """Always the same weights."""
@@ -165,7 +173,7 @@ class ToyTraining:
     def train(self, config: ToyConfig | None = None, **options: Any) -> tuple[Classifier, Toy, list[dict[str, Any]]]:
         """From the newest checkpoint, or the beginning; returns what there is to look at."""
         model = self.model()
-        method = Toy(model, **options)
+        method = self.method(model, **options)
         Engine(model, method, config or ToyConfig(), self.run).train()
         return model, method, self.run.read_metrics()
 

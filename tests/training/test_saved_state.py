@@ -58,7 +58,7 @@ def put(path: list[Any], value: Any) -> Callable[[Any], Any]:
 
 
 GONE = object()
-POOL = ["method", "pool"]
+POOL, ADAM = ["method", "pool"], ["optimiser", "model"]
 WRONG: list[tuple[Callable[[Any], Any], str]] = [
     (lambda state: [state], "it holds a list and not a state"),
     (lambda state: torch.zeros(3), "it holds a Tensor and not a state"),
@@ -70,24 +70,34 @@ WRONG: list[tuple[Callable[[Any], Any], str]] = [
     ),
     *((put(["rollbacks"], value), "its rollbacks must be from 0 to 5, not") for value in (-1, 6, "0", None, 1.0)),
     *((put([key], GONE), f"it lacks '{key}'") for key in ("iteration", "rollbacks", "optimiser", "method")),
-    (put(["optimiser"], None), "its optimiser must hold"),
-    (put(["optimiser"], {}), "its optimiser must hold state, param_groups, not nothing"),
-    (put(["optimiser", "state"], []), "its optimiser must hold"),
-    (put(["optimiser", "param_groups"], {}), "its optimiser must have 1 group"),
-    (put(["optimiser", "param_groups"], lambda groups: groups * 2), "its optimiser must have 1 group"),
-    (put(["optimiser", "param_groups", 0], 3), "its optimiser must have the parameters of this network"),
-    (put(["optimiser", "param_groups", 0, "params"], [0, 1]), "its optimiser must have the parameters of this network"),
-    (put(["optimiser", "state", 99], {}), "its optimiser must have .* parameters, but has one 99"),
-    (put(["optimiser", "state", "x"], {}), "its optimiser must have .* parameters, but has one 'x'"),
-    (put(["optimiser", "state", 0], None), "its optimiser.state.0 must hold step, exp_avg, exp_avg_sq"),
-    (put(["optimiser", "state", 0, "exp_avg"], GONE), "its optimiser.state.0 must hold step, exp_avg, exp_avg_sq"),
+    (put(["optimiser"], None), "its optimisers must be those of model"),
+    (put(["optimiser"], {}), "its optimisers must be those of model, not nothing"),
+    (put(ADAM, {}), "its optimiser must hold state, param_groups, not nothing"),
+    (put([*ADAM, "state"], []), "its optimiser must hold"),
+    (put([*ADAM, "param_groups"], {}), "its optimiser must have 1 group"),
+    (put([*ADAM, "param_groups"], lambda groups: groups * 2), "its optimiser must have 1 group"),
+    (put([*ADAM, "param_groups", 0], 3), "its optimiser must have the parameters of this network"),
     (
-        put(["optimiser", "state", 0, "exp_avg"], lambda x: x[:1]),
+        put([*ADAM, "param_groups", 0, "params"], [0, 1]),
+        "its optimiser must have the parameters of this network",
+    ),
+    (put([*ADAM, "state", 99], {}), "its optimiser must have .* parameters, but has one 99"),
+    (put([*ADAM, "state", "x"], {}), "its optimiser must have .* parameters, but has one 'x'"),
+    (put([*ADAM, "state", 0], None), "its optimiser.state.0 must hold step, exp_avg, exp_avg_sq"),
+    (
+        put([*ADAM, "state", 0, "exp_avg"], GONE),
+        "its optimiser.state.0 must hold step, exp_avg, exp_avg_sq",
+    ),
+    (
+        put([*ADAM, "state", 0, "exp_avg"], lambda x: x[:1]),
         r"exp_avg must be float32 \(16, 1, 3, 3\), not float32",
     ),
-    (put(["optimiser", "state", 0, "exp_avg_sq"], lambda x: x.double()), "exp_avg_sq must be .* not float64"),
-    (put(["optimiser", "state", 0, "step"], lambda x: x.expand(2)), r"step must be float32 \(\), not float32 \(2,\)"),
-    (put(["optimiser", "state", 0, "step"], 3), "step must be .* not 3"),
+    (put([*ADAM, "state", 0, "exp_avg_sq"], lambda x: x.double()), "exp_avg_sq must be .* not float64"),
+    (
+        put([*ADAM, "state", 0, "step"], lambda x: x.expand(2)),
+        r"step must be float32 \(\), not float32 \(2,\)",
+    ),
+    (put([*ADAM, "state", 0, "step"], 3), "step must be .* not 3"),
     (put(["method"], None), "NoneType"),
     (put(["method"], []), "list"),
     (put(["method", "checksum"], GONE), "it lacks 'checksum'"),
