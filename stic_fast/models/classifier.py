@@ -45,11 +45,6 @@ class Classifier(nn.Module):
     (torch.Size([5, 3]), torch.Size([5, 3, 8, 8]), 2)
     """
 
-    num_classes: int
-    has_fake_class: bool
-    layer_names: tuple[str, ...]
-    gram_layers: tuple[str, ...]
-
     def __init__(
         self, *, num_classes: int, has_fake_class: bool, layer_names: Sequence[str], gram_layers: Sequence[str]
     ) -> None:
@@ -106,10 +101,8 @@ class Classifier(nn.Module):
             InputError: the last dimension of `logits` is not this classifier's number of logits.
         """
         if logits.shape[-1] != self.num_logits:
-            raise InputError(
-                f"logits must have last dimension {self.num_logits}, got shape {tuple(logits.shape)}; "
-                "pass what this classifier's forward returns"
-            )
+            got = f"got shape {tuple(logits.shape)}; pass what this classifier's forward returns"
+            raise InputError(f"logits must have last dimension {self.num_logits}, {got}")
         return logits[..., : self.num_classes]
 
     def _check_layers(self, layers: Sequence[str], *, argument: str) -> None:
@@ -121,8 +114,7 @@ class Classifier(nn.Module):
 
 
 def _suggest(name: str, known: tuple[str, ...]) -> str:
-    close = get_close_matches(name, known, n=5)
-    if close:
+    if close := get_close_matches(name, known, n=5):
         return f"close matches: {', '.join(close)}; layer_names lists all {len(known)}"
     listed = ", ".join(known[:_MOST_NAMES_LISTED])
     rest = len(known) - _MOST_NAMES_LISTED

@@ -7,7 +7,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -73,7 +73,9 @@ class ConvolutionalClassifier(Classifier):
             )
         last, kept = self.convolved(x, names)
         pooled = last.mean((2, 3), dtype=self.head.weight.dtype)
-        with _without_autocast(x.device.type):
+        device = x.device.type  # the meta device, for one, has no autocast
+        plain = torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext()
+        with plain:
             return self.head(pooled), kept
 
     def convolved(self, x: Tensor, names: frozenset[str]) -> tuple[Tensor, dict[str, Tensor]]:
@@ -105,10 +107,3 @@ class ConvolutionalClassifier(Classifier):
         values = {**vars(self), "fake_class": self.has_fake_class}
         chosen = {name: values[name] for name in inspect.signature(type(self)).parameters}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in chosen.items()}
-
-
-def _without_autocast(device_type: str) -> AbstractContextManager[None]:
-    """Full precision where autocast exists at all; the meta device, for one, has none."""
-    if torch.amp.is_autocast_available(device_type):
-        return torch.autocast(device_type, enabled=False)
-    return nullcontext()

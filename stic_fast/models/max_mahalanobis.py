@@ -37,10 +37,8 @@ def max_mahalanobis_centres(num_classes: int, dimension: int, scale: float = 10.
     if num_classes < 2:
         raise InputError(f"max-Mahalanobis centres need two classes or more, got {num_classes}; give more classes")
     if num_classes > dimension + 1:
-        raise InputError(
-            f"max-Mahalanobis centres of {num_classes} classes do not fit into dimension={dimension}; "
-            f"raise the dimension to {num_classes - 1} or more"
-        )
+        needed = f"do not fit into dimension={dimension}; raise the dimension to {num_classes - 1} or more"
+        raise InputError(f"max-Mahalanobis centres of {num_classes} classes {needed}")
     if not 0 < scale < math.inf:
         raise InputError(f"scale must be positive and finite, got {scale}; the paper's is 10")
     product = -1 / (num_classes - 1)

@@ -44,12 +44,10 @@ def packable(x: Tensor, weight: Tensor, dtype: torch.dtype, *options: Any) -> bo
     Whatever conv2d would refuse is not packable, so that its own message tells why.
     """
     _, padding, dilation, groups = _filled(options)
-    if type(x) is not Tensor or x.dim() != 4 or x.numel() == 0:
+    if type(x) is not Tensor or x.dim() != 4 or x.numel() == 0 or groups != 1 or isinstance(padding, str):
         return False
-    autocast = dtype != weight.dtype
-    if x.dtype != dtype and not (autocast and x.dtype == torch.float32):
-        return False
-    if groups != 1 or isinstance(padding, str) or x.shape[1] != weight.shape[1] or not torch.backends.mkldnn.enabled:
+    converted = dtype != weight.dtype and x.dtype == torch.float32  # by autocast
+    if not (x.dtype == dtype or converted) or x.shape[1] != weight.shape[1] or not torch.backends.mkldnn.enabled:
         return False
     if not (x.is_cpu and weight.is_cpu and packs(dtype)):
         return False
@@ -80,14 +78,9 @@ class PackedConvolution:
         self._forth = torch.ops.aten.mkldnn_reorder_conv2d_weight(
             weight.to_mkldnn(), self.padding, self.stride, self.dilation, 1, shape
         )
+        unread, given = self._unread(shape[2:]), (shape[0], weight.shape[0], *out)
         self._back = torch.ops.mkldnn._reorder_convolution_transpose_weight(
-            weight,
-            self.padding,
-            self._unread(shape[2:]),
-            self.stride,
-            self.dilation,
-            1,
-            (shape[0], weight.shape[0], *out),
+            weight, self.padding, unread, self.stride, self.dilation, 1, given
         )
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -144,6 +137,4 @@ def _filled(options: Sequence[Any]) -> tuple[Any, Any, Any, Any]:
 
 
 def _pair(value: int | Sequence[int]) -> tuple[int, int]:
-    if isinstance(value, int):
-        return value, value
-    return value[0], value[-1]
+    return (value, value) if isinstance(value, int) else (value[0], value[-1])

@@ -52,17 +52,7 @@ def recorded(module: nn.Module, names: Iterable[str], *, inputs: bool = False) -
 
 
 def the_output(layer: str, outputs: Sequence[Any], *, of: str = "") -> Any:
-    """The one output that a layer gave in a forward pass.
-
-    Args:
-        of: whose layer it is, for the message.
-
-    Raises:
-        InputError: it was not called, or more than once.
-
-    >>> the_output("0", ["once"])
-    'once'
-    """
+    """The one output that a layer, `of` somebody, gave in a forward pass; InputError where it gave none or more."""
     if len(outputs) != 1:
         times = f"called {len(outputs)} times" if outputs else "not called"
         hint = "the layer around it" if outputs else "one that is called, in the module and not its compiled form"

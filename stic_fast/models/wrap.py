@@ -72,16 +72,14 @@ class WrappedClassifier(Classifier):
         return logits, {name: _the_feature(name, outputs[name], batch=x.shape[0]) for name in names}
 
     def _check_logits(self, logits: Any, *, batch: int) -> None:
+        said = f"the wrapped {type(self.module).__name__} returned"
         if not isinstance(logits, Tensor):
-            raise InputError(
-                f"the wrapped {type(self.module).__name__} returned a {type(logits).__name__} instead of a tensor of "
-                "logits; put a module around it that returns the logits alone"
-            )
+            hint = "put a module around it that returns the logits alone"
+            raise InputError(f"{said} a {type(logits).__name__} instead of a tensor of logits; {hint}")
         if tuple(logits.shape) != (batch, self.num_logits):
-            classes = f"num_classes={self.num_classes} and has_fake_class={self.has_fake_class}"
             raise InputError(
-                f"the wrapped {type(self.module).__name__} returned logits of shape {tuple(logits.shape)}, but "
-                f"{classes} ask for {(batch, self.num_logits)}; correct these arguments or the module's last layer"
+                f"{said} logits of shape {tuple(logits.shape)}, but num_classes={self.num_classes} and has_fake_class="
+                f"{self.has_fake_class} ask for {(batch, self.num_logits)}; correct these or the module's last layer"
             )
 
 
@@ -131,9 +129,8 @@ class Normalize(nn.Module):
 def _the_feature(name: str, outputs: list[Any], *, batch: int) -> Tensor:
     feature = the_output(name, outputs)
     if not isinstance(feature, Tensor):
-        raise InputError(
-            f"layer {name!r} returned a {type(feature).__name__} instead of a tensor (B, C, *S); name a layer inside it"
-        )
+        kind = type(feature).__name__
+        raise InputError(f"layer {name!r} returned a {kind} instead of a tensor (B, C, *S); name a layer inside it")
     if feature.ndim < 3 or feature.shape[0] != batch:
         raise InputError(
             f"layer {name!r} returned shape {tuple(feature.shape)}, but a Gram matrix needs (B, C, *S) with B={batch} "
