@@ -27,7 +27,7 @@ def available(device: torch.device | None = None) -> float:
     """
     if device is not None and device.type == "cuda":
         return float(torch.cuda.mem_get_info(device)[0])
-    return _on_host(_SYSTEM)
+    return min(_of_machine(_SYSTEM), *map(_left, _control_groups(_SYSTEM)))
 
 
 def check_fits(what: str, needed: float, hint: str, *, device: torch.device | None = None) -> None:
@@ -58,12 +58,8 @@ def written(size: float) -> str:
     return f"{size / 1024**step:.3g} {_UNITS[step]}"
 
 
-def _on_host(root: Path) -> float:
-    """The least that /proc/meminfo or a control group of this process, of either version, leaves."""
-    return min(_of_machine(root), *(_left(group) for group in _control_groups(root)), math.inf)
-
-
 def _of_machine(root: Path) -> float:
+    """What /proc/meminfo calls available, or all there is."""
     try:
         for line in (root / "proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from stic_fast.digests import listed_file
 from stic_fast.errors import InputError
-from stic_fast.stored import damaged, read_tensors, read_torch
+from stic_fast.stored import Content, damaged, read_tensors, read_torch
 
 WEIGHTS, STATE = "model.safetensors", "state.pt"
 
@@ -46,11 +46,7 @@ class Checkpoint:
         Raises:
             InputError: the file is missing or damaged.
         """
-        file = self.path / WEIGHTS
-        try:
-            return read_tensors(file, self._hint)
-        except FileNotFoundError as error:
-            raise InputError(f"{file} is missing; {self._hint}") from error
+        return self._read(WEIGHTS, read_tensors)
 
     def load_state(self) -> dict[str, Any]:
         """Optimiser, fakes and counters. Never unpickles code.
@@ -58,11 +54,7 @@ class Checkpoint:
         Raises:
             InputError: the file is missing or damaged, or holds something else.
         """
-        file = self.path / STATE
-        try:
-            state = read_torch(file, self._hint)
-        except FileNotFoundError as error:
-            raise InputError(f"{file} is missing; {self._hint}") from error
+        state = self._read(STATE, read_torch)
         if not isinstance(state, dict):
             raise self.misfit(f"it holds a {type(state).__name__} and not a state")
         return state
@@ -70,6 +62,12 @@ class Checkpoint:
     def misfit(self, reason: str, file: str = STATE) -> InputError:
         """The error for a file that cannot be gone on from."""
         return damaged(self.path / file, reason, self._hint)
+
+    def _read(self, name: str, read: Callable[[Path, str], Content]) -> Content:
+        try:
+            return read(self.path / name, self._hint)
+        except FileNotFoundError as error:
+            raise InputError(f"{self.path / name} is missing; {self._hint}") from error
 
     @property
     def _hint(self) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from stic_fast.counts import MOST
 from stic_fast.digests import DIFFERS, SUMS
 from stic_fast.errors import InputError
-from stic_fast.stored import damaged, parse_object, read_bytes
+from stic_fast.stored import damaged, parse_object, read_bytes, reason
 
 METRICS = "metrics.jsonl"
 HINT = f"restore it, or delete its line in {SUMS} to keep it as it is; the checkpoints are not concerned"
@@ -33,14 +33,12 @@ class Line:
     @property
     def pass_number(self) -> int:
         """The pass that it was logged in."""
-        number: int = self.record["pass"]
-        return number
+        return int(self.record["pass"])
 
     @property
     def iteration(self) -> int:
         """How many iterations of the run had been done."""
-        number: int = self.record["iteration"]
-        return number
+        return int(self.record["iteration"])
 
     def holding(self, *names: str) -> dict[str, Any]:
         """The record, which holds these numbers.
@@ -83,8 +81,7 @@ def read_lines(file: Path) -> list[Line]:
         except (ValueError, RecursionError) as error:
             if last and whole:
                 continue
-            reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
-            raise InputError(f"{where} is damaged ({reason}); {HINT_LINE}") from error
+            raise InputError(f"{where} is damaged ({reason(error)}); {HINT_LINE}") from error
     if not whole:
         raise damaged(file, DIFFERS, HINT)
     return lines
