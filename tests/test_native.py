@@ -35,25 +35,24 @@ def test_streams_are_the_same_in_python_and_in_the_kernels() -> None:
     assert len(set(kernels.streams().values())) == len(Stream)
 
 
-def test_links_neither_torch_nor_cudart() -> None:
+def told_by_readelf(*options: str) -> list[str]:
     module = Path(importlib.import_module("stic_fast._native").__file__ or "")
     tool = shutil.which("readelf")
     if tool is None or module.read_bytes()[:4] != b"\x7fELF":
         pytest.skip("needs readelf and a module in the ELF format")
-    listed = subprocess.run([tool, "-d", module], capture_output=True, text=True, check=True).stdout
-    needed = [line.split("[")[1].rstrip("]") for line in listed.splitlines() if "(NEEDED)" in line]
+    return subprocess.run([tool, *options, module], capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+def test_links_neither_torch_nor_cudart() -> None:
+    needed = [line.split("[")[1].rstrip("]") for line in told_by_readelf("-d") if "(NEEDED)" in line]
     assert any(name.startswith("libc.") for name in needed)
     for name in needed:
         assert not name.startswith(("libtorch", "libc10", "libcudart", "libcuda", "libpython")), needed
 
 
 def test_no_symbol_of_cuda_is_left_to_the_loader() -> None:
-    module = Path(importlib.import_module("stic_fast._native").__file__ or "")
-    tool = shutil.which("readelf")
-    if tool is None or module.read_bytes()[:4] != b"\x7fELF":
-        pytest.skip("needs readelf and a module in the ELF format")
-    listed = subprocess.run([tool, "--dyn-syms", "-W", module], capture_output=True, text=True, check=True).stdout
-    undefined = [line.split()[7].split("@")[0] for line in listed.splitlines() if " UND " in line and line.split()[7:]]
+    symbols = [line.split() for line in told_by_readelf("--dyn-syms", "-W") if " UND " in line]
+    undefined = [words[7].split("@")[0] for words in symbols if words[7:]]
     assert "PyErr_Occurred" in undefined
     assert [name for name in undefined if re.match(r"cuda|cu[A-Z]|_*cuda|_*nv", name)] == []
 

@@ -21,10 +21,7 @@ def find_class(asked: str, class_names: Sequence[str]) -> int:
     numbers = {str(number): number for number in range(len(class_names))}
     known = {**numbers, **{name: number for number, name in enumerate(class_names)}}
     if asked.strip() not in known:
-        raise InputError(f"there is no class {asked.strip()!r}; the classes are {_listed(class_names)}")
+        shown = [name if name == str(number) else f"{number} {name}" for number, name in enumerate(class_names[:20])]
+        listed = ", ".join([*shown, *["…"] * (len(class_names) > 20)])
+        raise InputError(f"there is no class {asked.strip()!r}; the classes are {listed}")
     return known[asked.strip()]
-
-
-def _listed(class_names: Sequence[str]) -> str:
-    shown = [name if name == str(number) else f"{number} {name}" for number, name in enumerate(class_names[:20])]
-    return ", ".join([*shown, *["…"] * (len(class_names) > 20)])

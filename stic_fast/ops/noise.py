@@ -12,6 +12,7 @@ from __future__ import annotations
 import enum
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -255,15 +256,8 @@ def _native(is_normal: bool):
     return draw
 
 
-def _fake(
-    chain_ids: Tensor,
-    step_tensor: Tensor | None,
-    sample: Sequence[int],
-    seed: int,
-    step: int,
-    stream: int,
-    dtype: torch.dtype,
-) -> Tensor:
+def _fake(chain_ids: Tensor, step_tensor: Tensor | None, sample: Sequence[int], *numbers: Any) -> Tensor:
+    *_, dtype = numbers
     return chain_ids.new_empty((chain_ids.shape[0], *sample), dtype=dtype)
 
 

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -272,18 +272,11 @@ def _fake(
     chain_ids: Tensor | None,
     step_tensor: Tensor | None,
     num_classes: int,
-    mixup_alpha: float,
-    noise_std: float,
-    flip_probability: float,
-    max_shift: int,
-    seed: int,
-    step: int,
-    dtype: torch.dtype,
+    *options: Any,
 ) -> tuple[Tensor, Tensor]:
-    return (
-        torch.empty(images.shape, dtype=dtype, device=images.device),
-        images.new_empty((images.shape[0], num_classes), dtype=torch.float32),
-    )
+    *_, dtype = options
+    x = torch.empty(images.shape, dtype=dtype, device=images.device)
+    return x, images.new_empty((images.shape[0], num_classes), dtype=torch.float32)
 
 
 register(
