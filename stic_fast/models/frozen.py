@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from threading import RLock
 
 from torch import nn
@@ -32,26 +32,28 @@ def frozen(model: object) -> Iterator[None]:
     try:
         with _LOCK:
             for owner, flag in _flags(model):
-                _hold(owner, flag)
                 held.append((id(owner), flag))
+                _HOLDERS[held[-1]] += 1
+                is_on = getattr(owner, flag, False)  # a frozen script module has no mode
+                _BEFORE.setdefault(held[-1], (owner, is_on))
+                if is_on:
+                    setattr(owner, flag, False)
         yield
     finally:
         with _LOCK:
             for key in held:
-                _release(*key)
+                _HOLDERS[key] -= 1
+                if not _HOLDERS[key]:
+                    del _HOLDERS[key]
+                    owner, was_on = _BEFORE.pop(key)
+                    if was_on:
+                        setattr(owner, key[1], True)
 
 
-@dataclass
-class _Switch:
-    """A flag of an object that is off for as long as anybody holds it."""
-
-    owner: object
-    was_on: bool
-    holders: int = 0
-
-
-_SWITCHES: dict[tuple[int, str], _Switch] = {}
-"""By the object's id and the flag's name; the objects stay alive in them."""
+_BEFORE: dict[tuple[int, str], tuple[object, bool]] = {}
+"""By an object's id and the flag's name: the object, which stays alive here, and whether the flag was on."""
+_HOLDERS: Counter[tuple[int, str]] = Counter()
+"""How many hold the flag off."""
 _LOCK = RLock()
 """Reentrant, for the garbage collector may close a generator that had frozen something, whatever the thread is at."""
 
@@ -64,19 +66,3 @@ def _flags(model: object) -> Iterator[tuple[object, str]]:
         for module in model.modules():
             if "_orig_mod" not in module._modules:  # that of torch.compile answers for the module it holds
                 yield module, "training"
-
-
-def _hold(owner: object, flag: str) -> None:
-    is_on = getattr(owner, flag, False)  # a frozen script module has no mode
-    if is_on:
-        setattr(owner, flag, False)
-    _SWITCHES.setdefault((id(owner), flag), _Switch(owner, is_on)).holders += 1
-
-
-def _release(owner_id: int, flag: str) -> None:
-    switch = _SWITCHES[owner_id, flag]
-    switch.holders -= 1
-    if not switch.holders:
-        del _SWITCHES[owner_id, flag]
-        if switch.was_on:
-            setattr(switch.owner, flag, True)

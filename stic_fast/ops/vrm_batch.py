@@ -129,9 +129,11 @@ def _check(
         )
     if shape[1] * shape[2] * shape[3] >= 2**31:
         raise ValueError(f"images must have fewer than 2**31 numbers each, got shape {tuple(shape)}; split them")
-    if labels.dtype not in (torch.int64, torch.float32):
+    wanted: tuple[int, ...] = (shape[0],)
+    if labels.dtype == torch.float32:
+        wanted = (shape[0], num_classes)
+    elif labels.dtype != torch.int64:
         raise TypeError(f"labels must be an int64 or float32 tensor, got {labels.dtype}; convert it with labels.long()")
-    wanted = (shape[0],) if labels.dtype == torch.int64 else (shape[0], num_classes)
     if labels.shape != wanted or labels.device != device:
         raise ValueError(
             f"labels must have shape {wanted} on {device} like the images, "
@@ -186,7 +188,8 @@ def _soft_labels(labels: Tensor, num_classes: int, partner: Tensor | None, weigh
 
 def _one_hot(labels: Tensor, num_classes: int) -> Tensor:
     if labels.numel():
-        least, most = (int(bound) for bound in torch.aminmax(labels))
+        bounds = torch.aminmax(labels)
+        least, most = int(bounds[0]), int(bounds[1])
         if least < 0 or most >= num_classes:
             raise ValueError(
                 f"labels must be in 0 .. {num_classes - 1}, got {least} .. {most}; "
