@@ -9,7 +9,7 @@ import io
 import itertools
 import tarfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
@@ -42,9 +42,10 @@ def load_cifar10(path: Path) -> Splits:
     Raises InputError for a missing, damaged, altered or foreign file; OSError if one cannot be opened.
     """
     found: dict[str, Any] = {}
+    readers = {_PYTHON[-1]: _pickled_names, _BINARY[-1]: _plain_names, **dict.fromkeys(_BINARY[:-1], _binary_batch)}
     for name, content in _files(path):
-        try:
-            found[name] = _reader(name)(content)
+        try:  # a reader says what the file does, and neither which it is nor what to do
+            found[name] = readers.get(name, _pickled_batch)(content)
         except InputError as fault:
             raise InputError(f"{name} in {path} {fault}; {_MEND}") from fault
     if not found:
@@ -65,13 +66,6 @@ def load_cifar10(path: Path) -> Splits:
     *train, test = batches
     images, labels = (np.concatenate(parts) for parts in zip(*train, strict=True))
     return Splits.from_numpy((images, labels), test, class_names=class_names, name=f"cifar10:{path}")
-
-
-def _reader(name: str) -> Callable[[bytes], LabelledArray | tuple[str, ...]]:
-    """What reads a file of that name; its InputError says what the file does, and neither where nor what to do."""
-    if name in (_PYTHON[-1], _BINARY[-1]):
-        return _pickled_names if name == _PYTHON[-1] else _plain_names
-    return _binary_batch if name in _BINARY else _pickled_batch
 
 
 def _files(path: Path) -> Iterator[tuple[str, bytes]]:

@@ -9,10 +9,8 @@ import itertools
 import math
 import struct
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from io import BufferedIOBase
 from pathlib import Path
-from typing import IO, cast
 
 import numpy as np
 
@@ -65,18 +63,21 @@ def _read_array(file: Path, *, ranks: tuple[int, ...]) -> np.ndarray:
 
     No more is read, or unpacked, than the header promises and one byte, which tells that there is more.
     """
-    with _opened(file) as stream:
-        shape = _read_shape(stream, file, ranks)
-        needed = math.prod(shape)
-        check_fits(f"{file}, whose header promises the shape {shape},", needed, _MEND)
-        content = stream.read(needed + 1)
+    try:
+        with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as stream:
+            shape = _read_shape(stream, file, ranks)
+            needed = math.prod(shape)
+            check_fits(f"{file}, whose header promises the shape {shape},", needed, _MEND)
+            content = stream.read(needed + 1)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise InputError(f"{file} is not a complete gzip file ({error}); {_MEND}") from error
     if len(content) != needed:
         held = f"{len(content)} bytes" if len(content) < needed else "more bytes"
         raise InputError(f"{file} holds {held} after its header, its shape {shape} needs {needed}; {_MEND}")
     return np.frombuffer(content, np.uint8).reshape(shape)
 
 
-def _read_shape(stream: IO[bytes], file: Path, ranks: tuple[int, ...]) -> tuple[int, ...]:
+def _read_shape(stream: BufferedIOBase, file: Path, ranks: tuple[int, ...]) -> tuple[int, ...]:
     start = stream.read(4)
     if len(start) < 4 or start[:2] != b"\0\0":
         raise InputError(f"{file} does not start with the IDX magic number 00 00 08; {_MEND}")
@@ -93,17 +94,3 @@ def _read_shape(stream: IO[bytes], file: Path, ranks: tuple[int, ...]) -> tuple[
     if not all(shape):
         raise InputError(f"{file} holds nothing, its shape is {shape}; {_MEND}")
     return shape
-
-
-@contextmanager
-def _opened(file: Path) -> Iterator[IO[bytes]]:
-    """The file's bytes, unpacked if its name ends in .gz."""
-    with file.open("rb") as raw:
-        if file.suffix != ".gz":
-            yield raw
-            return
-        try:
-            with gzip.open(raw) as unpacked:
-                yield cast(IO[bytes], unpacked)
-        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-            raise InputError(f"{file} is not a complete gzip file ({error}); {_MEND}") from error

@@ -23,12 +23,8 @@ GROUPS = 3
 class ConvolutionalClassifier(Classifier):
     """Convolutions in three groups, a mean over positions, a linear layer.
 
-    A subclass hands on its constructor's arguments, makes its convolutions and then `head`, and defines `convolved`.
-
-    Args:
-        layer_names: of the convolutions whose features can be asked for.
-        more: the subclass's own sizes, by name.
-        width, num_classes, in_channels, fake_class, leak, strides, gram_layers: see `ConvNet`.
+    A subclass hands on its constructor's arguments, which `ConvNet` describes, the names of its layers, and sizes of
+    its own by their names; it makes its convolutions and then `head`, and defines `convolved`.
 
     Raises:
         InputError: an argument is out of its range; the message says which and what would do.
