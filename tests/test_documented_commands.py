@@ -39,7 +39,15 @@ FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.M | re.S)
 COMMAND = re.compile(r"(?:[A-Z_]+=\S+ )*(?:stic-fast|pytest|python3?|pip|tools/\S+)(?: .*)?")
 """What inline code must look like to be one."""
 PLACEHOLDERS = {"METHOD": list(METHODS), "NAME": ["evolution", "calibration"], "S": ["0"]}
-REST = ([], ["RUN"], ["RUN", "--from", "0", "--to", "1"], ["RUN", "IMAGE", "--to", "1"], ["stic"], ["evolution", "RUN"])
+REST = (
+    [],
+    ["RUN"],
+    ["RUN", "--from", "0", "--to", "1"],
+    ["RUN", "IMAGE", "--to", "1"],
+    ["stic"],
+    ["evolution", "RUN"],
+    ["RUN", "--reference", "digits"],
+)
 """With one of these a command that is only mentioned, such as `stic-fast sample`, is whole."""
 
 

@@ -15,13 +15,14 @@ def command_line(command: Sequence[str], options: Any) -> str:
 
     Args:
         command: such as ["study", "passes"].
-        options: a dataclass with a field `run`.
+        options: a dataclass; its first field stands there by itself, without a name.
     """
     hints = get_type_hints(type(options), include_extras=True)
-    words = ["stic-fast", *command, str(options.run)]
-    for field in fields(options):
+    first, *others = fields(options)
+    words = ["stic-fast", *command, str(getattr(options, first.name))]
+    for field in others:
         value = getattr(options, field.name)
-        if field.name == "run" or value == field.default:
+        if value == field.default:
             continue
         option = option_name(field.name, hints[field.name])
         if isinstance(value, bool):

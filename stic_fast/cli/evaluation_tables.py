@@ -31,7 +31,15 @@ def tell(record: Evaluation) -> None:
             TABLES[name](terminal, part)
 
 
-def image_table(terminal: Console, part: ImageScores) -> None:
+def tell_images(scores: ImageScores) -> None:
+    """Prints the scores of images alone."""
+    terminal = console()
+    _images(terminal, scores)
+    if scores.note:
+        terminal.print(printable(scores.note))
+
+
+def _images(terminal: Console, part: ImageScores) -> None:
     """Scores of n_real drawn images stand beside those of the real ones, where these are too few for the whole set."""
     rows = table("score", *part.columns().values(), title=f"{part.n} drawn images, {part.n_real} real ones")
     for row in part.rows:
@@ -65,7 +73,7 @@ def _attacks(terminal: Console, part: AttackScores) -> None:
 
 
 TABLES: dict[str, Callable[[Console, Any], None]] = {
-    "images": image_table,
+    "images": _images,
     "classifier": _classifier,
     "outliers": _outliers,
     "attacks": _attacks,

@@ -28,6 +28,7 @@ from stic_fast.cli.info import Info
 from stic_fast.cli.interpolate import Interpolate
 from stic_fast.cli.report import Report
 from stic_fast.cli.sample import Sample
+from stic_fast.cli.score import Score
 from stic_fast.cli.study import study_commands
 from stic_fast.cli.terminal import one_sentence, say
 from stic_fast.cli.train import train_commands
@@ -118,6 +119,7 @@ def _commands(preset: str | None) -> Any:
         ("interpolate", Interpolate, None),
         ("counterfactual", Counterfactual, None),
         ("evaluate", Evaluate, None),
+        ("score", Score, None),
         ("study", study_commands(), "Ask a trained run one question."),
         ("report", Report, None),
         ("compare", Compare, None),

@@ -109,6 +109,26 @@ def _read_images(files: list[Path]) -> np.ndarray:
     return images
 
 
+def read_unsplit_folder(path: Path) -> tuple[np.ndarray, list[str]]:
+    """The images of PATH/IMAGE or of PATH/CLASS/IMAGE, uint8 (N, C, H, W), and the class of each, "" where it has none.
+
+    Raises InputError and OSError as `load_folder`.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     Image.new("L", (8, 6)).save(Path(folder) / "1.png")
+    ...     images, classes = read_unsplit_folder(Path(folder))
+    >>> images.shape, classes
+    ((1, 1, 6, 8), [''])
+    """
+    folders, loose = _entries(path)
+    if not loose and not folders:
+        raise InputError(f"{path} holds no images; put some into it ({', '.join(SUFFIXES)}), or into folders by class")
+    classes = {"": loose} if loose and not any(_entries(folder)[1] for folder in folders) else _class_files(path)
+    files = [(file, name) for name, each in classes.items() for file in each]
+    return _read_images([file for file, _ in files]), [name for _, name in files]
+
+
 def read_image(file: Path) -> np.ndarray:
     """One image as uint8 (1, H, W) if its file is grey, (3, H, W) if not; what is transparent is laid on white.
 

@@ -104,6 +104,37 @@ def _read(archive: np.lib.npyio.NpzFile, key: str, path: Path, form: Callable[[n
         raise InputError(f"{key} in {path} is damaged ({error}); {_MEND}") from error
 
 
+def read_unsplit_npz(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
+    """The images of an archive without a split, uint8 (N, C, H, W), and their labels, integers (N,), where it has some.
+
+    Images are `arr_0`, as evaluation tools write them, `x` or `images`; labels `arr_1`, `y` or `labels` beside them.
+    Raises InputError and OSError as `load_npz`.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "drawn.npz"
+    ...     np.savez(path, np.zeros((2, 8, 8, 3), np.uint8))
+    ...     images, labels = read_unsplit_npz(path)
+    >>> images.shape, labels
+    ((2, 3, 8, 8), None)
+    """
+    with path.open("rb") as file, _opened(file, path) as archive:
+        image_key, *label_keys = _choose_unsplit(archive.files, path)
+        images = _read(archive, image_key, path, _images)
+        if not label_keys:
+            return images, None
+        labels = _read(archive, label_keys[0], path, _labels)
+    check_lengths(images, labels, f"{image_key} and {label_keys[0]} in {path}", "save one label per image")
+    return images, labels
+
+
+def _choose_unsplit(present: list[str], path: Path) -> tuple[str, ...]:
+    for names in (*_WHOLE_KEYS, *((images,) for images, _ in _WHOLE_KEYS)):
+        if all(key in present for key in names):
+            return names
+    raise InputError(f"{path} holds {', '.join(present[:_MOST_NAMES]) or 'nothing'}; save the images as arr_0")
+
+
 def _check_member(archive: np.lib.npyio.NpzFile, key: str) -> None:
     """Reads an array's header alone, and compares what it promises with the archive's entry and with this machine.
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Judges and metrics: how good the drawn images and the classifier are."""
 
+from stic_fast.evaluation.any_images import evaluate_images
 from stic_fast.evaluation.attacks import PAPER_EPSILONS, pgd
 from stic_fast.evaluation.calibration import (
     Reliability,
@@ -41,6 +42,7 @@ __all__ = [
     "check_gradient_masking",
     "cls_g",
     "cls_r",
+    "evaluate_images",
     "expected_calibration_error",
     "fit_images",
     "frechet_distance",

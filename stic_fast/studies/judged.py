@@ -14,10 +14,10 @@ from torch import Tensor
 from stic_fast.counts import check_count
 from stic_fast.data import Splits
 from stic_fast.errors import InputError
-from stic_fast.evaluation import JudgeNetwork, cls_g, cls_r, load_judge, metric_name, read_images
+from stic_fast.evaluation import JudgeNetwork, cls_g, load_judge, metric_name, read_images
+from stic_fast.evaluation.class_scores import cls_g_of_real
 from stic_fast.evaluation.features import Reading
 from stic_fast.evaluation.image_scores import ReferenceImages, Score, scores_of_reading
-from stic_fast.evaluation.judges import cached_judge
 from stic_fast.evaluation.outliers import uniform_noise
 from stic_fast.evaluation.records import subset
 from stic_fast.training import Progress, TrainedRun
@@ -123,18 +123,18 @@ class Judged:
 
     def cls_g_of_real(self, progress: Progress) -> float:
         """Cls_G of n real training images; the network that learns from them is kept for the next run on them."""
-        images, labels = subset(self.splits.train.images, self.splits.train.labels, self.n, self.seed)
+        train, test = self.splits.train, self.splits.test
         with progress.task("training a judge on as many real images", self.judge_iterations) as advance:
-            learnt = cached_judge(
-                images,
-                labels,
-                self.num_classes,
+            return cls_g_of_real(
+                (train.images, train.labels),
+                (test.images, test.labels),
+                num_classes=self.num_classes,
+                n=self.n,
                 seed=self.seed,
                 iterations=self.judge_iterations,
                 progress=lambda *_: advance(),
                 say=self.say,
             )
-        return cls_r(learnt, self.splits.test.images, self.splits.test.labels)
 
     def real(self) -> dict[str, Score]:
         """The same of n real test images, or of all where there are fewer: what a perfect sampler would reach."""

@@ -35,7 +35,10 @@ def refused(argv: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     [
         (
             ["nonsense"],
-            ["nonsense", "demo, train, sample, interpolate, counterfactual, evaluate, study, report, compare, info"],
+            [
+                "nonsense",
+                "demo, train, sample, interpolate, counterfactual, evaluate, score, study, report, compare, info",
+            ],
         ),
         (["train"], ["stic"]),
         (["train", "stic", "--preset", "nope"], ["'nope'", "digits", "fashion", "cifar10-paper"]),
