@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from stic_fast.cli.terminal import console, printable, table
+from stic_fast.evaluation.image_table import cells, columns, shown
 from stic_fast.evaluation.out_of_distribution import SCORE_NAMES
 from stic_fast.evaluation.record_form import (
     AttackScores,
@@ -17,7 +18,6 @@ from stic_fast.evaluation.record_form import (
     Evaluation,
     ImageScores,
     OutlierScores,
-    shown,
 )
 
 
@@ -41,9 +41,9 @@ def tell_images(scores: ImageScores) -> None:
 
 def _images(terminal: Console, part: ImageScores) -> None:
     """Scores of n_real drawn images stand beside those of the real ones, where these are too few for the whole set."""
-    rows = table("score", *part.columns().values(), title=f"{part.n} drawn images, {part.n_real} real ones")
+    rows = table("score", *columns(part).values(), title=f"{part.n} drawn images, {part.n_real} real ones")
     for row in part.rows:
-        rows.add_row(row.name, *part.cells(row))
+        rows.add_row(row.name, *cells(part, row))
     terminal.print(rows)
 
 

@@ -20,12 +20,13 @@ from stic_fast.evaluation.judge import Judge, train_judge
 from stic_fast.evaluation.judges import JudgeRequest, judge_forms, load_judge, register_judge
 from stic_fast.evaluation.manifold import manifold_scores
 from stic_fast.evaluation.nearest import nearest_distances
-from stic_fast.evaluation.network_judge import NetworkJudge, as_judge, load_torchscript_judge
+from stic_fast.evaluation.network_judge import NetworkJudge, as_judge
 from stic_fast.evaluation.out_of_distribution import auroc, ood_scores
 from stic_fast.evaluation.outliers import fit_images, outlier_sets
 from stic_fast.evaluation.resnet20 import load_resnet20_judge
 from stic_fast.evaluation.square_attack import square_attack
 from stic_fast.evaluation.temperature import temperature, tempered
+from stic_fast.evaluation.torchscript_judge import load_torchscript_judge
 
 __all__ = [
     "PAPER_EPSILONS",

@@ -7,10 +7,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stic_fast.evaluation.comparison import ComparedScore, Groups, areas_of, mean_of, notes_of, settings_of
+from stic_fast.evaluation.image_table import ARROWS
 from stic_fast.evaluation.out_of_distribution import SCORE_NAMES
 
 MISSING = "—"
-ARROWS = {"higher": " ↑", "lower": " ↓", None: ""}
 
 
 def comparison_text(groups: Groups, scores: Sequence[ComparedScore]) -> str:

@@ -22,8 +22,9 @@ from stic_fast.evaluation.cache import cached, fingerprint
 from stic_fast.evaluation.checks import check_labelled_images
 from stic_fast.evaluation.features import JudgeNetwork
 from stic_fast.evaluation.judge import Judge, train_judge, uses_bf16
-from stic_fast.evaluation.network_judge import as_judge, load_torchscript_judge
+from stic_fast.evaluation.network_judge import as_judge
 from stic_fast.evaluation.resnet20 import load_resnet20_judge
+from stic_fast.evaluation.torchscript_judge import load_torchscript_judge
 from stic_fast.models.frozen import frozen
 
 GROUP = "stic_fast.judges"
@@ -240,17 +241,7 @@ def _path(judge: str, place: str) -> Path:
 
 
 def _cnn(request: JudgeRequest) -> JudgeNetwork:
-    return cached_judge(
-        request.images,
-        request.labels,
-        request.num_classes,
-        cache=request.cache,
-        seed=request.seed,
-        iterations=request.iterations,
-        device=request.device,
-        progress=request.progress,
-        say=request.say,
-    )
+    return cached_judge(**{name: value for name, value in vars(request).items() if name != "text"})
 
 
 def _torchscript(request: JudgeRequest) -> JudgeNetwork:

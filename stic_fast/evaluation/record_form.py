@@ -18,6 +18,7 @@ import torch
 
 from stic_fast.errors import InputError
 from stic_fast.evaluation.calibration import Reliability
+from stic_fast.evaluation.image_table import image_table
 from stic_fast.evaluation.manifold import ManifoldScores
 from stic_fast.evaluation.out_of_distribution import SCORE_NAMES
 from stic_fast.stored import damaged, read_json
@@ -84,37 +85,7 @@ class ImageScores(Record):
             _require(name in self.sweep, f"sweep.{name}")
 
     def __str__(self) -> str:
-        """The scores as a table.
-
-        >>> row = ImageRow(key="FD", name="FD-cnn@9", better="lower", what="", drawn=2.0, spread=None, real=0.5,
-        ...     drawn_at_n_real=None, noise=90.0)
-        >>> print(ImageScores(judge=JudgeAbout(name="cnn", iterations=9, accuracy=None), n=9, n_real=9, rows=(row,),
-        ...     sweep={"drawn": (), "real": ()}, nearest=Nearest(drawn=1.0, real=1.0)))
-        score       drawn  real  noise
-        FD-cnn@9 ↓      2   0.5     90
-        """
-        columns = self.columns()
-        rows = [["score", *columns.values()]]
-        for score in self.rows:
-            arrow = {"higher": " ↑", "lower": " ↓", None: ""}[score.better]
-            rows.append([score.name + arrow, *self.cells(score)])
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows]
-        return "\n".join([*lines, *[self.note] * bool(self.note)])
-
-    def columns(self) -> dict[str, str]:
-        """The columns of a table of the scores, with their headings; some only where there are fewer real images."""
-        if self.n_real == self.n:
-            return {"drawn": "drawn", "real": "real", "noise": "noise"}
-        at = f"@{self.n_real}"
-        return {"drawn": "drawn", "drawn_at_n_real": f"drawn{at}", "real": f"real{at}", "noise": "noise"}
-
-    def cells(self, score: ImageRow) -> list[str]:
-        """A row of that table: four digits, and what spread is known of the drawn ones."""
-        texts = {column: shown(getattr(score, column)) for column in self.columns()}
-        if score.spread is not None:
-            texts["drawn"] += f" ± {score.spread:.3g}"
-        return list(texts.values())
+        return image_table(self)
 
 
 class ScoreRow(Record):
@@ -319,11 +290,6 @@ def number(value: float | None) -> float | None:
     (0.5, None, None)
     """
     return None if value is None or not math.isfinite(value) else value
-
-
-def shown(value: float | None, form: str = ".4g") -> str:
-    """The number as tables have it, a dash where there is none."""
-    return "–" if value is None else f"{value:{form}}"
 
 
 def _is_a_note_alone(part: Any) -> bool:

@@ -26,8 +26,8 @@ from stic_fast.evaluation.judges import (
     register_judge,
     torchscript_spec,
 )
-from stic_fast.evaluation.network_judge import load_torchscript_judge
 from stic_fast.evaluation.resnet20 import load_resnet20_judge
+from stic_fast.evaluation.torchscript_judge import load_torchscript_judge
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

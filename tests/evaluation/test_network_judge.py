@@ -17,7 +17,8 @@ from torch.nn import functional as F
 from stic_fast.errors import InputError
 from stic_fast.evaluation.features import read_images
 from stic_fast.evaluation.judges import load_judge
-from stic_fast.evaluation.network_judge import NetworkJudge, as_judge, load_torchscript_judge
+from stic_fast.evaluation.network_judge import NetworkJudge, as_judge
+from stic_fast.evaluation.torchscript_judge import load_torchscript_judge
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
