@@ -144,25 +144,10 @@ class Evaluate(Options):
             progress=progress,
         )
         try:
-            drawn = self._drawn(run, image_sampler, progress)
+            images, labels = self._drawn(run, image_sampler, progress).all()
         except Diverged as divergence:
             return Unmeasured(note=f"no images could be drawn: {divergence}")
-        train, test = run.splits.train, run.splits.test
-        return image_record(
-            judged.judge,
-            (images for images, _ in drawn),
-            drawn.labels(),
-            train.images,
-            test.images,
-            test.labels,
-            num_classes=run.model.num_classes,
-            seed=self.seed,
-            batch_size=self.batch_size,
-            judge_iterations=self.judge_iterations,
-            steps=image_sampler.resolved.steps,
-            learnt={"drawn": judged.cls_g(*drawn.all(), progress), "real": judged.cls_g_of_real(progress)},
-            say=progress.say,
-        )
+        return image_record(judged, images, labels, steps=image_sampler.resolved.steps, progress=progress)
 
     def _drawn(self, run: TrainedRun, image_sampler: ImageSampler, progress: Progress) -> DrawnImages:
         steps, checkpoint = image_sampler.resolved.steps, run.folder.newest_checkpoint().path.name

@@ -4,11 +4,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -21,11 +19,8 @@ from stic_fast.data.folder import read_unsplit_folder
 from stic_fast.data.npz import read_unsplit_npz
 from stic_fast.errors import InputError
 from stic_fast.evaluation.checks import check_images, check_labels, described
-from stic_fast.evaluation.class_scores import cls_g, cls_g_of_real
-from stic_fast.evaluation.features import JudgeNetwork
 from stic_fast.evaluation.image_record import image_record
-from stic_fast.evaluation.judges import load_judge
-from stic_fast.evaluation.network_judge import as_judge
+from stic_fast.evaluation.judging import Display, Judging
 from stic_fast.evaluation.outliers import fit_images
 from stic_fast.evaluation.record_form import ImageScores
 from stic_fast.evaluation.records import subset
@@ -35,16 +30,6 @@ HELD_OUT = 0.1
 """Share of a reference without test images that is held out to stand in their place, as `stic_fast.data` does."""
 ROUNDING = 0.01
 """How far floats may lie beyond [-1, 1]; what lies further was never meant to be in it."""
-
-
-class Display(Protocol):
-    """Whoever is told how far the work is; `stic_fast.training.Progress` is one."""
-
-    def task(self, description: str, total: int) -> AbstractContextManager[Callable[..., None]]:
-        """A piece of work of `total` steps; what it gives is called after each."""
-
-    def say(self, message: str) -> None:
-        """A line of news."""
 
 
 def evaluate_images(
@@ -92,12 +77,11 @@ def evaluate_images(
     ['FD-Sequential@40', 'KD-Sequential@40', 'IS-Sequential@40']
     """
     check_count("batch_size", batch_size)
-    check_count("judge_iterations", judge_iterations)
-    splits, classes = _splits_of(reference)
-    given, own_labels = _images_of(images, splits.train.class_names if classes else ())
+    splits, class_names = _splits_of(reference)
+    given, own_labels = _images_of(images, class_names)
     labels = own_labels if labels is None else torch.as_tensor(labels)
-    if labels is not None and classes:
-        check_labels(labels, len(given), classes)
+    if labels is not None and class_names:
+        check_labels(labels, len(given), len(class_names))
     if n is not None:
         check_count("n", n)
         rows, _ = subset(torch.arange(len(given)), torch.arange(len(given)), n, seed)
@@ -106,39 +90,30 @@ def evaluate_images(
     if given.shape[1:] != shape:
         note = f"images of {_size(given.shape[1:])} were brought to {_size(shape)}"
         given = fit_images(given, shape, batch_size=batch_size)
-    say = progress.say if progress else None
-    network = _judge_of(judge, splits, classes, seed, judge_iterations, progress)
-    learnt = {}
-    if labels is not None and classes:
-        learnt = _learnt(given, labels, splits, seed=seed, iterations=judge_iterations, progress=progress)
-    return image_record(
-        network,
-        torch.split(given, batch_size),
-        labels,
-        splits.train.images,
-        splits.test.images,
-        splits.test.labels if classes else None,
-        num_classes=classes or network.num_classes,
+    judging = Judging.by(
+        judge,
+        splits,
+        labelled=bool(class_names),
+        n=len(given),
         seed=seed,
-        batch_size=batch_size,
         judge_iterations=judge_iterations,
-        learnt=learnt,
-        note=note,
-        say=say,
+        batch_size=batch_size,
+        progress=progress,
     )
+    return image_record(judging, given, labels, note=note, progress=progress)
 
 
-def _splits_of(reference: object) -> tuple[Splits, int]:
-    """Real images to compare with and to hold out, and the number of their classes, 0 where they have no labels."""
+def _splits_of(reference: object) -> tuple[Splits, Sequence[str]]:
+    """Real images to compare with and to hold out, and the names of their classes, none where they have no labels."""
     if isinstance(reference, str):
         reference = load(reference)
     if isinstance(reference, Splits):
-        return reference, reference.train.num_classes
+        return reference, reference.train.class_names
     if isinstance(reference, ImageSet):
-        return Splits.stratified(reference, test_fraction=HELD_OUT), reference.num_classes
+        return Splits.stratified(reference, test_fraction=HELD_OUT), reference.class_names
     images = _bytes_of(reference, "reference")
     alone = ImageSet(images.contiguous(), torch.zeros(len(images), dtype=torch.int64), ("image",), "reference")
-    return Splits.stratified(alone, test_fraction=HELD_OUT), 0
+    return Splits.stratified(alone, test_fraction=HELD_OUT), ()
 
 
 def _images_of(images: object, class_names: Sequence[str]) -> tuple[Tensor, Tensor | None]:
@@ -184,45 +159,6 @@ def _bytes_of(images: object, what: str) -> Tensor:
             "them"
         )
     return images.detach().as_subclass(Tensor).cpu()
-
-
-def _judge_of(
-    judge: object, splits: Splits, classes: int, seed: int, iterations: int, progress: Display | None
-) -> JudgeNetwork:
-    if not isinstance(judge, str):
-        return as_judge(judge, splits.train.image_shape)
-    if judge == "cnn" and not classes:
-        raise InputError("the judge cnn learns from labels, which this reference lacks; give one with labels")
-    train = splits.train
-    with _task(progress, "training a judge on real images", iterations) as advance:
-        return load_judge(
-            judge,
-            train.images,
-            train.labels,
-            train.num_classes,
-            seed=seed,
-            iterations=iterations,
-            progress=lambda *_: advance(),
-            say=progress.say if progress else None,
-        )
-
-
-def _learnt(
-    images: Tensor, labels: Tensor, splits: Splits, *, seed: int, iterations: int, progress: Display | None
-) -> dict[str, float]:
-    """Cls_G of the images and of as many real ones."""
-    train, test = ((part.images, part.labels) for part in (splits.train, splits.test))
-    settings: dict[str, Any] = {"num_classes": splits.train.num_classes, "seed": seed, "iterations": iterations}
-    with _task(progress, "training a judge on these images", iterations) as advance:
-        drawn = cls_g(images, labels, *test, progress=lambda *_: advance(), **settings)
-    with _task(progress, "training a judge on as many real images", iterations) as advance:
-        say = progress.say if progress else None
-        real = cls_g_of_real(train, test, n=len(images), say=say, progress=lambda *_: advance(), **settings)
-    return {"drawn": drawn, "real": real}
-
-
-def _task(progress: Display | None, what: str, total: int) -> AbstractContextManager[Callable[..., None]]:
-    return progress.task(what, total) if progress else nullcontext(lambda *_: None)
 
 
 def _size(shape: Sequence[int]) -> str:

@@ -17,8 +17,6 @@ from stic_fast.counts import check_count
 from stic_fast.evaluation.checks import check_labelled_images, check_logits, check_one_size
 from stic_fast.evaluation.features import JudgeNetwork
 from stic_fast.evaluation.judge import predict_logits, top_k_accuracy, train_judge
-from stic_fast.evaluation.judges import cached_judge
-from stic_fast.evaluation.records import subset
 
 
 def cls_r(
@@ -107,30 +105,6 @@ def cls_g(
         progress=progress,
     )
     return cls_r(judge, real_test_images, real_test_labels, k)
-
-
-def cls_g_of_real(
-    train: tuple[Tensor, Tensor],
-    test: tuple[Tensor, Tensor],
-    *,
-    num_classes: int,
-    n: int,
-    seed: int,
-    iterations: int = 600,
-    progress: Callable[[int, int], None] | None = None,
-    say: Callable[[str], None] | None = None,
-) -> float:
-    """`cls_g` of n real training images, drawn by the seed, in place of drawn ones: what a perfect generator reaches.
-
-    Args:
-        train, test: images, uint8 (·, C, H, W), and labels, int64 (·,).
-        n: as many as were drawn, or all where there are fewer.
-        say: told what happens to the cache, in which the network that learnt is kept (see `cache.cached`).
-        The others: as for `cls_g`.
-    """
-    some = subset(*train, n, seed)
-    learnt = cached_judge(*some, num_classes, seed=seed, iterations=iterations, progress=progress, say=say)
-    return cls_r(learnt, *test)
 
 
 def accuracy(

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -105,15 +105,8 @@ class ReferenceImages:
         return cls(Reading(found["logits"], statistics, None), found["some"])
 
 
-def image_scores(
-    judge: JudgeNetwork,
-    reference: ReferenceImages,
-    images: Tensor | Iterable[Tensor],
-    labels: Tensor | None,
-    *,
-    num_classes: int,
-    seed: int,
-    batch_size: int = 256,
+def scores_of_reading(
+    reading: Reading, reference: ReferenceImages, labels: Tensor | None, *, num_classes: int, seed: int
 ) -> tuple[dict[str, Score], tuple[ManifoldScores, ...]]:
     """The scores of a set of images, by the names in `MEANINGS`, and the manifold scores at k = 1 … 10.
 
@@ -121,22 +114,12 @@ def image_scores(
     are left out.
 
     Args:
-        judge: never the classifier that drew the images.
-        images: uint8 (N, C, H, W), or parts of them.
+        reading: what a judge, never the classifier that drew the images, read of them, with their features.
         labels: int64 (N,), the classes asked for, if any were.
         seed: of the order in which IS splits the images.
 
     Raises:
-        InputError: no images, or labels that do not fit them.
-    """
-    reading = read_images(judge, images, batch_size=batch_size, keep_features=True)
-    return scores_of_reading(reading, reference, labels, num_classes=num_classes, seed=seed)
-
-
-def scores_of_reading(
-    reading: Reading, reference: ReferenceImages, labels: Tensor | None, *, num_classes: int, seed: int
-) -> tuple[dict[str, Score], tuple[ManifoldScores, ...]]:
-    """`image_scores` of images that the judge has read already, their features kept.
+        InputError: labels that do not fit the images.
 
     >>> features, labels = torch.arange(12.0).view(6, 2), torch.arange(6) % 2
     >>> reading = Reading(torch.eye(2).repeat(3, 1), FeatureStatistics.of(features), features)

@@ -220,6 +220,9 @@ class Evaluation(Record):
     unmeasured: dict[str, Unmeasured] = {}
     """The parts of which nothing could be measured, by name."""
 
+    def __post_init__(self) -> None:
+        _require(self.images is None or self.images.steps is not None, "images.steps")
+
     def parts(self) -> dict[str, Any]:
         """The parts that there are, the unmeasured among them, by name and in their order."""
         found = {name: getattr(self, name) or self.unmeasured.get(name) for name in PARTS}

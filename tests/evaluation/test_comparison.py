@@ -58,6 +58,7 @@ def record(fd: float = 2.0, accuracy: float | None = 0.9, *, fake: bool = True, 
             rows=image_rows(drawn, real, noise, judge="cnn", count=1000, at_n_real=few),
             sweep={"drawn": (), "real": (), "drawn_at_n_real": ()},
             nearest=Nearest(2.5, 2.0),
+            steps=40,
         ),
         classifier=ClassifierScores(359, (ScoreRow("accuracy", accuracy, "accuracy", "higher", "share"),), None, None),
         outliers=OutlierScores(

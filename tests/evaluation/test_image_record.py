@@ -11,10 +11,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from stic_fast.evaluation.drawn_images import DrawnImages
+from stic_fast.data import ImageSet, Splits
 from stic_fast.evaluation.image_record import image_record
-from stic_fast.evaluation.image_scores import COUNT_DEPENDENT, ReferenceImages, image_scores
+from stic_fast.evaluation.image_scores import COUNT_DEPENDENT, ReferenceImages
 from stic_fast.evaluation.judge import Judge
+from stic_fast.evaluation.judging import Judging
 from stic_fast.evaluation.nearest import nearest_distances
 from stic_fast.evaluation.network_judge import NetworkJudge
 from stic_fast.evaluation.record_form import ImageRow, ImageScores
@@ -42,29 +43,36 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
-def record_of(judge: Any, folder: Path, count: int) -> ImageScores:
-    drawn = DrawnImages(folder, count, num_classes=4, about={})
-    drawn.complete(lambda rows: DRAWN[rows])
-    learnt = {"drawn": 0.5, "real": 0.9}
-    settings: dict[str, Any] = {"num_classes": 4, "seed": 0, "batch_size": 16, "judge_iterations": 3}
-    parts = (images for images, _ in drawn)
-    return image_record(judge, parts, drawn.labels(), TRAIN, TEST, TEST_LABELS, learnt=learnt, **settings)
+def judging_of(judge: Any, count: int) -> Judging:
+    """A judge beside the sets above, for sets of so many."""
+    names = ("a", "b", "c", "d")
+    train, test = ImageSet(TRAIN, torch.arange(90) % 4, names, "train"), ImageSet(TEST, TEST_LABELS, names, "test")
+    return Judging(judge, Splits(train, test), 4, True, count, seed=0, judge_iterations=3, batch_size=16, say=None)
+
+
+@pytest.fixture(autouse=True)
+def _nobody_learns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Judging, "cls_g", lambda *_: 0.5)
+    monkeypatch.setattr(Judging, "cls_g_of_real", lambda *_: 0.9)
+
+
+def record_of(judge: Any, count: int) -> ImageScores:
+    return image_record(judging_of(judge, count), DRAWN[:count], torch.arange(count) % 4)
 
 
 def rows_of(record: ImageScores) -> dict[str, ImageRow]:
     return {row.key: row for row in record.rows}
 
 
-def test_few_real_images_are_held_against_as_few_drawn_ones(judge: Judge, tmp_path: Path) -> None:
-    record = record_of(judge, tmp_path / "drawn", 48)
+def test_few_real_images_are_held_against_as_few_drawn_ones(judge: Judge) -> None:
+    record = record_of(judge, 48)
     assert (record.n, record.n_real) == (48, 20)
     labels = torch.arange(48) % 4
     rows, few_labels = subset(torch.arange(48), labels, 20, 0)
-    reference = ReferenceImages.of(judge, TRAIN, most=48, seed=0)
-    settings: dict[str, Any] = {"num_classes": 4, "seed": 0}
-    whole, _ = image_scores(judge, reference, DRAWN, labels, **settings)
-    few, few_sweep = image_scores(judge, reference, DRAWN[rows], few_labels, **settings)
-    real, _ = image_scores(judge, reference, TEST, TEST_LABELS, **settings)
+    judging = judging_of(judge, 48)
+    whole, _ = judging.measured(DRAWN, labels)
+    few, few_sweep = judging.measured(DRAWN[rows], few_labels)
+    real, _ = judging.measured(TEST, TEST_LABELS)
     for key, row in rows_of(record).items():
         if key == "Cls_G":
             assert (row.drawn, row.real, row.drawn_at_n_real) == (0.5, 0.9, None)
@@ -81,23 +89,23 @@ def test_few_real_images_are_held_against_as_few_drawn_ones(judge: Judge, tmp_pa
     assert record.nearest.drawn == pytest.approx(float(distances.mean()), rel=1e-5)
 
 
-def test_as_many_real_images_need_no_second_column(judge: Judge, tmp_path: Path) -> None:
-    record = record_of(judge, tmp_path / "drawn", 12)
+def test_as_many_real_images_need_no_second_column(judge: Judge) -> None:
+    record = record_of(judge, 12)
     assert (record.n, record.n_real) == (12, 12)
     assert {row.drawn_at_n_real for row in record.rows} == {None}
     assert list(record.sweep) == ["drawn", "real"]
 
 
-def test_the_training_images_are_read_once(judge: Judge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_training_images_are_read_once(judge: Judge, monkeypatch: pytest.MonkeyPatch) -> None:
     read, of = [], ReferenceImages.of
     monkeypatch.setattr(
         ReferenceImages, "of", lambda *given, **named: read.append(named["most"]) or of(*given, **named)
     )
-    first = record_of(judge, tmp_path / "drawn", 48)
-    assert record_of(judge, tmp_path / "drawn", 48) == first and read == [48]
-    record_of(judge, tmp_path / "drawn", 30)
+    first = record_of(judge, 48)
+    assert record_of(judge, 48) == first and read == [48]
+    record_of(judge, 30)
     other = Judge((1, 8, 8), 4, generator=torch.Generator().manual_seed(4)).eval()
-    assert record_of(other, tmp_path / "drawn", 48).rows != first.rows
+    assert record_of(other, 48).rows != first.rows
     assert read == [48, 30, 48]
 
 

@@ -108,7 +108,7 @@ def plain_tuples(value: Any) -> Any:
 ANY = {("format",)}
 """Nobody reads it here."""
 OPTIONAL = {("images",), ("classifier",), ("outliers",), ("attacks",), ("attacks", "cw"), ("attacks", "cw", "note")}
-OPTIONAL |= {("seconds", "all"), ("data", "train"), ("data", "test"), ("images", "steps")}
+OPTIONAL |= {("seconds", "all"), ("data", "train"), ("data", "test")}
 OPTIONAL |= {("attacks", "masking", "accuracy")}
 
 

@@ -14,7 +14,7 @@ import torch
 
 from stic_fast.errors import InputError
 from stic_fast.evaluation import Judge, accuracy, cls_g, nearest_distances
-from stic_fast.studies import Judged, judged
+from stic_fast.studies import Judged
 from stic_fast.studies.passes import Passes
 from stic_fast.training import ImageSampler, Progress, open_run
 
@@ -64,7 +64,7 @@ def test_cls_g_learns_from_drawn_images_and_its_floor_from_real_ones(tiny_run: P
 
 def test_a_judge_of_other_classes_leaves_cls_r_out(tiny_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     other = Judge((1, 8, 8), 7, generator=torch.Generator().manual_seed(0)).eval()
-    monkeypatch.setattr(judged, "load_judge", lambda *_, **__: other)
+    monkeypatch.setattr("stic_fast.evaluation.judging.load_judge", lambda *_, **__: other)
     finding = Passes(tiny_run, **QUICK).compute(Progress())
     assert "FD-cnn@40" in finding.record["real"] and "Cls_R-cnn@40" not in finding.record["real"]
     assert len(finding.figure.axes) == 3
