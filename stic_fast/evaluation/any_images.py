@@ -79,7 +79,7 @@ def evaluate_images(
     check_count("batch_size", batch_size)
     splits, class_names = _splits_of(reference)
     given, own_labels = _images_of(images, class_names)
-    labels = own_labels if labels is None else torch.as_tensor(labels)
+    labels = own_labels if labels is None else _numbers_of(labels)
     if labels is not None and class_names:
         check_labels(labels, len(given), len(class_names))
     if n is not None:
@@ -121,7 +121,7 @@ def _images_of(images: object, class_names: Sequence[str]) -> tuple[Tensor, Tens
     if not isinstance(images, str | PathLike):
         labels = getattr(images, "labels", None)
         return _bytes_of(images, "images"), labels if isinstance(labels, Tensor) else None
-    path = Path(images).expanduser()
+    path = Path(images)
     if path.is_dir():
         found, folders = read_unsplit_folder(path)
         if not class_names or "" in folders:
@@ -132,6 +132,13 @@ def _images_of(images: object, class_names: Sequence[str]) -> tuple[Tensor, Tens
         raise InputError(f"there is no file or folder {path}; give a folder of images or an .npz file")
     found, known = read_unsplit_npz(path)
     return torch.from_numpy(np.ascontiguousarray(found)), None if known is None else torch.from_numpy(known).long()
+
+
+def _numbers_of(labels: object) -> Tensor:
+    try:
+        return torch.as_tensor(labels).cpu()
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"labels must be integers, one an image, got {described(labels)} ({error})") from error
 
 
 def _class_of(folder: Path, class_names: Sequence[str]) -> int:

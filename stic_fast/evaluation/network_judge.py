@@ -28,7 +28,7 @@ class NetworkJudge(nn.Module):
     Args:
         network: returns logits (N, K), with `feature_layer` or `head`; or, without, the pair (features, logits).
         name: enters the names of its metrics, "FD-NAME@10k".
-        num_classes: K.
+        num_classes: K; 0 for as many as there are, until `sized` has learnt it.
         feature_layer: the submodule, by its name in `network.named_modules()`, whose output is the feature vector:
             (N, D), or (N, D, *S), of which the mean over positions is taken.
         head: the submodule whose input is the feature vector, such as the last linear layer.

@@ -119,6 +119,11 @@ def test_some_of_the_images_are_drawn_by_the_seed() -> None:
     assert some[0].rows[0].name == "FD-cnn@9"
 
 
+def test_a_single_image_has_the_scores_that_one_can_have() -> None:
+    one = evaluate_images(DRAWN.images[:1], SPLITS, labels=[1], judge=judge(), judge_iterations=2)
+    assert {"IS", "Cls_R"} <= keys(one) and "FD" not in keys(one) and (one.n, one.n_real) == (1, 1)
+
+
 def test_images_of_another_size_or_colour_are_brought_to_the_real_ones_and_a_note_says_so() -> None:
     large = DRAWN.images.repeat_interleave(2, 2).repeat_interleave(2, 3).expand(-1, 3, -1, -1)
     fitted = evaluate_images(large, SPLITS, judge=judge())
@@ -180,6 +185,7 @@ def test_scores_print_as_a_table() -> None:
         ({"labels": DRAWN.labels + 1}, "labels"),
         ({"labels": DRAWN.labels[:3]}, "labels"),
         ({"labels": DRAWN.labels.float()}, "labels"),
+        ({"labels": ["dark"] * 24}, "labels"),
         ({"reference": DRAWN.images, "labels": DRAWN.labels + 1}, "labels"),
         ({"judge": "oracle"}, "oracle"),
         ({"judge": 3}, "judge .* int"),
