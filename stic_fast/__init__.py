@@ -31,6 +31,7 @@ with stopping_at_once():
 if TYPE_CHECKING:
     from stic_fast import api, data, evaluation, models, ops, plots, sampling, studies, training
     from stic_fast.api import Counterfactual, Images, Run, load, train
+    from stic_fast.evaluation import evaluate_images
 
 __version__ = "0.1.0"
 
@@ -41,6 +42,7 @@ __all__ = [
     "__version__",
     "api",
     "data",
+    "evaluate_images",
     "evaluation",
     "gram",
     "gram_loss",
@@ -59,7 +61,10 @@ __all__ = [
     "vrm_batch",
 ]
 
-_FROM = dict.fromkeys(("Counterfactual", "Images", "Run", "load", "train"), "stic_fast.api")
+_FROM = {
+    **dict.fromkeys(("Counterfactual", "Images", "Run", "load", "train"), "stic_fast.api"),
+    "evaluate_images": "stic_fast.evaluation",
+}
 """Where the names are that are imported when they are first used; the others of `__all__` are subpackages."""
 
 

@@ -48,6 +48,7 @@ def test_everything_is_to_be_had_from_it() -> None:
         assert getattr(stic_fast, name) is not None
     assert stic_fast.sampling is importlib.import_module("stic_fast.sampling")
     assert stic_fast.load is stic_fast.api.load
+    assert stic_fast.evaluate_images is stic_fast.evaluation.evaluate_images
     with pytest.raises(AttributeError, match="nothing"):
         _ = stic_fast.nothing  # type: ignore[attr-defined]
 
