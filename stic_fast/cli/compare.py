@@ -18,7 +18,8 @@ from stic_fast.errors import InputError
 from stic_fast.evaluation.comparison import ComparedScore, compared
 from stic_fast.evaluation.comparison_table import comparison_text
 from stic_fast.evaluation.record_form import Evaluation, read_record
-from stic_fast.plots.comparison import Panel, save_comparison
+from stic_fast.plots.comparison import Panel, comparison_figure
+from stic_fast.plots.looks import save_figure
 
 PICTURED = ("FD", "recall", "Cls_R", "Cls_G", "accuracy", "ECE", "AUROC-log_density", "PGD-8")
 """Scores in the picture unless others are asked for; those that no run has are left out."""
@@ -50,7 +51,7 @@ class Compare:
         self.out.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(table) as file:
             file.write(text.encode(errors="backslashreplace"))
-        save_comparison(panels_of(pictured), picture)
+        save_figure(comparison_figure(panels_of(pictured)), picture, dpi=130)
         say(text)
         say(f"table:   {table}\npicture: {picture}")
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from stic_fast.plots.grid import write_png
+from stic_fast.plots.looks import BLACK, BLUE, RAW_ALPHA, SKY, VERMILION, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,13 +22,7 @@ if TYPE_CHECKING:
 Record = Mapping[str, Any]
 Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
 
-# Okabe and Ito's colours, told apart with every common colour blindness (jfly.uni-koeln.de/color).
-BLACK, ORANGE, SKY, GREEN, BLUE, VERMILION = "#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00"
-PURPLE = "#CC79A7"
-COLOURS = (VERMILION, BLUE, GREEN, ORANGE, SKY, PURPLE)
-"""Of things that stand beside each other, in turn."""
 SMOOTHING, WIDEST_SMOOTHING = 50, 300  # a smoothed curve averages over 1/50 of the run, but at most 300 records
-RAW_ALPHA = 0.25  # opacity of the curve as recorded, behind the smoothed one
 LEGEND_COLUMNS = 5
 WIDE_RANGE = 50.0  # positive curves whose largest value is this many times the smallest get a logarithmic axis
 BRIGHTEST = 0.88  # end of viridis in use: its last yellow is too pale on white
@@ -109,8 +103,7 @@ def training_curves(metrics: Sequence[Record], panels: Panels, path: str | PathL
     ...     [file.name for file in Path(folder).iterdir()]
     ['curves.png']
     """
-    figure = training_figure(metrics, panels)
-    write_png(path, lambda file: figure.savefig(file, format="png", dpi=110))
+    save_figure(training_figure(metrics, panels), path)
 
 
 def training_figure(metrics: Sequence[Record], panels: Panels) -> Figure:

@@ -8,15 +8,13 @@ GMMC, Table 4, in colours that everybody can tell apart.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stic_fast.errors import InputError
-from stic_fast.plots.curves import BLUE, VERMILION
-from stic_fast.plots.grid import write_png
+from stic_fast.plots.looks import BLUE, VERMILION, finish, new_figure, panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,19 +22,6 @@ if TYPE_CHECKING:
 
 BINS = 40
 Scores = Mapping[str, Mapping[str, Any]]  # score by name of score, then by name of set: tensors or arrays (N,)
-
-
-def save_score_histograms(
-    scores: Scores, path: str | PathLike[str], *, inside: str, aurocs: Mapping[str, Mapping[str, float]] | None = None
-) -> None:
-    """Write `score_histograms(...)` as a PNG at path, whole or not at all.
-
-    Raises:
-        InputError: as `score_histograms`, or for a path that does not end in ".png".
-        OSError: where the file cannot be written; an older file at path is then still whole.
-    """
-    figure = score_histograms(scores, inside=inside, aurocs=aurocs)
-    write_png(path, lambda file: figure.savefig(file, format="png", dpi=110))
 
 
 def score_histograms(scores: Scores, *, inside: str, aurocs: Mapping[str, Mapping[str, float]] | None = None) -> Figure:
@@ -59,9 +44,6 @@ def score_histograms(scores: Scores, *, inside: str, aurocs: Mapping[str, Mappin
     >>> [axes.get_title(loc="left") for axes in figure.axes]
     ['noise\nAUROC 1.000']
     """
-    # Here and not above: matplotlib takes half a second to import, which only those who draw should wait for.
-    from matplotlib.figure import Figure
-
     if not scores:
         raise InputError("there is no score to draw; give at least one")
     for label, sets in scores.items():
@@ -71,30 +53,26 @@ def score_histograms(scores: Scores, *, inside: str, aurocs: Mapping[str, Mappin
                 "score those sets too"
             )
     columns = max(len(sets) for sets in scores.values()) - 1
-    size = (max(2.4 * columns, 4.6) + 0.6, 2.5 * len(scores) + 0.4)
-    figure = Figure(figsize=size, layout="constrained", facecolor="white")
+    figure = new_figure(max(2.4 * columns, 4.6) + 0.6, 2.5 * len(scores) + 0.4)
     rows = figure.subfigures(len(scores), 1, squeeze=False)[:, 0]
-    for number, (row, (label, sets)) in enumerate(zip(rows, scores.items(), strict=True)):
-        panels = row.subplots(1, columns, squeeze=False)[0]
+    for row, (label, sets) in zip(rows, scores.items(), strict=True):
         known = np.asarray(sets[inside], dtype=np.float64)
-        outliers = [(name, np.asarray(values, dtype=np.float64)) for name, values in sets.items() if name != inside]
-        for axes, (name, values) in zip(panels, outliers, strict=False):
-            _plot_panel(axes, known, values)
+        outliers = [name for name in sets if name != inside]
+        grid = panels(row, columns, columns=columns)
+        for axes, name in zip(grid, outliers, strict=False):
+            _plot_shares(axes, known, np.asarray(sets[name], dtype=np.float64))
             area = (aurocs or {}).get(label, {}).get(name)
-            axes.set_title(name if area is None else f"{name}\nAUROC {area:.3f}", loc="left", fontsize=10)
-        for axes in panels[len(outliers) :]:
+            finish(axes, title=name if area is None else f"{name}\nAUROC {area:.3f}")
+        for axes in grid[len(outliers) :]:
             axes.set_axis_off()
         row.supxlabel(label, fontsize=11)
         row.supylabel("share of the set (%)", fontsize=10)
-        if not number:
-            handles = panels[0].get_legend_handles_labels()[0]
-            row.legend(handles, [inside, "outliers"], loc="outside upper left", ncols=2, frameon=False, fontsize=10)
+    handles = rows[0].axes[0].get_legend_handles_labels()[0]
+    rows[0].legend(handles, [inside, "outliers"], loc="outside upper left", ncols=2, frameon=False, fontsize=10)
     return figure
 
 
-def _plot_panel(axes: Axes, known: NDArray[np.float64], outliers: NDArray[np.float64]) -> None:
-    from matplotlib.ticker import MaxNLocator
-
+def _plot_shares(axes: Axes, known: NDArray[np.float64], outliers: NDArray[np.float64]) -> None:
     finite = np.concatenate([known[np.isfinite(known)], outliers[np.isfinite(outliers)]])
     low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
     if not high > low:
@@ -104,8 +82,4 @@ def _plot_panel(axes: Axes, known: NDArray[np.float64], outliers: NDArray[np.flo
     axes.stairs(shares[0], edges, fill=True, color=BLUE, alpha=0.5, label="inside")
     axes.stairs(shares[1], edges, color=VERMILION, linewidth=1.6, label="outliers")
     axes.yaxis.set_major_formatter(lambda share, _: f"{100 * share:g}")
-    axes.yaxis.set_major_locator(MaxNLocator(4))
-    axes.xaxis.set_major_locator(MaxNLocator(4))
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", color="0.92", linewidth=0.8)
-    axes.set_axisbelow(True)
+    axes.locator_params(nbins=4)

@@ -7,14 +7,11 @@ GMMC, Figures 4 and 5.
 
 from __future__ import annotations
 
-from os import PathLike
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from stic_fast.plots.curves import BLACK, BLUE, SKY, VERMILION
-from stic_fast.plots.grid import write_png
+from stic_fast.plots.looks import BLUE, DASHED, SKY, VERMILION, finish, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,17 +42,6 @@ class Bins(Protocol):
         """The expected calibration error, from 0 to 1."""
 
 
-def save_reliability(bins: Bins, path: str | PathLike[str], *, title: str = "Reliability") -> None:
-    """Write `reliability_figure(bins)` as a PNG at path, whole or not at all.
-
-    Raises:
-        InputError: for a path that does not end in ".png".
-        OSError: where the file cannot be written; an older file at path is then still whole.
-    """
-    figure = reliability_figure(bins, title=title)
-    write_png(path, lambda file: figure.savefig(file, format="png", dpi=110))
-
-
 def reliability_figure(bins: Bins, *, title: str = "Reliability") -> Figure:
     r"""Draw accuracy by confidence, its gap to perfect calibration, and below it the number of images in each bin.
 
@@ -69,30 +55,24 @@ def reliability_figure(bins: Bins, *, title: str = "Reliability") -> Figure:
     >>> figure.axes[0].get_title(loc="left")
     'digits\ncalibration error 5.00 % (2 bins, 4 images)'
     """
-    # Here and not above: matplotlib takes half a second to import, which only those who draw should wait for.
-    from matplotlib.figure import Figure
     from matplotlib.ticker import PercentFormatter
 
     edges, counts, accuracy, confidence = (
         np.asarray(values, dtype=np.float64) for values in (bins.edges, bins.counts, bins.accuracy, bins.confidence)
     )
-    figure = Figure(figsize=(6.4, 7.4), layout="constrained", facecolor="white")
+    figure = new_figure(6.4, 7.4)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    finish(above, y="accuracy: images classified rightly (%)")
+    finish(below, x="confidence, max p(y|x) (%)", y="images in a bin")
     _plot_bars(above, edges, counts, accuracy, confidence)
     _plot_counts(below, edges, counts, accuracy, confidence)
     numbers = f"{100 * bins.ece:.2f} % ({len(counts)} bins, {int(counts.sum()):,} images)"
     above.set_title(f"{title}\ncalibration error {numbers}", loc="left", fontsize=12, pad=26)
-    above.legend(
-        loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3, frameon=False, fontsize=9, borderpad=0.0, handlelength=1.4
-    )
-    above.set(xlim=(0, 1), ylim=(0, 1), ylabel="accuracy: images classified rightly (%)")
-    below.set_xlabel("confidence, max p(y|x) (%)")
+    spacing: dict[str, Any] = {"borderpad": 0.0, "handlelength": 1.4}
+    above.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3, frameon=False, fontsize=9, **spacing)
+    above.set(xlim=(0, 1), ylim=(0, 1))
     for axis in (above.yaxis, below.xaxis):
         axis.set_major_formatter(PercentFormatter(1.0, symbol=""))
-    for axes in (above, below):
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(axis="y", color="0.92", linewidth=0.8)
-        axes.set_axisbelow(True)
     return figure
 
 
@@ -101,40 +81,21 @@ def _plot_bars(axes: Axes, edges: Any, counts: Any, accuracy: Any, confidence: A
     left, widths = edges[:-1][there], np.diff(edges)[there]
     right, sure = accuracy[there], confidence[there]
     axes.bar(left, right, widths, align="edge", color=SKY, edgecolor="white", linewidth=0.8, label="accuracy")
-    axes.bar(
-        left,
-        sure - right,
-        widths,
-        bottom=right,
-        align="edge",
-        facecolor="none",
-        edgecolor=VERMILION,
-        hatch="////",
-        linewidth=0.8,
-        label="gap to mean confidence",
-    )
-    axes.plot([0, 1], [0, 1], color=BLACK, linestyle="--", linewidth=1.2, label="perfect calibration")
+    gap: dict[str, Any] = {"facecolor": "none", "edgecolor": VERMILION, "hatch": "////", "linewidth": 0.8}
+    axes.bar(left, sure - right, widths, bottom=right, align="edge", label="gap to mean confidence", **gap)
+    axes.plot([0, 1], [0, 1], label="perfect calibration", **DASHED)
 
 
 def _plot_counts(axes: Axes, edges: Any, counts: Any, accuracy: Any, confidence: Any) -> None:
     axes.bar(edges[:-1], counts, np.diff(edges), align="edge", color="0.55", edgecolor="white", linewidth=0.8)
-    means: list[tuple[str, NDArray[np.float64], str, str]] = [
-        ("mean accuracy", accuracy, BLUE, "-"),
-        ("mean confidence", confidence, VERMILION, ":"),
-    ]
+    means = (("mean accuracy", accuracy, BLUE, "-"), ("mean confidence", confidence, VERMILION, ":"))
     if counts.sum():
         for name, values, colour, style in means:
             mean = float(np.nansum(values * counts) / counts.sum())
             axes.axvline(mean, color=colour, linestyle=style, linewidth=1.8, label=f"{name} {100 * mean:.1f} %")
         axes.legend(loc="upper left", frameon=False, fontsize=9)
-    axes.set_ylabel("images in a bin")
-    _logarithmic_if_uneven(axes, counts)
-
-
-def _logarithmic_if_uneven(axes: Axes, counts: Any) -> None:
-    """Most images of a trained network are in the last bin; a logarithm lets the others be seen."""
     filled = counts[counts > 0]
-    if len(filled) > 1 and filled.max() > 50 * filled.min():
+    if len(filled) > 1 and filled.max() > 50 * filled.min():  # most images of a trained network are in the last bin
         axes.set_yscale("log")
         axes.set_ylim(bottom=0.7)
         axes.yaxis.set_major_formatter("{x:,.0f}")

@@ -7,11 +7,14 @@ t-SNE is for the eye. The numbers beside it are taken in the feature space itsel
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from stic_fast.counts import Count, Range
@@ -21,19 +24,27 @@ from stic_fast.evaluation.records import subset
 from stic_fast.models import Classifier
 from stic_fast.models.frozen import frozen
 from stic_fast.pixels import to_unit
-from stic_fast.plots.boundaries import MOST_CLASSES, Cloud, boundary_figure
-from stic_fast.studies.options import DrawingOptions
+from stic_fast.plots.looks import legend, mark, new_figure, panels
 from stic_fast.studies.other_runs import open_beside
-from stic_fast.studies.study import StudyResult
+from stic_fast.studies.study import DrawingStudy, StudyResult
 from stic_fast.training import Progress, TrainedRun, open_run
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 NEIGHBOURS = 5
 PERPLEXITY = 30.0
 """Of t-SNE: about how many neighbours an image keeps near."""
+# Paul Tol's "muted" scheme (personal.sron.nl/~pault) with an orange for its pale grey: nine of the ten are told apart
+# with every common colour blindness, and each class has its name beside it.
+COLOURS = ("#332288", "#CC6677", "#88CCEE", "#117733", "#DDCC77", "#AA4499", "#44AA99", "#882255", "#999933", "#EE7733")
+MOST_CLASSES = len(COLOURS)
+PANEL = 5.4  # inches a side
 
 
 @dataclass(frozen=True)
-class Boundaries(DrawingOptions):
+class Boundaries(DrawingStudy):
     """Map real and drawn images by the classifier's last features."""
 
     # Another run on the same images, for a second panel.
@@ -51,13 +62,15 @@ class Boundaries(DrawingOptions):
         runs = open_beside(run, [] if self.baseline is None else [self.baseline])
         names = run.splits.test.class_names[: self.classes]
         images, labels = self._real(run, len(names))
-        clouds, rows = [], []
-        for name, each in runs.items():
-            cloud, row = self._cloud(name, each, images, labels, len(names), progress)
-            clouds.append(cloud)
-            rows.append(row)
+        rows = [self._row(name, each, images, labels, len(names), progress) for name, each in runs.items()]
         record = {"n_real": len(images), "n_drawn": self.n, "classes": list(names), "neighbours": NEIGHBOURS}
-        return StudyResult(boundary_figure(clouds, names), {**record, "runs": rows})
+        captions = [
+            f"Silhouette of the {len(images)} real images in feature space: {row['silhouette']:.2f}\n"
+            f"Among images of their class (most of the {NEIGHBOURS} nearest real ones):\n"
+            f"{row['drawn_among_own']:.0%} of the {self.n} drawn, {row['real_among_own']:.0%} of the real ones"
+            for row in rows
+        ]
+        return StudyResult(boundary_figure(rows, names, captions), {**record, "runs": rows})
 
     def _real(self, run: TrainedRun, classes: int) -> tuple[Tensor, Tensor]:
         """Real test images of the classes shown, on the CPU."""
@@ -72,30 +85,24 @@ class Boundaries(DrawingOptions):
             )
         return images, labels
 
-    def _cloud(
+    def _row(
         self, name: str, run: TrainedRun, images: Tensor, labels: Tensor, classes: int, progress: Progress
-    ) -> tuple[Cloud, dict[str, Any]]:
+    ) -> dict[str, Any]:
         asked = torch.arange(self.n) % classes
         drawn = self.image_sampler(run).of_classes(asked, progress)
         real_features, drawn_features = (
             last_features(run.model, each, batch_size=self.batch_size) for each in (images, drawn)
         )
-        own = compactness(real_features, labels)
-        among = share_among_own(drawn_features, asked, real_features, labels)
-        floor = share_among_own(real_features, labels, real_features, labels, leave_out_self=True)
         places = embedded(torch.cat([real_features, drawn_features]), seed=self.seed)
-        real_places, drawn_places = places[: len(images)], places[len(images) :]
-        caption = (
-            f"Silhouette of the {len(images)} real images in feature space: {own:.2f}\n"
-            f"Among images of their class (most of the {NEIGHBOURS} nearest real ones):\n"
-            f"{among:.0%} of the {self.n} drawn, {floor:.0%} of the real ones"
-        )
-        title = f"{name}: t-SNE of the last features"
-        cloud = Cloud(title, real_places.numpy(), labels.numpy(), drawn_places.numpy(), asked.numpy(), caption)
-        row = {"name": name, "silhouette": own, "drawn_among_own": among, "real_among_own": floor}
-        row["real"] = [[*place, label] for place, label in zip(real_places.tolist(), labels.tolist(), strict=True)]
-        row["drawn"] = [[*place, label] for place, label in zip(drawn_places.tolist(), asked.tolist(), strict=True)]
-        return cloud, row
+        points = [[*at, label] for at, label in zip(places.tolist(), [*labels.tolist(), *asked.tolist()], strict=True)]
+        return {
+            "name": name,
+            "silhouette": compactness(real_features, labels),
+            "drawn_among_own": share_among_own(drawn_features, asked, real_features, labels),
+            "real_among_own": share_among_own(real_features, labels, real_features, labels, leave_out_self=True),
+            "real": points[: len(images)],
+            "drawn": points[len(images) :],
+        }
 
 
 def last_features(model: Classifier, images: Tensor, *, batch_size: int = 250) -> Tensor:
@@ -154,3 +161,46 @@ def embedded(features: Tensor, *, seed: int) -> Tensor:
     state = noise_seed(seed, "t-SNE") % 2**32
     places = TSNE(perplexity=perplexity, init="pca", random_state=state).fit_transform(features.double().numpy())
     return torch.from_numpy(places)
+
+
+def boundary_figure(rows: Sequence[Mapping[str, Any]], class_names: Sequence[str], captions: Sequence[str]) -> Figure:
+    """A panel for each run: real images as dots in the colour of their class, drawn ones as stars with a dark edge.
+
+    Args:
+        rows: as in the record: name, and real and drawn points, each with its class.
+        captions: below the panels.
+    """
+    figure = new_figure(PANEL * len(rows), PANEL + 0.9)
+    for axes, row, caption in zip(panels(figure, len(rows), columns=len(rows)), rows, captions, strict=True):
+        dots: dict[str, Any] = {"s": 16, "linewidths": 0, "alpha": 0.75, "zorder": 2}
+        stars: dict[str, Any] = {"s": 75, "linewidths": 0.8, "edgecolors": "black", "marker": "*", "zorder": 3}
+        for points, look in ((row["real"], dots), (row["drawn"], stars)):
+            across, up, classes = zip(*points, strict=True)
+            axes.scatter(across, up, c=[COLOURS[label] for label in classes], **look)
+        places = np.array([*row["real"], *row["drawn"]])
+        for number, name in enumerate(class_names):
+            _plot_name(axes, places[places[:, 2] == number, :2], name)
+        axes.set(xticks=[], yticks=[])
+        axes.set_title(f"{row['name']}: t-SNE of the last features", loc="left", fontsize=12)
+        axes.set_xlabel(caption, fontsize=9.5, loc="left")
+        axes.spines[:].set_color("0.8")
+        axes.margins(x=0.04, y=0.06)
+    star = mark(
+        "drawn image, in the colour of the class asked for",
+        **{"marker": "*", "markersize": 12, "markerfacecolor": "0.75", "markeredgecolor": "black"},
+    )
+    legend(figure, mark("real test image", marker="o", markersize=5, color="0.5"), star, place="upper left")
+    return figure
+
+
+def _plot_name(axes: Axes, points: NDArray[np.float64], name: str) -> None:
+    """The name above the nine tenths of the points that are nearest to their median: nobody depends on colours."""
+    from matplotlib.patheffects import withStroke
+
+    if not len(points):
+        return
+    middle = np.median(points, axis=0)
+    gaps = np.linalg.norm(points - middle, axis=1)
+    top = points[gaps <= np.quantile(gaps, 0.9), 1].max()
+    text = axes.annotate(name, (middle[0], top), xytext=(0, 7), textcoords="offset points", ha="center", zorder=4)
+    text.set(fontsize=12, fontweight="bold", path_effects=[withStroke(linewidth=3, foreground="white")])

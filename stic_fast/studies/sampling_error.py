@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import functools
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,6 +14,24 @@ from torch import Tensor
 from stic_fast.evaluation import FeatureStatistics, frechet_distance
 
 GROUPS = 10  # of images that are left out in turn
+
+
+class Measured(NamedTuple):
+    """A number and how far it would scatter."""
+
+    value: float
+    error: float
+    """The standard error; NaN where it is unknown."""
+
+
+def share_with_error(share: float, count: int) -> Measured:
+    """A share p of N images."""
+    return Measured(share, error_of_share(share, count))
+
+
+def mean_with_error(values: Tensor) -> Measured:
+    """The mean over values (N,)."""
+    return Measured(float(values.mean()), error_of_mean(values))
 
 
 def error_of_share(share: float, count: int) -> float:

@@ -4,26 +4,31 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import torch
 
 from stic_fast.counts import MOST, NotNegative, Range
-from stic_fast.errors import Diverged, InputError
+from stic_fast.errors import InputError
 from stic_fast.evaluation.image_scores import MEANINGS, Score
-from stic_fast.plots.step_sizes import Surface, step_size_figure
-from stic_fast.studies.judged import Judged
-from stic_fast.studies.options import JudgingOptions
-from stic_fast.studies.study import StudyResult
-from stic_fast.training import Progress, TrainedRun, open_run
+from stic_fast.plots.heat_map import HeatMap, plot_heat_map
+from stic_fast.plots.looks import legend, new_figure, panels
+from stic_fast.studies.drawing_with import step_sizes_of, with_step_sizes
+from stic_fast.studies.study import JudgingStudy, StudyResult
+from stic_fast.training import Progress, open_run
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SHOWN = ("FD", "Cls_R")
+CELL = (0.82, 0.62)  # inches, wide and high
 
 
 @dataclass(frozen=True)
-class StepSizes(JudgingOptions):
+class StepSizes(JudgingStudy):
     """Score the images over a grid of the step sizes ε1 and ε2."""
 
     # Step sizes along ∇log p(y|x), as multiples of the run's own.
@@ -36,54 +41,39 @@ class StepSizes(JudgingOptions):
     def compute(self, progress: Progress) -> StudyResult:
         """Draws with each pair, and judges."""
         run = open_run(self.run)
-        own = run.config.sampler
-        eps1, eps2 = _sizes("eps1", own.eps1, self.eps1), _sizes("eps2", own.eps2, self.eps2)
+        own = step_sizes_of(run)
+        eps1, eps2 = _sizes("eps1", own[0], self.eps1), _sizes("eps2", own[1], self.eps2)
         judged = self.judged(run, self.n, progress)
-        pairs = [(down, up) for down in eps2 for up in eps1]
         found: dict[tuple[float, float], dict[str, Score] | None] = {}
-        for number, (down, up) in enumerate(pairs, 1):
-            scores = found[down, up] = self._scores(run, judged, up, down, progress)
+        for number, (down, up) in enumerate(itertools.product(eps2, eps1), 1):
+            images = self.draw_unless_diverged(run, self.n, progress, with_step_sizes(run, up, down))
+            scores = None if images is None else judged.scores(images, torch.arange(self.n) % run.model.num_classes)
+            found[down, up] = scores
             told = "diverged" if scores is None else f"{judged.name('FD')} {scores['FD'].value:.3g}"
-            progress.say(f"pair {number} of {len(pairs)}: ε1 = {up:.3g}, ε2 = {down:.3g}: {told}")
+            progress.say(f"pair {number} of {len(eps1) * len(eps2)}: ε1 = {up:.3g}, ε2 = {down:.3g}: {told}")
         real, noise = judged.real(), judged.noise()
-        surfaces = {
-            name: Surface(
-                judged.name(name),
-                MEANINGS[name].better,
-                [[_value(found[down, up], name) for up in eps1] for down in eps2],
-                real[name].value,
+        maps, rows = [], []
+        for name in [name for name in SHOWN if name in real]:
+            values = [[_value(found[down, up], name) for up in eps1] for down in eps2]
+            maps.append(HeatMap(judged.name(name), MEANINGS[name].better, values, real[name].value))
+            best = maps[-1].best()
+            rows.append(
+                {
+                    "name": maps[-1].name,
+                    "better": maps[-1].better,
+                    "values": values,
+                    "best": best and {"eps1": eps1[best[1]], "eps2": eps2[best[0]]},
+                    "real": real[name].value,
+                    "noise": noise[name].value,
+                }
             )
-            for name in SHOWN
-            if name in real
-        }
         record: dict[str, Any] = {"n": self.n, "judge": judged.judge.name, "eps1": eps1, "eps2": eps2}
-        record["own"] = {"eps1": own.eps1, "eps2": own.eps2}
-        record["scores"] = [
-            {
-                "name": surface.name,
-                "better": surface.better,
-                "values": surface.values,
-                "best": _best(surface, eps1, eps2),
-                "real": surface.real,
-                "noise": noise[name].value,
-            }
-            for name, surface in surfaces.items()
-        ]
-        figure = step_size_figure(list(surfaces.values()), eps1=eps1, eps2=eps2, own=(own.eps1, own.eps2))
-        return StudyResult(figure, record)
+        record |= {"own": {"eps1": own[0], "eps2": own[1]}, "scores": rows}
+        return StudyResult(step_size_figure(maps, eps1=eps1, eps2=eps2, own=own), record)
 
-    def _scores(
-        self, run: TrainedRun, judged: Judged, eps1: float, eps2: float, progress: Progress
-    ) -> dict[str, Score] | None:
-        """Of images drawn with these step sizes; None where a chain diverged."""
-        recipe = run.recipe.with_samplers(eps1=eps1, eps2=eps2)
-        numbers = torch.arange(self.n)
-        try:
-            image_sampler = self.image_sampler(run, recipe)
-            images = image_sampler.of_numbers(numbers, progress)
-        except Diverged:
-            return None
-        return judged.scores(images, numbers % run.model.num_classes)
+
+def _value(scores: dict[str, Score] | None, name: str) -> float | None:
+    return None if scores is None else scores[name].value
 
 
 def _sizes(option: str, own: float, multiples: Sequence[float]) -> list[float]:
@@ -97,10 +87,18 @@ def _sizes(option: str, own: float, multiples: Sequence[float]) -> list[float]:
     return sorted({own * multiple for multiple in multiples})
 
 
-def _value(scores: dict[str, Score] | None, name: str) -> float | None:
-    return None if scores is None else scores[name].value
-
-
-def _best(surface: Surface, eps1: Sequence[float], eps2: Sequence[float]) -> dict[str, float] | None:
-    place = surface.best()
-    return None if place is None else {"eps1": eps1[place[1]], "eps2": eps2[place[0]]}
+def step_size_figure(
+    maps: Sequence[HeatMap], *, eps1: Sequence[float], eps2: Sequence[float], own: tuple[float, float]
+) -> Figure:
+    """A heat map for each score: ε1 to the right, ε2 upwards, the run's own pair framed where the grid has it."""
+    width = (max(CELL[0] * len(eps1), 2.6) + 1.7) * len(maps)
+    figure = new_figure(width, CELL[1] * len(eps2) + 2.0)
+    cell = (list(eps2).index(own[1]), list(eps1).index(own[0])) if own[0] in eps1 and own[1] in eps2 else None
+    for axes, shown in zip(panels(figure, len(maps), columns=len(maps)), maps, strict=True):
+        plot_heat_map(axes, shown, own=cell)
+        axes.set_xticks(range(len(eps1)), [f"{size:.3g}" for size in eps1])
+        axes.set_yticks(range(len(eps2)), [f"{size:.3g}" for size in eps2])
+        axes.set_xlabel("ε1, step uphill along ∇log p")
+        axes.set_ylabel("ε2, step downhill\nagainst the Gram loss")
+    legend(figure, place="upper left")
+    return figure

@@ -16,7 +16,8 @@ from torch.nn.functional import cross_entropy
 from stic_fast.counts import NotNegative
 from stic_fast.errors import InputError
 from stic_fast.models import Classifier
-from stic_fast.plots.curves import ACCURACY, BLUE, GREEN, VERMILION, Series
+from stic_fast.plots.curves import ACCURACY, Series
+from stic_fast.plots.looks import BLUE, GREEN, VERMILION
 from stic_fast.sampling import GRMALA, LogJoint, LogMarginal, Objective
 from stic_fast.training.method import Loss
 from stic_fast.training.presets import DIGITS_NETWORK, JEM_SCHEDULE, SMALL_ADAM, on_fashion

@@ -15,7 +15,8 @@ from stic_fast.data import Splits
 from stic_fast.models import Classifier
 from stic_fast.noise_addresses import POOL_ORDER
 from stic_fast.ops.checks import MAX_STEP
-from stic_fast.plots.curves import BLUE, LOSS, VERMILION, Panel, Series
+from stic_fast.plots.curves import LOSS, Panel, Series
+from stic_fast.plots.looks import BLUE, VERMILION
 from stic_fast.sampling import GRMALA, Canvas, ChainPool, LogPosterior, Objective, PixelSpace, Recipe, Stage
 from stic_fast.training.batch_order import BatchOrder
 from stic_fast.training.config import NOISE, AtOnce, AugmentationConfig, RunConfig

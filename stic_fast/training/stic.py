@@ -19,7 +19,8 @@ from stic_fast.noise_addresses import FAKE_PICKS
 from stic_fast.ops import noise
 from stic_fast.ops.checks import MAX_STEP
 from stic_fast.ops.gram_loss import GramScale
-from stic_fast.plots.curves import ACCURACY, BLUE, CHAINS, GREEN, LOSS, ORANGE, VERMILION, Series
+from stic_fast.plots.curves import ACCURACY, CHAINS, LOSS, Series
+from stic_fast.plots.looks import BLUE, GREEN, ORANGE, VERMILION
 from stic_fast.sampling import GRMALA, Canvas, ChainPool, PixelSpace, Recipe, Stage
 from stic_fast.training.config import NOISE, AtOnce, AugmentationConfig, OptimiserConfig, RunConfig
 from stic_fast.training.method import Loss, Method

@@ -17,7 +17,8 @@ from PIL import Image
 
 from stic_fast.errors import InputError
 from stic_fast.evaluation.calibration import reliability
-from stic_fast.plots.reliability import reliability_figure, save_reliability
+from stic_fast.plots.looks import save_figure
+from stic_fast.plots.reliability import reliability_figure
 
 COUNTS = np.array([0, 1, 4, 995])
 ACCURACY = np.array([np.nan, 1.0, 0.5, 0.92])
@@ -75,8 +76,8 @@ def test_what_calibration_gives_is_drawn_as_it_is(tmp_path: Path) -> None:
     path, again = tmp_path / "reliability.png", tmp_path / "again.png"
     with matplotlib.rc_context():
         before = dict(matplotlib.rcParams)
-        save_reliability(bins, path, title="always right")
-        save_reliability(bins, again, title="always right")
+        save_figure(reliability_figure(bins, title="always right"), path)
+        save_figure(reliability_figure(bins, title="always right"), again)
         assert dict(matplotlib.rcParams) == before
     with Image.open(path) as picture:
         assert picture.format == "PNG"
@@ -98,6 +99,6 @@ def test_no_text_is_clipped_or_covers_other_text(bins: Any) -> None:
 
 
 def test_errors_leave_no_file(bins: Any, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"let it end in .png"):
-        save_reliability(bins, tmp_path / "reliability.pdf")
+    with pytest.raises(InputError, match=r"reliability\.pdf"):
+        save_figure(reliability_figure(bins), tmp_path / "reliability.pdf")
     assert list(tmp_path.iterdir()) == []

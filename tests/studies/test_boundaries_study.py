@@ -86,7 +86,7 @@ def test_the_map_depends_on_the_seed_alone() -> None:
 
 
 def test_too_little_to_map_is_refused(tiny_run: Path) -> None:
-    with pytest.raises(InputError, match="--classes must be from 2 to 10"):
+    with pytest.raises(InputError, match="--classes"):
         Boundaries(tiny_run, classes=11).compute(Progress())
-    with pytest.raises(InputError, match="more than 5 real test images"):
+    with pytest.raises(InputError, match="--real"):
         Boundaries(tiny_run, real=5).compute(Progress())

@@ -50,5 +50,5 @@ def test_a_diverged_run_is_refused_by_pass(tiny_run: Path, tmp_path: Path) -> No
     weights = load_file(file)
     save_file({name: torch.full_like(weight, torch.nan) for name, weight in weights.items()}, file)
     file.with_name("SHA256SUMS").unlink()
-    with pytest.raises(InputError, match=r"own, pass 2: .* not finite"):
+    with pytest.raises(InputError, match="own, pass 2"):
         Calibration(own).compute(Progress())

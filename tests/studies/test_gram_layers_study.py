@@ -46,7 +46,7 @@ def test_all_rows_start_from_the_same_canvases(tiny_run: Path) -> None:
 
 
 def test_a_run_without_gram_term_is_refused(edited_run: Callable[..., Path]) -> None:
-    with pytest.raises(InputError, match=r"draws without a Gram term, eps2 being 0; study a run that has one"):
+    with pytest.raises(InputError, match="eps2"):
         GramLayers(edited_run(eps2=0.0), **QUICK).compute(Progress())
 
 

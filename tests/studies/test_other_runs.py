@@ -32,12 +32,12 @@ def test_folders_of_one_name_are_told_apart_by_their_paths(tiny_run: Path, tmp_p
 
 def test_what_cannot_be_compared_is_refused(tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = open_run(tiny_run)
-    with pytest.raises(InputError, match=r"run stands twice; name each run once"):
+    with pytest.raises(InputError, match="run stands twice"):
         open_beside(run, [tiny_run / ".." / "run"])
-    with pytest.raises(InputError, match="nowhere does not exist"):
+    with pytest.raises(InputError, match="nowhere"):
         open_beside(run, [tmp_path / "nowhere"])
     train = run.splits.train
     renamed = replace(train, class_names=tuple(f"digit {name}" for name in train.class_names))
     monkeypatch.setattr(other_runs, "open_run", lambda path: replace(run, splits=Splits(renamed, renamed)))
-    with pytest.raises(InputError, match="differ in classes or image size; compare runs of the same images"):
+    with pytest.raises(InputError, match="renamed"):
         open_beside(run, [tmp_path / "renamed"])

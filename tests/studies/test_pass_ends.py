@@ -30,7 +30,7 @@ def test_ends_of_a_run(tiny_run: Path) -> None:
     assert pass_ends(folder, 10, first=1) == [1, 2]
     assert pass_ends(folder, 2) == [0, 2]
     assert list(logged_accuracies(folder)) == [1, 2]
-    with pytest.raises(InputError, match="--passes must be from 2"):
+    with pytest.raises(InputError, match="--passes"):
         pass_ends(folder, 1)
 
 
@@ -39,5 +39,5 @@ def test_a_run_that_has_ended_no_pass(tiny_run: Path, tmp_path: Path) -> None:
     for name in ("pass_001", "pass_002"):
         shutil.rmtree(own / "checkpoints" / name)
     assert pass_ends(RunFolder(own), 10) == [0]
-    with pytest.raises(InputError, match="no checkpoint at the end of a pass yet"):
+    with pytest.raises(InputError, match="checkpoint"):
         pass_ends(RunFolder(own), 10, first=1)

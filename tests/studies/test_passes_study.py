@@ -74,7 +74,7 @@ def test_a_run_without_a_finished_pass_is_refused(tiny_run: Path, tmp_path: Path
     own = Path(shutil.copytree(tiny_run, tmp_path / "own"))
     for name in ("pass_001", "pass_002"):
         shutil.rmtree(own / "checkpoints" / name)
-    with pytest.raises(InputError, match="no checkpoint at the end of a pass yet"):
+    with pytest.raises(InputError, match="checkpoint"):
         Passes(own, **QUICK).compute(Progress())
-    with pytest.raises(InputError, match="--n must be from 2"):
+    with pytest.raises(InputError, match="--n"):
         Passes(tiny_run, n=1).compute(Progress())

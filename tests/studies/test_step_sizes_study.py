@@ -69,5 +69,5 @@ def test_a_run_without_gram_term_has_one_row(edited_run: Callable[..., Path]) ->
 
 @pytest.mark.parametrize("multiples", [(), (1.0, -1.0), (float("nan"),), (float("inf"),)])
 def test_multiples_out_of_range_are_refused(tiny_run: Path, multiples: tuple[float, ...]) -> None:
-    with pytest.raises(InputError, match=r"--eps2 must be (from 0 to 3e\+38|multiples)"):
+    with pytest.raises(InputError, match="--eps2"):
         StepSizes(tiny_run, eps2=multiples, **QUICK).compute(Progress())

@@ -12,12 +12,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LogNorm, to_rgba
 from matplotlib.patches import Rectangle
 
-from stic_fast.errors import InputError
-from stic_fast.plots.curves import VERMILION
-from stic_fast.plots.step_sizes import Surface, step_size_figure
+from stic_fast.plots.heat_map import HeatMap
+from stic_fast.plots.looks import VERMILION
+from stic_fast.studies.step_sizes import step_size_figure
 
-FD = Surface("FD-cnn@9", "lower", [[3.0, 2.5, None], [1.25, 9.0, 4.0]], real=0.5)
-CLS_R = Surface("Cls_R-cnn@9", "higher", [[0.5, 0.6, None], [0.9, 0.1, 1.0]])
+FD = HeatMap("FD-cnn@9", "lower", [[3.0, 2.5, None], [1.25, 9.0, 4.0]], real=0.5)
+CLS_R = HeatMap("Cls_R-cnn@9", "higher", [[0.5, 0.6, None], [0.9, 0.1, 1.0]])
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_the_runs_own_cell_and_the_best_are_marked(figure: Any) -> None:
 
 
 def test_marks_that_have_no_cell_are_left_out() -> None:
-    lost = Surface("FD", "lower", [[None, None]])
+    lost = HeatMap("FD", "lower", [[None, None]])
     assert lost.best() is None
     axes = step_size_figure([lost], eps1=[1.0, 2.0], eps2=[0.5], own=(0.7, 0.5)).axes[0]
     assert len(axes.patches) == 0 and len(axes.lines) == 0
@@ -65,9 +65,9 @@ def test_marks_that_have_no_cell_are_left_out() -> None:
 
 
 def test_wide_ranges_get_a_logarithmic_scale_and_equal_cells_none() -> None:
-    wide = step_size_figure([Surface("FD", "lower", [[1.0, 500.0]])], eps1=[1.0, 2.0], eps2=[1.0], own=(1.0, 1.0))
+    wide = step_size_figure([HeatMap("FD", "lower", [[1.0, 500.0]])], eps1=[1.0, 2.0], eps2=[1.0], own=(1.0, 1.0))
     assert isinstance(wide.axes[0].images[0].norm, LogNorm)
-    flat = step_size_figure([Surface("FD", "lower", [[2.0, 2.0]])], eps1=[1.0, 2.0], eps2=[1.0], own=(1.0, 1.0))
+    flat = step_size_figure([HeatMap("FD", "lower", [[2.0, 2.0]])], eps1=[1.0, 2.0], eps2=[1.0], own=(1.0, 1.0))
     FigureCanvasAgg(flat).draw()
     assert not isinstance(flat.axes[0].images[0].norm, LogNorm)
 
@@ -81,9 +81,3 @@ def test_no_text_is_clipped_or_covers_other_text(figure: Any) -> None:
         assert figure.bbox.x0 <= box.x0 <= box.x1 <= figure.bbox.x1
         assert figure.bbox.y0 <= box.y0 <= box.y1 <= figure.bbox.y1
         assert not any(box.overlaps(other) for other in boxes[:number])
-
-
-@pytest.mark.parametrize("values", [[[1.0]], [[1.0, 2.0], [1.0]], []])
-def test_surfaces_of_another_size_are_refused(values: Any) -> None:
-    with pytest.raises(InputError, match="must have 1 rows of 2 numbers"):
-        step_size_figure([Surface("FD", "lower", values)], eps1=[1.0, 2.0], eps2=[1.0], own=(1.0, 1.0))

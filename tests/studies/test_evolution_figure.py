@@ -13,8 +13,7 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
-from stic_fast.errors import InputError
-from stic_fast.plots.evolution import Moment, evolution_figure
+from stic_fast.studies.evolution import TITLE, Moment, evolution_figure
 
 METRICS: list[dict[str, Any]] = [
     {"kind": "train", "pass": 1 + number // 10, "iteration": number + 1, "loss": 5.0 - number / 10, "loss_real": 1.0}
@@ -27,16 +26,25 @@ def moments(*iterations: int, rows: int = 3, shape: tuple[int, ...] = (1, 8, 8))
 
 
 def test_each_column_stands_below_its_iteration() -> None:
-    figure = evolution_figure(METRICS, moments(0, 10, 20, 30), ["cat", "dog", "mouse"], title="Drawn")
+    figure = evolution_figure(METRICS, moments(0, 10, 20, 30), ["cat", "dog", "mouse"])
     loss, tiles = figure.axes
     assert loss.get_xlim() == tiles.get_xlim() == (-5, 35)
     assert loss.get_position().x0 == tiles.get_position().x0 and loss.get_position().x1 == tiles.get_position().x1
     centres = [(image.get_extent()[0] + image.get_extent()[1]) / 2 for image in tiles.images]
     np.testing.assert_allclose(centres, [0, 10, 20, 30], atol=1e-12)
     assert [label.get_text() for label in tiles.get_yticklabels()] == ["cat", "dog", "mouse"]
-    assert tiles.get_title(loc="left") == "Drawn"
+    assert tiles.get_title(loc="left").replace("\n", " ") == TITLE
     total = next(line for line in loss.lines if line.get_label() == "total")
     np.testing.assert_allclose(total.get_ydata(), [record["loss"] for record in METRICS])
+
+
+def test_each_curve_of_the_loss_has_a_look_of_its_own() -> None:
+    terms = ("loss_real", "loss_mixup", "loss_hard_fake", "loss_soft_fake")
+    metrics = [{**record, **dict.fromkeys(terms, 1.0)} for record in METRICS]
+    lines = evolution_figure(metrics, moments(0, 30), ["cat", "dog", "mouse"]).axes[0].lines
+    looks = {line.get_label(): (line.get_color(), line.get_linestyle()) for line in lines if line.get_color() != "0.85"}
+    assert set(looks) == {"total", "real", "mixup", "hard fakes", "soft fakes"}
+    assert len(set(looks.values())) == len(looks)
 
 
 def test_columns_that_are_unevenly_apart_do_not_overlap() -> None:
@@ -61,5 +69,3 @@ def test_one_moment_and_no_metrics_can_be_drawn() -> None:
     file = io.BytesIO()
     Figure.savefig(figure, file, format="png")
     assert file.getvalue().startswith(b"\x89PNG")
-    with pytest.raises(InputError, match="no pass to draw"):
-        evolution_figure(METRICS, [], ["cat"])

@@ -7,17 +7,18 @@ from __future__ import annotations
 import torch
 from matplotlib.figure import Figure
 
-from stic_fast.plots.tiles import hide_frame, show_tiles, tile_size
+from stic_fast.plots.image_rows import Block, plot_image_rows, tile_size
 
 
 def test_tiles_stand_in_their_rectangle_with_the_first_at_the_upper_left() -> None:
     axes = Figure().subplots()
-    axes.set_xlim(0, 8)
-    axes.set_ylim(3, 0)
     white, black = torch.full((1, 1, 8, 8), 255, dtype=torch.uint8), torch.zeros(1, 1, 8, 8, dtype=torch.uint8)
     images = torch.cat([black, white, white, white])
-    show_tiles(axes, images, columns=2, left=1, right=3, top=0.5, bottom=2.5)
-    assert (axes.get_xlim(), axes.get_ylim()) == ((0, 8), (3, 0))
+    below = Block(None, 1, left=0, right=1, top=3, bottom=4)
+    plot_image_rows(axes, [Block(images, 2, left=1, right=3, top=0.5, bottom=2.5), below], rows=[(1.5, "cat")])
+    assert (axes.get_xlim(), axes.get_ylim()) == ((0, 3), (4, 0.5))
+    assert [(text.get_text(), text.get_position()) for text in axes.texts] == [("diverged", (0.5, 3.5))]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["cat"]
     (shown,) = axes.images
     assert tuple(shown.get_extent()) == (1, 3, 2.5, 0.5)
     pixels = shown.get_array()
@@ -33,6 +34,6 @@ def test_large_images_get_larger_tiles_up_to_a_bound() -> None:
 
 def test_nothing_but_labels_is_left() -> None:
     axes = Figure().subplots()
-    hide_frame(axes)
+    plot_image_rows(axes, [Block(torch.zeros(1, 1, 8, 8, dtype=torch.uint8), 1, 0, 1, 0, 1)])
     assert not any(spine.get_visible() for spine in axes.spines.values())
     assert all(tick.tick1line.get_markersize() == 0 for tick in axes.xaxis.get_major_ticks())

@@ -12,27 +12,28 @@ import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from stic_fast.errors import InputError
-from stic_fast.plots.gram_layers import Quantity, Row, sample_rows_figure
+from stic_fast.studies.gram_layers import COLUMNS, Drawn, gram_layers_figure
 
 
 def grey(level: int, *, height: int = 8) -> torch.Tensor:
-    return torch.full((6, 1, height, 8), level, dtype=torch.uint8)
+    return torch.full((20, 1, height, 8), level, dtype=torch.uint8)
 
 
-def rows_of(height: int = 8) -> list[Row]:
-    return [
-        Row("none\nε2 = 0", grey(10, height=height), {"FD": 9.0, "seconds": 0.5}),
-        Row("all", None, {}),
-        Row("deep", grey(200, height=height), {"FD": 1.25, "seconds": 1.0}),
-    ]
+def rows_of(height: int = 8) -> dict[str, Drawn]:
+    return {
+        "none\nε2 = 0": (grey(10, height=height), {"FD": 9.0, "seconds_per_image": 0.5}),
+        "all": (None, {}),
+        "deep": (grey(200, height=height), {"FD": 1.25, "seconds_per_image": 1.0}),
+    }
 
 
-QUANTITIES = [Quantity("FD", "lower is better", line=1.0), Quantity("seconds", "lower is faster", digits=3)]
+TITLES = {"FD": "FD-cnn@20", "seconds_per_image": "seconds per image"}
+CLASSES = ["a", "b", "c", "d", "e"]
 
 
 @pytest.fixture
 def figure() -> Any:
-    return sample_rows_figure(rows_of(), QUANTITIES, columns=3, line_label="real", column_labels=["a", "b", "c"])
+    return gram_layers_figure(rows_of(), TITLES, {"FD": 1.0}, CLASSES)
 
 
 def test_dots_stand_at_the_height_of_their_rows(figure: Any) -> None:
@@ -42,7 +43,7 @@ def test_dots_stand_at_the_height_of_their_rows(figure: Any) -> None:
     assert list(line.get_xdata()) == [1.0, 1.0]
     assert (list(dots.get_xdata()), list(dots.get_ydata())) == ([9.0, 1.25], [0, 2])
     assert [text.get_text() for text in distance.texts] == ["9.00", "1.25"]
-    assert [text.get_text() for text in seconds.texts] == ["0.500", "1.000"] and len(seconds.lines) == 1
+    assert [text.get_text() for text in seconds.texts] == ["0.5000", "1.0000"] and len(seconds.lines) == 1
     assert strips.get_ylim() == distance.get_ylim() == seconds.get_ylim() == (2.5, -0.5)
     assert distance.get_xlabel() == "lower is better"
 
@@ -54,30 +55,31 @@ def test_strips_show_their_images_or_say_that_there_are_none(figure: Any) -> Non
     for image, level in zip(strips.images, (10, 200), strict=True):
         assert (np.asarray(image.get_array()) == level).mean() > 0.7
     assert [text.get_text() for text in strips.texts] == ["diverged"]
-    assert [text.get_text() for text in strips.get_xticklabels()] == ["a", "b", "c"]
-    assert figure.legends[0].get_texts()[0].get_text() == "real"
+    assert [text.get_text() for text in strips.get_xticklabels()] == 2 * CLASSES
+    assert figure.legends[0].get_texts()[0].get_text() == "real test images"
 
 
 @pytest.mark.parametrize("height", [8, 16])
 def test_samples_keep_their_shape(height: int) -> None:
-    figure = sample_rows_figure(rows_of(height), QUANTITIES, columns=3, line_label="real")
+    figure = gram_layers_figure(rows_of(height), TITLES, {}, CLASSES)
     strips = figure.axes[0]
     FigureCanvasAgg(figure).draw()
     left, right, bottom, top = strips.images[0].get_extent()
     corners = strips.transData.transform([(left, bottom), (right, top)])
     wide, high = np.abs(corners[1] - corners[0])
-    assert high / wide == pytest.approx(2 * height / (3 * 8), rel=0.01)
+    assert high / wide == pytest.approx(2 * height / (COLUMNS * 8), rel=0.01)
 
 
-def test_without_a_line_there_is_no_legend() -> None:
-    assert not sample_rows_figure(rows_of(), QUANTITIES[1:], columns=3, line_label="real").legends
+def test_columns_are_named_only_where_classes_repeat_evenly() -> None:
+    strips = gram_layers_figure(rows_of(), TITLES, {}, ["a", "b", "c"]).axes[0]
+    assert len(strips.get_xticklabels()) == 0
 
 
 def test_no_text_is_clipped_or_covers_other_text(figure: Any) -> None:
     FigureCanvasAgg(figure).draw()
     strips, *panels = figure.axes
     parts = [*strips.get_yticklabels(), *strips.get_xticklabels(), *figure.legends]
-    parts += [part for axes in panels for part in (axes.title, axes.xaxis.label, *axes.texts)]
+    parts += [part for axes in panels for part in (axes._left_title, axes.xaxis.label, *axes.texts)]
     boxes = [part.get_window_extent() for part in parts]
     for number, box in enumerate(boxes):
         assert figure.bbox.x0 <= box.x0 <= box.x1 <= figure.bbox.x1
@@ -86,6 +88,5 @@ def test_no_text_is_clipped_or_covers_other_text(figure: Any) -> None:
 
 
 def test_nothing_to_show_is_refused() -> None:
-    for rows in ([], [Row("all", None, {})]):
-        with pytest.raises(InputError, match="every chain diverged"):
-            sample_rows_figure(rows, QUANTITIES, columns=3, line_label="real")
+    with pytest.raises(InputError, match="diverged"):
+        gram_layers_figure({"all": (None, {})}, TITLES, {}, CLASSES)

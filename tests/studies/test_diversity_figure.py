@@ -7,23 +7,22 @@ from __future__ import annotations
 import io
 import math
 
-import pytest
 import torch
 
-from stic_fast.errors import InputError
-from stic_fast.plots.diversity import Anchor, Curve, diversity_figure
+from stic_fast.studies.diversity import diversity_figure
 
 RADII = [0.0, 0.2, 1.0]
-ANCHORS = [
-    Anchor(name, torch.full((1, 8, 8), shade, dtype=torch.uint8), torch.zeros(4, 2, 1, 8, 8, dtype=torch.uint8))
-    for name, shade in (("cat", 200), ("dog", 100))
+ANCHORS = torch.stack([torch.full((1, 8, 8), shade, dtype=torch.uint8) for shade in (200, 100)])
+ENDS = torch.zeros(4, 2, 2, 1, 8, 8, dtype=torch.uint8)
+NEAR = [
+    {"start": start, "distance": distance, "distance_error": 0.1, "share": share, "share_error": 0.05}
+    for start, distance, share in ((0.0, 1.0, 1.0), (1.0, 2.0, 0.9), (5.0, 3.0, 0.8))
 ]
-DISTANCE = Curve([(1.0, 0.1), (2.0, 0.1), (3.0, 0.2)], {"real images": 4.0, "unknown": math.nan}, [0.0, 1.0, 5.0])
-SHARE = Curve([(1.0, 0.01), (0.9, 0.05), (0.8, 0.1)], {"real images": 0.99, "unknown": math.nan})
+REFERENCES = {"real images": {"distance": 4.0, "share": 0.99}, "unknown": {"distance": math.nan, "share": math.nan}}
 
 
 def test_rows_are_anchors_and_columns_grow_with_the_radius() -> None:
-    tiles = diversity_figure(RADII, ANCHORS, DISTANCE, SHARE).axes[0]
+    tiles = diversity_figure(RADII, ["cat", "dog"], ANCHORS, ENDS, NEAR, REFERENCES).axes[0]
     assert [label.get_text() for label in tiles.get_xticklabels()] == ["anchor", "0", "0.2", "1", "fresh canvas"]
     assert [label.get_text() for label in tiles.get_yticklabels()] == ["cat", "dog"]
     lefts = [image.get_extent()[0] for image in tiles.images]
@@ -34,7 +33,7 @@ def test_rows_are_anchors_and_columns_grow_with_the_radius() -> None:
 
 
 def test_curves_and_references_are_drawn() -> None:
-    _, distance, share = diversity_figure(RADII, ANCHORS, DISTANCE, SHARE).axes
+    _, distance, share = diversity_figure(RADII, ["cat", "dog"], ANCHORS, ENDS, NEAR, REFERENCES).axes
     assert distance.containers[0].lines[0].get_ydata().tolist() == [1.0, 2.0, 3.0]
     start = next(line for line in distance.lines if line.get_label() == "where the chains start")
     assert list(start.get_ydata()) == [0.0, 1.0, 5.0]
@@ -45,9 +44,6 @@ def test_curves_and_references_are_drawn() -> None:
     assert share.yaxis.get_major_formatter()(0.9, 0) == "90 %"
 
 
-def test_it_can_be_written_with_a_single_radius() -> None:
-    anchors = [anchor._replace(neighbours=anchor.neighbours[:2]) for anchor in ANCHORS[:1]]
-    one = Curve([(1.0, math.nan)], {}, [0.0]), Curve([(1.0, math.nan)], {})
-    diversity_figure([0.0], anchors, *one).savefig(io.BytesIO(), format="png")
-    with pytest.raises(InputError, match="no drawn image to start around"):
-        diversity_figure(RADII, [], DISTANCE, SHARE)
+def test_it_can_be_written_with_a_single_radius_and_unknown_errors() -> None:
+    near = [{**NEAR[0], "distance_error": math.nan, "share_error": math.nan}]
+    diversity_figure([0.0], ["cat"], ANCHORS[:1], ENDS[:2, :1], near, {}).savefig(io.BytesIO(), format="png")

@@ -7,10 +7,7 @@ from __future__ import annotations
 import io
 from typing import Any
 
-import pytest
-
-from stic_fast.errors import InputError
-from stic_fast.plots.calibration import LARGEST_DOT, calibration_figure
+from stic_fast.studies.calibration import LARGEST_DOT, calibration_figure
 
 BINS = {"edges": [0, 0.5, 1], "counts": [0, 4], "accuracy": [None, 0.75], "confidence": [None, 0.8]}
 AFTER = {"edges": [0, 0.5, 1], "counts": [1, 3], "accuracy": [1.0, 0.6], "confidence": [0.4, 0.7]}
@@ -43,9 +40,3 @@ def test_more_runs_than_a_row_holds() -> None:
     figure = calibration_figure({str(number): [ended(1)] for number in range(6)})
     assert len(figure.axes) == 2 + 6
     figure.savefig(io.BytesIO(), format="png")
-
-
-def test_nothing_to_draw_is_refused() -> None:
-    for runs in ({}, {"a": []}):
-        with pytest.raises(InputError, match="no pass to draw"):
-            calibration_figure(runs)

@@ -5,24 +5,30 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
-import pytest
 import torch
 
-from stic_fast.errors import InputError
-from stic_fast.plots.interpolation import Strips, interpolation_figure
+from stic_fast.studies.interpolation import interpolation_figure
 
 SHARES = [0.0, 0.25, 0.5, 0.75, 1.0]
 
 
-def strips(name: str, either: float = 0.9, *, rows: int = 2) -> Strips:
-    frames = torch.zeros(rows * 5, 1, 8, 8, dtype=torch.uint8)
-    return Strips(name, frames, [(either, 0.01)] * 5, [(share, 0.1) for share in SHARES], [(1.5, 0.1)] * 4)
+FRAMES = torch.zeros(2 * 5, 1, 8, 8, dtype=torch.uint8)
+
+
+def found(either: float = 0.9) -> dict[str, Any]:
+    return {"either": [(either, 0.01)] * 5, "second": [(share, 0.1) for share in SHARES], "step": [(1.5, 0.1)] * 4}
+
+
+def two_runs() -> Any:
+    measured = {"ours": found(), "theirs": found(0.5)}
+    return interpolation_figure(SHARES, ("cat", "dog"), dict.fromkeys(measured, FRAMES), measured, real=0.98)
 
 
 def test_curves_stand_below_the_frames_that_they_are_of() -> None:
-    figure = interpolation_figure(SHARES, ("cat", "dog"), [strips("ours"), strips("theirs", 0.5)], real=0.98)
+    figure = two_runs()
     *tiles, either, second, step = figure.axes
     assert [axes.get_ylabel() for axes in tiles] == ["ours", "theirs"]
     assert tiles[0].get_position().y0 > tiles[1].get_position().y1 > either.get_position().y1
@@ -39,7 +45,7 @@ def test_curves_stand_below_the_frames_that_they_are_of() -> None:
 
 
 def test_each_run_has_its_colour_and_its_values() -> None:
-    figure = interpolation_figure(SHARES, ("cat", "dog"), [strips("ours"), strips("theirs", 0.5)], real=0.98)
+    figure = two_runs()
     ours, theirs, either, *_ = figure.axes
     lines = [container.lines[0] for container in either.containers]
     assert [line.get_ydata()[0] for line in lines] == [0.9, 0.5]
@@ -52,16 +58,9 @@ def test_each_run_has_its_colour_and_its_values() -> None:
 
 def test_many_frames_are_labelled_now_and_then() -> None:
     shares = [frame / 40 for frame in range(41)]
-    many = Strips(
-        "ours", torch.zeros(41, 1, 8, 8, dtype=torch.uint8), [(1.0, 0.0)] * 41, [(0.5, 0.0)] * 41, [(1.0, 0.0)] * 40
-    )
-    figure = interpolation_figure(shares, ("cat", "dog"), [many], real=None)
+    many = {"either": [(1.0, 0.0)] * 41, "second": [(0.5, 0.0)] * 41, "step": [(1.0, 0.0)] * 40}
+    frames = torch.zeros(41, 1, 8, 8, dtype=torch.uint8)
+    figure = interpolation_figure(shares, ("cat", "dog"), {"ours": frames}, {"ours": many}, real=None)
     texts = [label.get_text() for label in figure.axes[0].get_xticklabels()]
     assert texts[0] == "0 %" and texts[-1] == "100 %" and 5 <= sum(map(bool, texts)) <= 12
     figure.savefig(io.BytesIO(), format="png")
-
-
-def test_too_little_to_draw_is_refused() -> None:
-    for shares, sets in ((SHARES, []), ([0.0], [strips("ours")])):
-        with pytest.raises(InputError, match="at least two frames"):
-            interpolation_figure(shares, ("cat", "dog"), sets, real=0.9)
