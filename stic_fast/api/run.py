@@ -61,11 +61,17 @@ class Run(TrainedRun):
     Images are handed in as uint8 or as floats in [−1, 1], tensors or arrays, (N, C, H, W), or (C, H, W) for one.
     Classes are handed in by name or by number.
 
-        run = stic_fast.load("runs/fashion")
-        run.sample(["Sandal", "Bag"], n=8)          # drawn images, uint8 (16, 1, 28, 28)
-        run.predict(images)                         # classes, int64 (N,)
-        run.counterfactual(images[0], "Bag")        # the nearest image that the classifier calls "Bag"
-        run.log_density(images)                     # an outlier score, float64 (N,)
+    >>> import tempfile
+    >>> from stic_fast import train
+    >>> with tempfile.TemporaryDirectory() as folder:  # hardly trained
+    ...     run = train("softmax", out=f"{folder}/run", passes=1, iterations=1, sampler={"steps": 2})
+    >>> run.sample(["3", 8], n=2)
+    Images((4, 1, 8, 8), uint8, {'3': 2, '8': 2})
+    >>> image = run.splits.test.images[3]
+    >>> run.counterfactual(image, to="8").after.shape, run.predict(image).shape
+    (torch.Size([1, 1, 8, 8]), torch.Size([1]))
+    >>> run.log_density(image).dtype
+    torch.float64
     """
 
     @classmethod
