@@ -70,7 +70,7 @@ class PixelSpace(Space):
     Raises:
         InputError: an unknown start or form, or a patch that is larger than the image.
 
-    >>> PixelSpace((1, 2, 2), start="blank").start(torch.arange(3), seed=0).unique()
+    >>> PixelSpace((1, 2, 2), canvas="blank").start(torch.arange(3), seed=0).unique()
     tensor([1.])
     """
 

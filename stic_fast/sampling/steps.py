@@ -79,8 +79,8 @@ class Steps:
         Args:
             sigmas: noise levels, from the largest to the smallest.
 
-        >>> Steps.annealed([1.0, 0.1], 2, 2e-4).at(2)
-        StepSizes(eps1=0.0001, eps2=0.0, eps3=0.01414..., sigma=0.1, scale=1.0)
+        >>> Steps.annealed([1.0, 0.1], 2, 4e-4).at(2)
+        StepSizes(eps1=0.0002, eps2=0.0, eps3=0.02, sigma=0.1, scale=1.0)
         """
         levels = [sigma for sigma in sigmas for _ in range(each)]
         alphas = [step_size * (sigma / sigmas[-1]) ** 2 for sigma in levels]

@@ -106,7 +106,7 @@ def around(
     condition = draw_hard(train.labels, classes, SAMPLES.of(numbers), references=references, seed=seed)
     rows = torch.arange(len(numbers), device=device).repeat_interleave(neighbours)
     ids = NEIGHBOURS.of(torch.arange(neighbours, device=device).repeat(len(numbers)) * MOST_ANCHORS + rows)
-    starts = starts_around(to_unit(anchors.to(device))[rows], radii, ids, run, seed)
+    starts = starts_around(to_unit(anchors.to(device))[rows], radii, ids, recipe, run.config.sampler.clamp, seed)
     ends = []
     batches = -(-len(ids) // sampler.batch_size)
     with progress.task("drawing neighbours", len(starts) * batches * recipe.steps) as advance:
@@ -129,10 +129,12 @@ def around(
     return before, after
 
 
-def starts_around(centre: Tensor, radii: Sequence[float], ids: Tensor, run: TrainedRun, seed: int) -> list[Tensor]:
+def starts_around(
+    centre: Tensor, radii: Sequence[float], ids: Tensor, recipe: Recipe, clamp: tuple[float, float] | None, seed: int
+) -> list[Tensor]:
     """For each radius anchor + radius·noise, float32 (chains, channels, height, width), then canvases."""
     where: dict[str, Any] = {"seed": seed, "chain_ids": ids, "stream": noise.Stream.CHAIN_INIT, "device": ids.device}
     away = noise.normal(centre.shape, **where)
-    low, high = run.config.sampler.clamp or (-math.inf, math.inf)
+    low, high = clamp or (-math.inf, math.inf)
     near = [(centre + radius * away).clamp(low, high) for radius in radii]
-    return [*near, run.recipe.of_images(centre.shape[1:]).space.start(ids, seed=seed)]
+    return [*near, recipe.of_images(centre.shape[1:]).space.start(ids, seed=seed)]

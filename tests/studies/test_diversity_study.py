@@ -50,14 +50,14 @@ def test_numbers_of_a_chain_that_moves(tiny_run: Path) -> None:
 
 
 def test_a_neighbour_goes_one_way_from_its_anchor(tiny_run: Path) -> None:
-    recipe = Recipe(GRMALA(clamp=None))
+    recipe = Recipe(GRMALA())
     centre, ids = torch.zeros(4, 1, 8, 8), torch.arange(4)
-    near, far, fresh = starts_around(centre, [0.5, 2.0], ids, recipe, seed=1)
+    near, far, fresh = starts_around(centre, [0.5, 2.0], ids, recipe, None, seed=1)
     torch.testing.assert_close(far, 4 * near)
     assert float(near.std()) == pytest.approx(0.5, rel=0.15) and float(fresh.abs().max()) <= 1
-    other = starts_around(centre, [0.5], ids, recipe, seed=2)[0]
+    other = starts_around(centre, [0.5], ids, recipe, None, seed=2)[0]
     assert not torch.equal(other, near)
-    clamped = starts_around(centre, [2.0], ids, Recipe(GRMALA(clamp=(-1, 1))), seed=1)[0]
+    clamped = starts_around(centre, [2.0], ids, recipe, (-1, 1), seed=1)[0]
     torch.testing.assert_close(clamped, far.clamp(-1, 1))
 
 

@@ -14,6 +14,7 @@ import torch
 from matplotlib.figure import Figure
 
 from stic_fast.studies.evolution import TITLE, Moment, evolution_figure
+from stic_fast.training.stic import LOSSES
 
 METRICS: list[dict[str, Any]] = [
     {"kind": "train", "pass": 1 + number // 10, "iteration": number + 1, "loss": 5.0 - number / 10, "loss_real": 1.0}
@@ -41,7 +42,7 @@ def test_each_column_stands_below_its_iteration() -> None:
 def test_each_curve_of_the_loss_has_a_look_of_its_own() -> None:
     terms = ("loss_real", "loss_mixup", "loss_hard_fake", "loss_soft_fake")
     metrics = [{**record, **dict.fromkeys(terms, 1.0)} for record in METRICS]
-    lines = evolution_figure(metrics, moments(0, 30), ["cat", "dog", "mouse"]).axes[0].lines
+    lines = evolution_figure(metrics, moments(0, 30), ["cat", "dog", "mouse"], panel=LOSSES).axes[0].lines
     looks = {line.get_label(): (line.get_color(), line.get_linestyle()) for line in lines if line.get_color() != "0.85"}
     assert set(looks) == {"total", "real", "mixup", "hard fakes", "soft fakes"}
     assert len(set(looks.values())) == len(looks)

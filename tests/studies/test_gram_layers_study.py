@@ -31,7 +31,7 @@ def test_rows_are_drawn_with_their_layers(tiny_run: Path) -> None:
     assert len({row["nearest"] for row in rows.values()}) == 4, "layers make a difference"
     run = open_run(tiny_run)
     training = run.splits.train.images
-    without = replace(run.recipe, sampler=replace(run.recipe.sampler, eps2=0.0))
+    without = run.recipe.with_samplers(eps2=0.0)
     for name, recipe in (("none", without), ("deep (the run's own)", run.recipe)):
         images = ImageSampler(run, 0, recipe=recipe).of_numbers(torch.arange(20), Progress())
         assert rows[name]["nearest"] == pytest.approx(float(nearest_distances(images, training).mean()))

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from stic_fast.evaluation import manifold_scores, read_images
+from stic_fast.sampling import PixelSpace
 from stic_fast.studies import Judged
 from stic_fast.studies.manifold import Manifold
 from stic_fast.training import ImageSampler, Progress, open_run
@@ -28,7 +29,7 @@ def test_lines_are_those_of_the_sets(tiny_run: Path, tmp_path: Path) -> None:
 
     run = open_run(tiny_run)
     judged = Judged.of(run, n=24, seed=3, judge_iterations=5, progress=Progress())
-    image_sampler = ImageSampler(run, 3, recipe=replace(run.recipe, start="blank"))
+    image_sampler = ImageSampler(run, 3, recipe=replace(run.recipe, space=PixelSpace(canvas="blank")))
     images = image_sampler.of_numbers(torch.arange(24), Progress())
     features = read_images(judged.judge, images, keep_features=True).features
     assert features is not None
