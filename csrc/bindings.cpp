@@ -122,6 +122,7 @@ py::dict streams() {
   names["metropolis"] = static_cast<uint32_t>(stic::kMetropolis);
   names["batch_order"] = static_cast<uint32_t>(stic::kBatchOrder);
   names["latent"] = static_cast<uint32_t>(stic::kLatent);
+  names["patch"] = static_cast<uint32_t>(stic::kPatch);
   return names;
 }
 
