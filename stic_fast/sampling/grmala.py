@@ -21,7 +21,7 @@ from stic_fast.ops import grmala_step, grmala_step_
 from stic_fast.sampling.captured_step import CapturedStep
 from stic_fast.sampling.pull import Move, Record
 from stic_fast.sampling.sampler import ChainRecord, ChainState, Sampler, Transition, check_end
-from stic_fast.sampling.steps import Schedule, Steps
+from stic_fast.sampling.steps import Schedule, Steps, scheduled
 
 
 class ChainResult(NamedTuple):
@@ -75,7 +75,7 @@ class GRMALA(Sampler[ChainResult]):
 
     def step_sizes(self) -> Steps:
         """(ε1, ε2, ε3) over the steps of a run."""
-        return Steps(self.steps, self.eps1, self.eps2, self.eps3, schedule=self.schedule)
+        return scheduled(self.steps, self.eps1, self.eps2, self.eps3, self.schedule)
 
     def _transition(self, state: ChainState, record: Record | None) -> tuple[ChainState, Tensor | None]:
         move, sizes = self._move(state, state.x, state.step, record)

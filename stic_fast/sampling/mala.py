@@ -19,7 +19,7 @@ from stic_fast.ops.grmala_step import grmala_step
 from stic_fast.ops.metropolis_accept import metropolis_accept
 from stic_fast.sampling.pull import Record
 from stic_fast.sampling.sampler import ChainRecord, ChainState, Sampler, check_end
-from stic_fast.sampling.steps import Steps, StepSizes
+from stic_fast.sampling.steps import StepSizes, Steps, scheduled
 
 
 class MALAResult(NamedTuple):
@@ -67,7 +67,7 @@ class MALA(Sampler[MALAResult]):
 
     def step_sizes(self) -> Steps:
         """ε1 and ε3, the same in all steps."""
-        return Steps(self.steps, self.eps1, 0.0, math.sqrt(2 * self.eps1) if self.eps3 is None else self.eps3)
+        return scheduled(self.steps, self.eps1, 0.0, math.sqrt(2 * self.eps1) if self.eps3 is None else self.eps3)
 
     def _begun(self, state: ChainState) -> ChainState:
         if state.pull.gram is not None:

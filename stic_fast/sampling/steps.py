@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Literal, NamedTuple, TypeAlias, get_args
 
 import torch
@@ -65,10 +66,12 @@ class Steps:
         if not callable(schedule) and schedule not in FACTORS:
             raise InputError(f"schedule must be one of {', '.join(get_args(Schedule))}, got {schedule!r}; choose one")
         factor: Size = 1.0 if schedule == "constant" else schedule if callable(schedule) else FACTORS[schedule]
-        sizes = {"eps1": eps1, "eps2": eps2, "eps3": eps3, "sigma": sigma, "schedule": factor}
+        sizes = {"eps1": eps1, "eps2": eps2, "eps3": eps3, "sigma": sigma, "scale": factor}
         self._count = count
         self._sizes = {name: None if size is None else _expanded(name, size, count) for name, size in sizes.items()}
         self._tables: dict[tuple[str, torch.device], Tensor] = {}
+        varies = any(isinstance(size, list) for size in self._sizes.values())
+        self._always = None if varies else self._at(0)
 
     @classmethod
     def annealed(cls, sigmas: Sequence[float], each: int, step_size: float, *, eps2: float = 0.0) -> Steps:
@@ -102,7 +105,10 @@ class Steps:
         Args:
             index: or an int64 tensor (1,), for which sizes that vary are 0-d float64 tensors on its device.
         """
-        return StepSizes(*(self._value(name, index) for name in ("eps1", "eps2", "eps3", "sigma", "schedule")))  # type: ignore[arg-type]
+        return self._always or self._at(index)
+
+    def _at(self, index: int | Tensor) -> StepSizes:
+        return StepSizes(*(self._value(name, index) for name in self._sizes))  # type: ignore[arg-type]
 
     def _value(self, name: str, index: int | Tensor) -> float | Tensor | None:
         size = self._sizes[name]
@@ -123,6 +129,12 @@ class Steps:
         if key not in self._tables:
             self._tables[key] = torch.tensor(self._sizes[name], dtype=torch.float64, device=device)
         return self._tables[key]
+
+
+@lru_cache(maxsize=64)
+def scheduled(count: int, eps1: float, eps2: float, eps3: float, schedule: Schedule = "constant") -> Steps:
+    """Steps of these sizes, made once: a sampler is asked for its own again and again."""
+    return Steps(count, eps1, eps2, eps3, schedule=schedule)
 
 
 def _expanded(name: str, size: Size, count: int) -> float | list[float]:

@@ -34,6 +34,7 @@ class RealBatches:
         self.images, self.labels, self.config, self.num_logits = real.images, real.labels, config, num_logits
         self._one_hot = torch.eye(num_logits, device=real.labels.device)  # by index: no check waits for the device
         self._orders: dict[int, BatchOrder] = {}
+        self._rows: dict[tuple[int, int], Tensor] = {}
 
     def draw(self, place: int, iteration: int, *, mixup_alpha: float | None = None) -> tuple[Tensor, Tensor]:
         """Network input (B, channels, height, width) and soft labels (B, num_logits) of an iteration.
@@ -112,7 +113,11 @@ class RealBatches:
         )
 
     def _ids(self, count: int, place: int) -> Tensor:
-        return BATCH_ROWS.ids(count, start=place * self.config.batch_size, device=self.labels.device)
+        """Of the rows of a batch, made once."""
+        if (count, place) not in self._rows:
+            start = place * self.config.batch_size
+            self._rows[count, place] = BATCH_ROWS.ids(count, start=start, device=self.labels.device)
+        return self._rows[count, place]
 
     def _order(self, place: int) -> BatchOrder:
         if place not in self._orders:

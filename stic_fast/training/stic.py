@@ -147,6 +147,8 @@ class Stic(Method[SticConfig]):
     def __init__(self, model: Classifier, splits: Splits, config: SticConfig) -> None:
         super().__init__(model, splits, config)
         self.vrm = config.vrm == "on"
+        self._kinds = ("hard_fake", "soft_fake")[: 1 + self.vrm]
+        self._picks = FAKE_PICKS.ids(config.batch_size * len(self._kinds), device=splits.train.images.device)
         self.previous: Classifier | None = None
 
     @staticmethod
@@ -185,18 +187,20 @@ class Stic(Method[SticConfig]):
     def loss(self, iteration: int) -> Loss:
         """Equation 5, each sum as a mean over its batch."""
         self._refresh(iteration)
-        batches = {"real": self.real.draw(0, iteration)}
+        x, y = self.real.draw(0, iteration)
+        inputs, targets = [x], {"real": y}
         if self.vrm:
-            batches["mixup"] = self.real.draw(1, iteration, mixup_alpha=self.config.augmentation.mixup_alpha)
-        batches["hard_fake"] = self.real.of_drawn(*self._fakes(iteration, soft=False), 2, iteration)
-        if self.vrm:
-            batches["soft_fake"] = self.real.of_drawn(*self._fakes(iteration, soft=True), 3, iteration)
+            mixed, targets["mixup"] = self.real.draw(1, iteration, mixup_alpha=self.config.augmentation.mixup_alpha)
+            inputs.append(mixed)
+        drawn, fake = self.real.of_drawn(*self._fakes(iteration), 2, iteration)
+        inputs.append(drawn)
+        targets |= zip(self._kinds, torch.split(fake, self.config.batch_size), strict=True)
 
-        logits = self.model(torch.cat([x for x, _ in batches.values()])).float()
+        logits = self.model(torch.cat(inputs)).float()
         parts = logits.split(self.config.batch_size)
-        losses = {name: cross_entropy(part, y) for part, (name, (_, y)) in zip(parts, batches.items(), strict=True)}
+        losses = {name: cross_entropy(part, y) for part, (name, y) in zip(parts, targets.items(), strict=True)}
         total = torch.stack(list(losses.values())).sum()
-        hits = self.model.class_logits(parts[0]).argmax(1) == batches["real"][1].argmax(1)
+        hits = self.model.class_logits(parts[0]).argmax(1) == targets["real"].argmax(1)
         terms = {"loss": total, **{f"loss_{name}": value for name, value in losses.items()}}
         return Loss(total, {name: term.detach() for name, term in {**terms, "accuracy": hits.float().mean()}.items()})
 
@@ -241,16 +245,18 @@ class Stic(Method[SticConfig]):
             self.pool.restart(1.0, rows)
             self.pool.evolve(self.previous, rows=rows)
 
-    def _fakes(self, iteration: int, *, soft: bool) -> tuple[Tensor, Tensor]:
-        """A batch of one kind of fakes and their label, the fake class."""
-        size, real = self.config.batch_size, self.splits.train.images
-        labels = torch.full((size,), self.model.num_classes, device=real.device)
+    def _fakes(self, iteration: int) -> tuple[Tensor, Tensor]:
+        """A batch of hard fakes and, with VRM, one of soft fakes behind it; their label is the fake class."""
+        size, real, count = self.config.batch_size, self.splits.train.images, len(self._picks)
+        labels = torch.full((count,), self.model.num_classes, device=real.device)
         if self.pool is None:
-            return torch.full((size, *real.shape[1:]), 255, dtype=torch.uint8, device=real.device), labels
-        ids = FAKE_PICKS.ids(size, start=size * soft, device=real.device)
+            return torch.full((count, *real.shape[1:]), 255, dtype=torch.uint8, device=real.device), labels
         stream = noise.Stream.BATCH_ORDER
-        draws = noise.uniform(
-            (size, 1), seed=self.config.seed, step=iteration, chain_ids=ids, stream=stream, device=real.device
-        )
-        kind = self.pool.states[self.pool.hard :] if soft else self.pool.states[: self.pool.hard]
-        return kind[(draws[:, 0] * len(kind)).long().clamp_(max=len(kind) - 1)], labels
+        draws = noise.uniform((count, 1), seed=self.config.seed, step=iteration, chain_ids=self._picks, stream=stream)
+        hard = self.pool.hard
+        ranges = [(0, hard), (hard, len(self.pool) - hard)][: len(self._kinds)]
+        rows = [
+            first + (part * chains).long().clamp_(max=chains - 1)
+            for part, (first, chains) in zip(torch.split(draws[:, 0], size), ranges, strict=True)
+        ]
+        return self.pool.states[torch.cat(rows)], labels
