@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from stic_fast.errors import InputError
 from stic_fast.models.classifier import Classifier
@@ -49,9 +49,7 @@ def max_mahalanobis_centres(num_classes: int, dimension: int, scale: float = 10.
             centres[i, j] = (product - centres[i, :j] @ centres[j, :j]) / centres[j, j]
         centres[i, i] = math.sqrt(max(0.0, 1 - float(centres[i, :i] @ centres[i, :i])))
     # The last corner lies in the span of the others, so its own coordinate is zero and C − 1 dimensions hold all.
-    fitted = torch.zeros(num_classes, dimension, dtype=torch.float64, device="cpu")
-    fitted[:, : num_classes - 1] = centres[:, : num_classes - 1]
-    return (scale * fitted).float()
+    return (scale * nn.functional.pad(centres[:, :-1], (0, dimension - num_classes + 1))).float()
 
 
 class MaxMahalanobisClassifier(Classifier):
