@@ -19,7 +19,7 @@ from torch import Tensor
 from stic_fast import grmala_step, grmala_step_, metropolis_accept, noise, vrm_batch
 from stic_fast.models import WideResNet
 from stic_fast.ops import gram_loss_cuda, gram_loss_op, library
-from stic_fast.ops.gram_loss import Normalize, reference_loss
+from stic_fast.ops.gram_loss import GramScale, reference_loss
 from stic_fast.sampling import GRMALA
 
 HERE = Path(__file__).parent
@@ -156,7 +156,7 @@ def gram_arguments(dtype: torch.dtype, last: bool) -> tuple[list[Tensor], list[T
 @pytest.mark.parametrize("last", [False, True])
 @pytest.mark.parametrize("normalize", ["log", "gatys"])
 def test_gram_loss(
-    dtype: torch.dtype, last: bool, normalize: Normalize, emulated: ModuleType, monkeypatch: pytest.MonkeyPatch
+    dtype: torch.dtype, last: bool, normalize: GramScale, emulated: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(library, "kernels", OnDevice(emulated))
     monkeypatch.setattr(gram_loss_cuda, "takes", lambda layers: True)

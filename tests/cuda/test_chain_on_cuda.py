@@ -174,7 +174,7 @@ def test_a_captured_run_inside_another(chain: Chain, replays: list[int]) -> None
     expected = chain.run(sampler={"capture": False}).x
     within: list[Tensor] = []
 
-    def once() -> None:
+    def once(_: object) -> None:
         if len(replays) == FEWEST_REPLAYS and not within:
             within.append(chain.run().x)
 
@@ -209,7 +209,7 @@ def test_an_objective_that_waits_is_run_eagerly(chain: Chain, replays: list[int]
 def test_an_exception_between_replays(chain: Chain, replays: list[int]) -> None:
     expected, stream = chain.run().x, torch.cuda.current_stream()
 
-    def stop() -> None:
+    def stop(_: object) -> None:
         if len(replays) > STEPS:
             raise KeyboardInterrupt
 
