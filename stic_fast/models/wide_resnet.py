@@ -154,7 +154,10 @@ class WideResNet(ConvolutionalClassifier):
         for block, (first, second) in zip(self.blocks, self.block_layers, strict=True):
             inner, total = block(total, active)
             active = F.leaky_relu(total, self.leak)
-            kept |= {name: feature for name, feature in ((first, inner), (second, active)) if name in names}
+            if first in names:
+                kept[first] = inner
+            if second in names:
+                kept[second] = active
         return active, kept
 
 
