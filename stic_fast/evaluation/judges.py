@@ -40,7 +40,7 @@ _RECIPE = 2
 """Raised whenever `train_judge` or the small CNN changes, so that no judge of an older recipe passes for a new one."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class JudgeRequest:
     """What a loader is told."""
 

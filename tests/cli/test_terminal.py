@@ -19,6 +19,7 @@ from stic_fast.cli.evaluation_tables import tell
 from stic_fast.cli.main import main
 from stic_fast.cli.progress import RichProgress
 from stic_fast.cli.terminal import LONGEST, console, one_sentence, printable, say, table
+from stic_fast.evaluation.record_form import ClassifierScores, Evaluation, ScoreRow, Unmeasured
 
 NASTY = "[bold]a[/bold] :smile: \x1b[2J\x07\r\x9b1m\u202e\u2028" + os.fsdecode(b"\xff")
 SHOWN = r"[bold]a[/bold] :smile: \x1b[2J\x07\r\x9b1m\u202e\u2028\udcff"
@@ -64,8 +65,13 @@ def test_bars_describe_literally(monkeypatch: pytest.MonkeyPatch, capsys: pytest
 
 def test_an_evaluation_with_nasty_names(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "250")
-    row = {"name": NASTY, "value": 0.5}
-    tell({"images": {"note": NASTY}, "classifier": {"n": 3, "rows": [row]}})
+    row = ScoreRow("ECE", 0.5, NASTY, "lower", "of the bins")
+    heading: dict[str, Any] = {"version": "", "command": "", "method": "", "checkpoint": "", "seed": 0}
+    parts: dict[str, Any] = {
+        "classifier": ClassifierScores(3, (row,), None, None),
+        "unmeasured": {"images": Unmeasured(NASTY)},
+    }
+    tell(Evaluation(data={}, seconds={}, **heading, **parts))
     out = capsys.readouterr().out
     assert out.count(SHOWN) == 2 and all(line.isprintable() for line in out.splitlines())
 
