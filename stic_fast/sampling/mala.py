@@ -19,7 +19,7 @@ from stic_fast.ops.grmala_step import grmala_step
 from stic_fast.ops.metropolis_accept import metropolis_accept
 from stic_fast.sampling.pull import Record
 from stic_fast.sampling.sampler import ChainRecord, ChainState, Sampler, check_end
-from stic_fast.sampling.steps import StepSizes, Steps, scheduled
+from stic_fast.sampling.steps import Steps, StepSizes, scheduled
 
 
 class MALAResult(NamedTuple):
