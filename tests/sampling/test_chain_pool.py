@@ -71,7 +71,7 @@ def test_only_hard_or_only_soft_chains(images: Tensor, labels: Tensor, net: Wide
         assert len(pool.rows_of_class(0)) == (2 if hard else 0)
         pool.restart(1.0)
     for hard, soft in ((0, 0), (-1, 3)):
-        with pytest.raises(InputError, match=f"got hard={hard} and soft={soft}; give at least one"):
+        with pytest.raises(InputError, match=f"hard={hard} and soft={soft}"):
             new_pool(images, labels, hard=hard, soft=soft)
 
 
@@ -185,15 +185,13 @@ def test_a_saved_pool_goes_on_bit_by_bit(images: Tensor, labels: Tensor, net: Wi
 
 def test_a_pool_of_another_shape(images: Tensor, labels: Tensor) -> None:
     saved = new_pool(images, labels).state_dict()
-    with pytest.raises(
-        InputError, match=r"7 hard and 5 soft chains of shape \(1, 8, 8\) .*, this one 8 hard and 5 soft"
-    ):
+    with pytest.raises(InputError, match="8 hard and 5 soft"):
         new_pool(images, labels, hard=8).load_state_dict(saved)
-    with pytest.raises(InputError, match=r"7 hard and 5 soft chains.*this one 12 hard and 0 soft"):
+    with pytest.raises(InputError, match="12 hard and 0 soft"):
         new_pool(images, labels, hard=12, soft=0).load_state_dict(saved)
-    with pytest.raises(InputError, match=r"this one .* of shape \(1, 4, 4\) .*; resume with the run's own"):
+    with pytest.raises(InputError, match=r"shape \(1, 4, 4\)"):
         new_pool(images[..., :4, :4], labels).load_state_dict(saved)
-    with pytest.raises(InputError, match=r"with 1 reference\(s\) each, this one .* with 3 reference\(s\) each"):
+    with pytest.raises(InputError, match=r"3 reference\(s\)"):
         new_pool(images, labels, references=3).load_state_dict(saved)
 
 
@@ -218,7 +216,7 @@ def test_the_seed_and_the_canvas(images: Tensor, labels: Tensor) -> None:
 
 
 def test_a_class_without_images(images: Tensor, labels: Tensor) -> None:
-    with pytest.raises(InputError, match="no image of class 3"):
+    with pytest.raises(InputError, match="class 3"):
         ChainPool(images, labels, Recipe(SAMPLER), num_classes=4, hard=8, seed=0)
 
 

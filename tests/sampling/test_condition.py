@@ -63,7 +63,7 @@ def test_hard_draws_follow_the_asked_classes_and_the_address(labels: Tensor) -> 
 
 @pytest.mark.parametrize("wanted", [1, 5, -1])
 def test_a_class_without_images(wanted: int) -> None:
-    with pytest.raises(InputError, match=f"has no image of class {wanted}; ask for one of its classes"):
+    with pytest.raises(InputError, match=f"class {wanted}"):
         draw_hard(torch.tensor([0, 2, 2]), torch.tensor([0, wanted, 2]), torch.arange(3), seed=0)
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import weakref
 from typing import Any
 
@@ -146,20 +147,20 @@ def test_a_start_that_is_not_finite_names_the_chain(
     net: WideResNet, start: Tensor, target: Tensor, value: float
 ) -> None:
     start[4, 0, 3, 3] = value
-    with pytest.raises(InputError, match="NaN or infinity in chain 4; start chains from finite images"):
+    with pytest.raises(InputError, match=r"x has .*chain 4"):
         GRMALA(steps=1).run(net, start, target, seed=0)
 
 
 def test_more_steps_than_noise_has_numbers_for(net: WideResNet, start: Tensor, target: Tensor) -> None:
     GRMALA(steps=1).run(net, start, target, seed=0, first_step=2**32 - 1)
-    with pytest.raises(InputError, match=r"steps are numbered below 2\*\*32, got one up to 4294967296"):
+    with pytest.raises(InputError, match=r"steps .*4294967296"):
         GRMALA(steps=2).run(net, start, target, seed=0, first_step=2**32 - 1)
 
 
 def test_a_start_that_does_not_fit(net: WideResNet, start: Tensor, target: Tensor) -> None:
-    with pytest.raises(InputError, match="x holds 6 chains but target 5; give one target per chain"):
+    with pytest.raises(InputError, match=r"x .*6 .*target 5"):
         GRMALA(steps=1).run(net, start, target[:5], seed=0)
-    with pytest.raises(InputError, match=r"x must be float images in \[-1, 1\], got torch.uint8"):
+    with pytest.raises(InputError, match=r"x .*torch.uint8"):
         GRMALA(steps=1).run(net, start.to(torch.uint8), target, seed=0)
 
 
@@ -184,20 +185,21 @@ def test_divergence_is_told_with_its_mends(start: Tensor, target: Tensor) -> Non
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    "options",
     [
-        ({"steps": -1}, "steps must be from 0 to 10000000, got -1"),
-        ({"schedule": "square"}, "schedule must be one of constant, linear, cosine, got 'square'"),
-        ({"precision": "fp8"}, "precision must be one of fp32, bf16, auto, got 'fp8'"),
-        ({"layout": "nchw"}, "layout must be one of plain, channels_last, packed, got 'nchw'"),
-        ({"eps3": -0.1}, r"eps3 must be from 0 to 3e\+38, got -0.1"),
-        ({"eps1": float("nan")}, r"eps1 must be from 0 to 3e\+38, got nan"),
-        ({"max_gram_ratio": float("inf")}, r"max_gram_ratio must be from 0 to 3e\+38, got inf"),
-        ({"clamp": (1.0, -1.0)}, r"clamp must be \(low, high\) with low < high, got \(1.0, -1.0\)"),
+        {"steps": -1},
+        {"schedule": "square"},
+        {"precision": "fp8"},
+        {"layout": "nchw"},
+        {"eps3": -0.1},
+        {"eps1": float("nan")},
+        {"max_gram_ratio": float("inf")},
+        {"clamp": (1.0, -1.0)},
     ],
 )
-def test_settings_out_of_range(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(InputError, match=message):
+def test_settings_out_of_range(options: dict[str, Any]) -> None:
+    ((name, value),) = options.items()
+    with pytest.raises(InputError, match=f"^{name} .*{re.escape(repr(value))}"):
         GRMALA(**options)
 
 

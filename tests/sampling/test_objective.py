@@ -113,7 +113,7 @@ def test_only_the_latent_gaussian_renews_or_reads_anything_but_logits(model: Max
     staged, injected = LatentGaussian(model), LatentGaussian(model, "injected")
     assert staged.layers == injected.layers == ("embedding",)
     assert (staged.renews_targets, injected.renews_targets) == (False, True)
-    with pytest.raises(InputError, match="sampling must be one of staged, injected, got 'once'"):
+    with pytest.raises(InputError, match=r"sampling .*'once'"):
         LatentGaussian(model, "once")  # type: ignore[arg-type]
 
 
