@@ -264,7 +264,16 @@ def test_all_kinds_of_places_are_read() -> None:
 def test_options_that_are_named_alone(capsys: pytest.CaptureFixture[str]) -> None:
     """Of benchmarks/README.md in the suites or the report; of the others in some command of stic-fast."""
     ours = set()
-    commands = ("sample", "interpolate", "evaluate", "study boundaries", "compare", *(f"train {m}" for m in METHODS))
+    commands = (
+        "sample",
+        "interpolate",
+        "counterfactual",
+        "evaluate",
+        "score",
+        "study boundaries",
+        "compare",
+        *(f"train {m}" for m in METHODS),
+    )
     for command in commands:
         with pytest.raises(SystemExit):
             parse([*command.split(), "--help"])
