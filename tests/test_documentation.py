@@ -7,6 +7,7 @@ from __future__ import annotations
 import doctest
 import importlib
 import pkgutil
+import re
 import runpy
 from collections.abc import Callable
 from pathlib import Path
@@ -37,6 +38,7 @@ def test_docstring_examples(name: str, tmp_path: Path, monkeypatch: pytest.Monke
 
 
 ROOT = Path(__file__).parent.parent
+MARKDOWN = (ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md")))
 PAGES = ("README.md", "docs/method.md", "docs/performance.md", "docs/runs.md")
 """Those with examples in Python; a page of them that this list lacks fails."""
 
@@ -74,8 +76,22 @@ def run_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, one_thread: No
 
 
 def test_every_page_with_examples_is_run() -> None:
-    pages = (path.relative_to(ROOT).as_posix() for path in (ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))))
+    pages = (path.relative_to(ROOT).as_posix() for path in MARKDOWN)
     assert tuple(page for page in pages if examples_of(page).strip()) == PAGES
+
+
+def anchors(path: Path) -> set[str]:
+    """What a link can name in a page: its headings, in small letters, with hyphens for spaces."""
+    headings = re.findall(r"^#+ (.*)", path.read_text(encoding="utf-8"), re.M)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("path", MARKDOWN, ids=[path.name for path in MARKDOWN])
+def test_links_lead_somewhere(path: Path) -> None:
+    for place, anchor in re.findall(r"\]\((?!http)([^)#\s]*)#?([^)\s]*)\)", path.read_text(encoding="utf-8")):
+        target = path.parent / place if place else path
+        assert target.exists(), place
+        assert not anchor or anchor in anchors(target), f"{place}#{anchor}"
 
 
 def test_readme_examples(run_examples: Callable[[str], dict[str, Any]], tmp_path: Path) -> None:
