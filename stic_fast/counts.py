@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Annotated, Any, NamedTuple, get_args, get_type_hints
+from types import MappingProxyType
+from typing import Annotated, Any, ClassVar, NamedTuple, get_args, get_type_hints
 
 from stic_fast.errors import InputError
 from stic_fast.ops.checks import MAX_SEED
@@ -44,11 +45,18 @@ NotNegative = Annotated[float, Range(0, 3e38)]  # what float32 can hold
 Positive = Annotated[float, Range(1e-12, 1e6)]
 
 
+LATER = MappingProxyType({"later": True})
+"""Metadata of a field of settings that runs of earlier versions do not name; its default is what those versions did."""
+
+
 class Options:
     """The base of a command's options, dataclasses: refuses numbers out of their ranges as one is made."""
 
+    prefix: ClassVar[str] = "--"
+    """Of an option's name in messages."""
+
     def __post_init__(self) -> None:
-        check_ranges(self, "--")
+        check_ranges(self, self.prefix)
 
 
 def check_count(name: str, value: int, *, least: int = 1, most: int = MOST, why: str = "") -> None:

@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import get_args
 
 from torch import Tensor
 
+from stic_fast.counts import LATER
 from stic_fast.errors import InputError
 from stic_fast.models import FixedPasses, Layout, Precision
 from stic_fast.sampling.captured_step import pays
@@ -26,11 +27,11 @@ class Execution:
     """Of the network's passes: fp32, bf16, or auto, which is bf16 where the hardware multiplies it and else fp32. None
     is auto on a CUDA device and fp32 on a CPU. The chain's state and log p stay fp32. A network whose own weights are
     float16 loses what `stic_fast.sampling.outputs` names, no more."""
-    layout: Layout | None = None
+    layout: Layout | None = field(default=None, metadata=LATER)
     """Of the network's weights and features: plain, as the model has them; channels_last; or packed, which is
     channels_last with large weights in the CPU library's own form, there the fastest. None is channels_last on a CUDA
     device and plain on a CPU. They agree within rounding; see `stic_fast.models.FixedPasses`."""
-    capture: bool = True
+    capture: bool = field(default=True, metadata=LATER)
     """On a CUDA device, run a chain's steps as replays of one CUDA graph, with the same result; a CPU has none. Steps
     that are traced or may stop run eagerly, and so does all of a run that is short or whose model torch.compile has
     compiled. The model's weights must not change meanwhile. See `stic_fast.sampling.captured_step`."""

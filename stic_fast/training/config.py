@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from stic_fast.counts import Count, Positive, Probability, Range, Seed, check_count, check_ranges
+from stic_fast.counts import LATER, Count, Positive, Probability, Range, Seed, check_count, check_ranges
 from stic_fast.data import ImageSet
 from stic_fast.errors import InputError
 from stic_fast.ops.checks import MAX_STEP
@@ -26,7 +26,7 @@ class NetworkConfig:
     """The network, norm-free."""
 
     # A WideResNet, or a plain convolutional network of two 3×3 convolutions in each of three groups.
-    architecture: Literal["wide_resnet", "convnet"] = "wide_resnet"
+    architecture: Literal["wide_resnet", "convnet"] = field(default="wide_resnet", metadata=LATER)
     # Layers of a WideResNet; 6n + 4 for n blocks in each group.
     depth: Annotated[int, Range(10, 2_002)] = 28
     # Multiplier of the groups' 16, 32 and 64 channels.
@@ -48,13 +48,13 @@ class OptimiserConfig:
     # Iterations between decays.
     decay_every: Count = 10_000
     # Iterations to decay at instead; empty for every `decay_every`.
-    decay_at: Annotated[tuple[int, ...], Range(0, MAX_STEP)] = ()
+    decay_at: Annotated[tuple[int, ...], Range(0, MAX_STEP)] = field(default=(), metadata=LATER)
     # Largest norm of the gradient; None for no clipping.
     clip_norm: Positive | None = None
     # What a run that diverges does: on, go back to its last good state with half the learning rate; off, stop.
-    guard: Literal["on", "off"] = "on"
+    guard: Literal["on", "off"] = field(default="on", metadata=LATER)
     # A loss beyond this, of either sign, has diverged as one that is not finite has.
-    largest_loss: Annotated[float, Range(1e-12, 1e30)] = 1_000.0
+    largest_loss: Annotated[float, Range(1e-12, 1e30)] = field(default=1_000.0, metadata=LATER)
 
     def rate(self, iteration: int) -> float:
         """The learning rate of an iteration, counted from 0.
@@ -148,9 +148,6 @@ class AtOnce(NamedTuple):
     """The setting that bounds them."""
 
 
-ADDED = frozenset({"architecture", "refresh", "layout", "capture", "guard", "largest_loss", "decay_at"})
-"""Settings that runs of earlier versions do not name; their defaults are what those versions did."""
-
 Config = TypeVar("Config")
 
 
@@ -174,12 +171,12 @@ def from_plain(kind: type[Config], plain: Mapping[str, Any], where: str = "confi
 
 def _object(kind: Any, plain: Any, where: str, before: str) -> Any:
     """A dataclass of settings whose names in full begin with `before`."""
-    hints, names = get_type_hints(kind), [field.name for field in dataclasses.fields(kind)]
+    hints, known = get_type_hints(kind), {field.name: field for field in dataclasses.fields(kind)}
     if not isinstance(plain, Mapping):
         raise InputError(f"{where}: {before[:-1]} must be an object, got {plain!r}; {RESTORE}")
-    if unknown := [before + name for name in plain if name not in names]:
+    if unknown := [before + name for name in plain if name not in known]:
         raise InputError(f"{where} has the unknown setting {unknown[0]!r}; {FOREIGN}")
-    if missing := [before + name for name in names if name not in plain and name not in ADDED]:
+    if missing := [before + name for name in known if name not in plain and not known[name].metadata.get("later")]:
         raise InputError(f"{where} lacks the setting {missing[0]!r}; {RESTORE}")
     values = {name: _value(hints[name], value, where, before + name) for name, value in plain.items()}
     try:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from stic_fast.counts import MOST, Count, CountOrZero, Probability, Range, check_count
+from stic_fast.counts import LATER, MOST, Count, CountOrZero, Probability, Range, check_count
 from stic_fast.data import ImageSet, Splits
 from stic_fast.models import Classifier
 from stic_fast.noise_addresses import FAKE_PICKS
@@ -46,7 +46,7 @@ class PoolConfig:
     chains: Annotated[int, Range(2, MOST)] = 10_000
     # Chains drawn anew in every iteration of a pass, still from the classifier of the pass before; with 0 the pool that
     # is drawn as the pass begins serves all of it, which follows the same law at a fraction of the cost.
-    refresh: CountOrZero = 0
+    refresh: CountOrZero = field(default=0, metadata=LATER)
     # Probability that a chain restarts at the beginning of a pass.
     restart_probability: Probability = 0.5
     # What chains start from.

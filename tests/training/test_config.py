@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from stic_fast.counts import LATER
 from stic_fast.errors import InputError
 from stic_fast.sampling import GRMALA
 from stic_fast.training import NetworkConfig, OptimiserConfig, PoolConfig, SticConfig, VicinityConfig
@@ -97,7 +98,21 @@ def test_settings_that_older_runs_lack_are_what_those_runs_did() -> None:
     plain = to_plain(SticConfig())
     for sampler in (plain["sampler"], plain["pool"]["sampler"]):
         del sampler["layout"], sampler["capture"]
+    del plain["network"]["architecture"], plain["pool"]["refresh"]
+    del plain["optimiser"]["guard"], plain["optimiser"]["largest_loss"], plain["optimiser"]["decay_at"]
     assert from_plain(SticConfig, plain) == SticConfig()
+
+
+def test_a_method_of_ones_own_says_which_of_its_settings_came_later() -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Grown(SticConfig):
+        margin: float = dataclasses.field(default=0.5, metadata=LATER)
+        layout: str = "wide"  # the name of another class's later setting
+
+    plain = to_plain(SticConfig())
+    assert from_plain(Grown, {**plain, "layout": "narrow"}).margin == 0.5
+    with pytest.raises(InputError, match="lacks the setting 'layout'"):
+        from_plain(Grown, plain)
 
 
 NOT_A_NUMBER = float("nan")
