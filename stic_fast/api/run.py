@@ -23,16 +23,17 @@ from stic_fast.api.arguments import (
     unit_images,
 )
 from stic_fast.api.counterfactual import Counterfactual, nearest_images
+from stic_fast.api.evaluation import RunEvaluation
 from stic_fast.api.images import Images
 from stic_fast.counts import check_count
 from stic_fast.errors import InputError
 from stic_fast.evaluation import out_of_distribution
+from stic_fast.evaluation.record_form import Evaluation
 from stic_fast.models import Layout, Precision
 from stic_fast.models.frozen import frozen
 from stic_fast.pixels import to_bytes
 from stic_fast.sampling.sampler import OnStep
 from stic_fast.training import ImageSampler, Progress, TrainedRun, open_run
-from stic_fast.training.methods import method_of
 
 
 def load(run: str | os.PathLike[str], *, pass_number: int | None = None) -> Run:
@@ -81,7 +82,7 @@ class Run(TrainedRun):
 
     def __repr__(self) -> str:
         shape, classes = self.splits.train.image_shape, len(self.class_names)
-        return f"Run({str(self.folder.path)!r}: {method_of(self.config).name}, {classes} classes of {shape} images)"
+        return f"Run({str(self.folder.path)!r}: {self.method.name}, {classes} classes of {shape} images)"
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -213,12 +214,12 @@ class Run(TrainedRun):
             InputError: the classifier has no fake class.
         """
         if not self.model.has_fake_class:
-            name = method_of(self.config).name
-            raise InputError(f"a classifier trained by {name} has no fake class; use log_density, which all have")
+            hint = "use log_density, which all have"
+            raise InputError(f"a classifier trained by {self.method.name} has no fake class; {hint}")
         logits = self.logits(x, batch_size=batch_size)
         return (-out_of_distribution.real_log_odds(logits, self.model.num_classes)).sigmoid()
 
-    def evaluate(self, *, progress: Progress | None = None, **options: Any) -> Any:
+    def evaluate(self, *, progress: Progress | None = None, **options: Any) -> Evaluation:
         """Judges drawn images and the classifier, as `stic-fast evaluate` does, and writes evaluation.json.
 
         Drawn images are kept in the run's folder, so that an evaluation that was stopped goes on.
@@ -234,14 +235,12 @@ class Run(TrainedRun):
             InputError: an option that there is not or out of its range, a judge that cannot be had, a folder that
                 cannot be written, or weights other than the newest checkpoint's, which is what is judged.
         """
-        from stic_fast.cli.evaluate import Evaluate  # with tyro and rich, which nothing else here needs
-
-        known = [field.name for field in fields(Evaluate) if field.name != "run"]
+        known = [field.name for field in fields(RunEvaluation) if field.name != "run"]
         for name in options:
             if name not in known:
                 raise InputError(f"an evaluation has no option {name!r}; did you mean {nearest_names(name, known)}?")
         self._check_newest()
-        return Evaluate(self.folder.path, **options).evaluate(self, progress or Progress())
+        return RunEvaluation(self.folder.path, **options).evaluate(self, progress or Progress())
 
     def _check_newest(self) -> None:
         newest, own = self.folder.newest_checkpoint().load_weights(), self.model.state_dict()

@@ -15,7 +15,7 @@ import torch
 import tyro
 from torch import Tensor
 
-from stic_fast.cli.evaluate import OUTLIER_SCORES, drawn_folder
+from stic_fast.api.evaluation import OUTLIER_SCORES, drawn_folder
 from stic_fast.cli.terminal import say
 from stic_fast.evaluation.drawn_images import DrawnImages, read_about
 from stic_fast.evaluation.out_of_distribution import SCORE_LABELS, SCORE_NAMES

@@ -12,8 +12,8 @@ from typing import Annotated
 import tyro
 
 from stic_fast import __version__
+from stic_fast.api.command_line import command_line
 from stic_fast.atomic_write import atomic_write
-from stic_fast.cli.command_line import command_line
 from stic_fast.cli.evaluation_tables import tell_images
 from stic_fast.cli.progress import RichProgress
 from stic_fast.counts import Count, Options, Seed

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 import tyro
 
 from stic_fast import __version__
+from stic_fast.api.command_line import command_line
 from stic_fast.api.image_files import prepare_target
 from stic_fast.atomic_write import atomic_write
-from stic_fast.cli.command_line import command_line
 from stic_fast.cli.progress import RichProgress
 from stic_fast.digests import listed_file
 from stic_fast.errors import InputError

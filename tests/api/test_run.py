@@ -20,6 +20,7 @@ from stic_fast import Images, Run
 from stic_fast.cli.main import main
 from stic_fast.errors import InputError
 from stic_fast.evaluation import ood_scores
+from stic_fast.evaluation.record_form import read_record
 from stic_fast.pixels import to_unit
 from stic_fast.training import ImageSampler, Progress
 
@@ -122,8 +123,10 @@ def test_steps_are_told_and_counted(tiny_run: Run) -> None:
         (lambda run: run.logits(torch.full((1, 8, 8), torch.nan)), "nan"),
         (lambda run: run.logits(torch.zeros(1, 8, 8), batch_size=0), "batch_size"),
         (lambda run: run.evaluate(judg="cnn"), "'judg'.* judge"),
-        (lambda run: run.evaluate(n=0), "n must"),
-        (lambda run: run.evaluate(metrics="beauty"), "'beauty'"),
+        (lambda run: run.evaluate(n=0), "^n must"),
+        (lambda run: run.evaluate(batch_size=0), "^batch_size must"),
+        (lambda run: run.evaluate(metrics="beauty"), "^metrics must.*'beauty'"),
+        (lambda run: run.evaluate(metrics=" ,"), "^metrics must"),
     ],
 )
 def test_what_cannot_be_is_named(tiny_run: Run, ask: Callable[[Run], Any], message: str) -> None:
@@ -164,7 +167,8 @@ def test_a_reader_reads(reader: Run) -> None:
 
 
 def test_an_evaluation_is_that_of_the_command_line(own_run: Run, tmp_path: Path) -> None:
-    own_run.evaluate(metrics="images,classifier", n=20, judge_iterations=2, seed=1)
+    record = own_run.evaluate(metrics="images,classifier", n=20, judge_iterations=2, seed=1)
+    assert record == read_record(own_run.folder.path) and record.classifier is not None
     file = own_run.folder.path / "evaluation.json"
     of_python = json.loads(file.read_text())
     command = ["evaluate", str(own_run.folder.path), "--metrics", "images,classifier", "--n", "20", "--seed", "1"]

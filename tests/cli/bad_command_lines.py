@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from stic_fast.cli.command_line import option_name
+from stic_fast.api.command_line import option_name
 from stic_fast.cli.counterfactual import Counterfactual
 from stic_fast.cli.evaluate import Evaluate
 from stic_fast.cli.interpolate import Interpolate

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from stic_fast import __version__
-from stic_fast.cli.command_line import command_line
+from stic_fast.api.command_line import command_line
 from stic_fast.cli.main import main, parse
 from stic_fast.cli.study import StudyCommand, save_figure
 from stic_fast.digests import listed
