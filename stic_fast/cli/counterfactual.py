@@ -13,9 +13,9 @@ import tyro
 from torch import Tensor
 
 from stic_fast.api import load
-from stic_fast.api.image_files import prepare_target
+from stic_fast.cli.drawing import RunCommand, picture_of
 from stic_fast.cli.progress import RichProgress
-from stic_fast.counts import CountOrZero, Options, Range, Seed
+from stic_fast.counts import CountOrZero, Range, Seed
 from stic_fast.data import ImageSet
 from stic_fast.data.class_names import find_class
 from stic_fast.data.folder import read_image
@@ -26,7 +26,7 @@ TEST = "test:"
 
 
 @dataclass(frozen=True)
-class Counterfactual(Options):
+class Counterfactual(RunCommand):
     """Find the nearest image that the classifier calls something else: a picture of before, after and difference.
 
     stic-fast counterfactual runs/fashion shoe.png --to Bag
@@ -34,8 +34,6 @@ class Counterfactual(Options):
     stic-fast counterfactual stic-demo test:3 --to 8 --out 3-to-8.png
     """
 
-    # Folder of a trained run.
-    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     # An image file, which is brought to the size and the colours of the run's images; or test:NUMBER, one of the run's
     # test images, counted from 0.
     image: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE")]
@@ -55,11 +53,8 @@ class Counterfactual(Options):
         run, progress = load(self.run), RichProgress()
         image, name = _image(self.image, run.splits.test)
         to = find_class(self.to, run.class_names)
-        target = self.out or self.run / "samples" / f"counterfactual_{name}_to_{to}_seed{self.seed}.png"
-        if target.suffix.lower() != ".png":
-            raise InputError(f"a counterfactual is written as PNG, got the path {target}; let --out end in .png")
-        with run.folder.one_writer_of(target):
-            prepare_target(target)
+        default = f"samples/counterfactual_{name}_to_{to}_seed{self.seed}.png"
+        with picture_of(run.folder, self.out, default, "a counterfactual is written") as target:
             found = run.counterfactual(
                 image, to, confidence=self.confidence, seed=self.seed, steps=self.steps, progress=progress
             )
@@ -69,11 +64,7 @@ class Counterfactual(Options):
 
 
 def _image(asked: str, test: ImageSet) -> tuple[Tensor, str]:
-    """The image, uint8 (C, H, W) of the run's shape, and a name for it.
-
-    Raises:
-        InputError: there is no such image, or none that can be read.
-    """
+    """The image, uint8 (C, H, W) of the run's shape, and a name for it."""
     if asked.startswith(TEST):
         number = asked.removeprefix(TEST)
         if not number.isdecimal() or len(number) > 9 or int(number) >= len(test):

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from stic_fast import __version__
 from stic_fast.api.image_files import write_images
-from stic_fast.cli.arguments import spread
+from stic_fast.cli.drawing import spread
 from stic_fast.cli.interpolate import even_shares, path_title, save_paths
 from stic_fast.cli.progress import RichProgress
 from stic_fast.cli.terminal import console, say, table
@@ -85,14 +85,17 @@ class Demo(Options):
         _tell(path, scores)
 
     def _trained(self, path: Path, progress: RichProgress) -> tuple[TrainedRun, Scale]:
-        _refuse_finished(path)
+        if (path / SCORES).exists():
+            raise InputError(f"{path} holds a finished demo; look at its pictures, or give another folder with --out")
         if self.resume is not None:
             scale = _scale_of(path)
             run = resume(path, progress=progress)
             with run.folder.one_writer():
                 progress.pass_done(run.folder, METHOD.curves)  # a finished run trains no pass that would
         else:
-            _refuse_unfinished(path)
+            if (path / "config.json").exists():
+                hint = f"continue it with stic-fast demo --resume {shlex.quote(str(path))}"
+                raise InputError(f"{path} holds an unfinished run; {hint}, or give another folder with --out")
             scale = SHORT if self.short else FULL
             run = train(replace(scale.settings, seed=self.seed), path, progress=progress)
         return run, scale
@@ -121,20 +124,10 @@ def judged(run: TrainedRun, drawn: Tensor, labels: Tensor, iterations: int, prog
     """
     real, test, classes, seed = run.splits.train, run.splits.test, run.model.num_classes, run.config.seed
     with progress.task("training a judge on real images", iterations) as advance:
-        judge = train_judge(
-            real.images, real.labels, classes, iterations=iterations, seed=seed, progress=lambda *_: advance()
-        )
+        options: dict[str, Any] = {"iterations": iterations, "seed": seed, "progress": lambda *_: advance()}
+        judge = train_judge(real.images, real.labels, classes, **options)
     with progress.task("training a judge on drawn images", iterations) as advance:
-        generative = cls_g(
-            drawn,
-            labels,
-            test.images,
-            test.labels,
-            num_classes=classes,
-            seed=seed,
-            iterations=iterations,
-            progress=lambda *_: advance(),
-        )
+        generative = cls_g(drawn, labels, test.images, test.labels, num_classes=classes, **options)
     return {
         "accuracy": accuracy(run.model, test.images, test.labels, classes),
         "cls_r": cls_r(judge, drawn, labels),
@@ -143,17 +136,6 @@ def judged(run: TrainedRun, drawn: Tensor, labels: Tensor, iterations: int, prog
         "distance_drawn_to_train": float(nearest_distances(drawn, real.images.cpu()).mean()),
         "distance_test_to_train": float(nearest_distances(test.images, real.images).mean()),
     }
-
-
-def _refuse_finished(path: Path) -> None:
-    if (path / SCORES).exists():
-        raise InputError(f"{path} holds a finished demo; look at its pictures, or give another folder with --out")
-
-
-def _refuse_unfinished(path: Path) -> None:
-    if (path / "config.json").exists():
-        again = f"stic-fast demo --resume {shlex.quote(str(path))}"
-        raise InputError(f"{path} holds an unfinished run; continue it with {again}, or give another folder with --out")
 
 
 def _scale_of(path: Path) -> Scale:

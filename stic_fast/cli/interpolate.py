@@ -12,24 +12,20 @@ from typing import Annotated
 import tyro
 from torch import Tensor
 
-from stic_fast.api.image_files import prepare_target
-from stic_fast.cli.arguments import find_classes
+from stic_fast.cli.drawing import DrawingCommand, find_classes, picture_of
 from stic_fast.cli.progress import RichProgress
-from stic_fast.counts import MOST, Count, CountOrZero, Options, Range, Seed
+from stic_fast.counts import MOST, Range
 from stic_fast.errors import InputError
-from stic_fast.models import Layout, Precision
 from stic_fast.plots import save_grid
-from stic_fast.training import ImageSampler, open_run
+from stic_fast.training import open_run
 
 MOST_FRAMES = 100
 
 
 @dataclass(frozen=True)
-class Interpolate(Options):
+class Interpolate(DrawingCommand):
     """Draw paths from one class to another: a row per path, a column per share of the second class."""
 
-    # Folder of a trained run.
-    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     # Class, by number or name, that paths start from.
     start: Annotated[str, tyro.conf.arg(name="from", metavar="CLASS")]
     # Class that they lead to.
@@ -38,33 +34,17 @@ class Interpolate(Options):
     n: Annotated[int, Range(1, MOST // MOST_FRAMES)] = 8
     # Images along a path, both ends included.
     frames: Annotated[int, Range(2, MOST_FRAMES)] = 9
-    # Steps of each chain; None for as many as the run is configured for.
-    steps: CountOrZero | None = None
-    # Of all noise.
-    seed: Seed = 0
-    # Images drawn at a time; the images do not depend on it.
-    batch_size: Count = 250
-    # Of the network's passes: fp32, bf16, or auto, bf16 where the hardware multiplies it; None for as configured.
-    precision: Precision | None = None
-    # Of the network's weights: plain, channels_last, or packed, the fastest; None for as configured.
-    layout: Layout | None = None
     # FILE.png; None for a picture in the run's folder.
     out: Path | None = None
 
     def execute(self) -> None:
         """Draws and writes."""
-        run = open_run(self.run)
-        names = run.splits.train.class_names
+        run, progress = open_run(self.run), RichProgress()
+        names, shares = run.splits.train.class_names, even_shares(self.frames)
         start, end = (_one_class(text, names) for text in (self.start, self.to))
-        image_sampler = ImageSampler(run, self.seed, self.steps, self.batch_size, self.precision, self.layout)
-        target = self.out or self.run / "samples" / f"interpolate_{start}_{end}_seed{self.seed}.png"
-        if target.suffix.lower() != ".png":
-            raise InputError(f"an interpolation is written as PNG, got the path {target}; let --out end in .png")
-        progress = RichProgress()
-        shares = even_shares(self.frames)
-        with run.folder.one_writer_of(target):
-            prepare_target(target)
-            images = image_sampler.of_paths(start, end, self.n, shares, progress)
+        default = f"samples/interpolate_{start}_{end}_seed{self.seed}.png"
+        with picture_of(run.folder, self.out, default, "an interpolation is written") as target:
+            images = self.image_sampler(run).of_paths(start, end, self.n, shares, progress)
             save_paths(target, images, shares, title=path_title(names[start], names[end]))
         progress.say(f"{self.n} paths in {target}")
 

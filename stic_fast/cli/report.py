@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -54,12 +54,6 @@ RELIABILITIES = (
         "it.",
     ),
 )
-HEADINGS = {
-    "images": "Drawn images",
-    "classifier": "The classifier",
-    "outliers": "Out of distribution",
-    "attacks": "Under attack",
-}
 
 
 @dataclass(frozen=True)
@@ -73,35 +67,27 @@ class Report:
 
     def execute(self) -> None:
         """Writes the page."""
-        run = open_run(self.run)
-        record = read_record(self.run)
+        run, record = open_run(self.run), read_record(self.run)
         target = self.out or self.run / "report.html"
         with run.folder.one_writer_of(target):
-            self._page(run, record).write(target)
+            page = Page(f"Run {self.run.resolve().name}", _subtitle(run, record))
+            if record is not None:
+                _parts(page, run, record)
+            _training(page, run)
+            _settings(page, run, record)
+            page.write(target)
         say(f"page: {target}")
 
-    def _page(self, run: TrainedRun, record: Evaluation | None) -> Page:
-        page = Page(f"Run {self.run.resolve().name}", _subtitle(run, record))
-        if record is not None:
-            self._parts(page, run, record)
-        _training(page, run)
-        _settings(page, run, record)
-        return page
 
-    def _parts(self, page: Page, run: TrainedRun, record: Evaluation) -> None:
-        sections: dict[str, Callable[[Any], None]] = {
-            "images": lambda part: _images(page, run, self.run, record, part),
-            "classifier": lambda part: _classifier(page, part),
-            "outliers": lambda part: _outliers(page, self.run, part),
-            "attacks": lambda part: _attacks(page, part),
-        }
-        for name, part in record.parts().items():
-            if name in run.method.evaluation:
-                page.section(HEADINGS[name])
-                if part.note:
-                    page.paragraph(f"{part.note}.", warning=True)
-                if name not in record.unmeasured:
-                    sections[name](part)
+def _parts(page: Page, run: TrainedRun, record: Evaluation) -> None:
+    for name, part in record.parts().items():
+        if name in run.method.evaluation:
+            heading, write = SECTIONS[name]
+            page.section(heading)
+            if part.note:
+                page.paragraph(f"{part.note}.", warning=True)
+            if name not in record.unmeasured:
+                write(page, run, record, part)
 
 
 def _subtitle(run: TrainedRun, record: Evaluation | None) -> str:
@@ -116,13 +102,13 @@ def _subtitle(run: TrainedRun, record: Evaluation | None) -> str:
     return text
 
 
-def _images(page: Page, run: TrainedRun, folder: Path, record: Evaluation, part: ImageScores) -> None:
+def _images(page: Page, run: TrainedRun, record: Evaluation, part: ImageScores) -> None:
     judge = part.judge
     page.paragraph(
         "Each row is one class. None was chosen by hand or by its score: they are the first that the seed gives, "
         "drawn by fresh chains."
     )
-    _grids(page, run, drawn_folder(folder, record.checkpoint, record.seed, part.steps or 0), part.n)
+    _grids(page, run, drawn_folder(run.folder.path, record.checkpoint, record.seed, part.steps or 0), part.n)
     page.section("Scores of the images")
     sure = f", which reads {judge.accuracy:.1%} of the real test images rightly" if judge.accuracy else ""
     page.paragraph(
@@ -141,7 +127,7 @@ def _images(page: Page, run: TrainedRun, folder: Path, record: Evaluation, part:
         )
     else:
         del columns["drawn_at_n_real"]
-    page.table(list(columns.values()), [[getattr(row, key) for key in columns] for row in part.rows])
+    _table(page, part.rows, columns)
     page.paragraph(
         f"A drawn image lies {part.nearest.drawn:.2f} from the training image nearest to it, a real test image "
         f"{part.nearest.real:.2f} (Euclidean, pixels in [−1, 1], means): much nearer would be copies."
@@ -180,11 +166,9 @@ def _grid(images: Tensor, labels: Tensor, names: list[str]) -> Any:
     return image_grid(images[chosen], columns=SHOWN, row_labels=[names[number] for number in shown] or None)
 
 
-def _classifier(page: Page, part: ClassifierScores) -> None:
+def _classifier(page: Page, run: TrainedRun, record: Evaluation, part: ClassifierScores) -> None:
     page.paragraph(f"On {part.n:,} real test images.")
-    page.table(
-        ["score", "value", "better", "what it is"], [[row.name, row.value, row.better, row.what] for row in part.rows]
-    )
+    _table(page, part.rows, {"name": "score", "value": "value", "better": "better", "what": "what it is"})
     for key, title, caption in RELIABILITIES:
         bins: Bins | None = getattr(part, key)
         if bins is not None:
@@ -195,7 +179,7 @@ def _classifier(page: Page, part: ClassifierScores) -> None:
             )
 
 
-def _outliers(page: Page, folder: Path, part: OutlierScores) -> None:
+def _outliers(page: Page, run: TrainedRun, record: Evaluation, part: OutlierScores) -> None:
     sets = list(dict.fromkeys(row.outliers for row in part.rows))
     aurocs = part.areas()
     page.paragraph(
@@ -203,37 +187,48 @@ def _outliers(page: Page, folder: Path, part: OutlierScores) -> None:
         "receiver operating characteristic, 1 for always, 0.5 for guessing, below for the wrong way round."
     )
     page.table(["score", *sets], [[SCORE_NAMES[score], *found.values()] for score, found in aurocs.items()])
-    known: dict[str, Any] = {SCORE_LABELS[key]: each for key, each in aurocs.items() if set(each.values()) != {None}}
-    file = folder / "evaluation" / OUTLIER_SCORES
+    known = {key: each for key, each in aurocs.items() if set(each.values()) != {None}}
+    file = run.folder.path / "evaluation" / OUTLIER_SCORES
     if known and file.exists():
-        hint = f"evaluate again with stic-fast evaluate {shlex.quote(str(folder))}"
+        hint = f"evaluate again with stic-fast evaluate {shlex.quote(str(run.folder.path))}"
         values = read_tensors(file, hint)
-        wanted = [f"{score}/{name}" for score in aurocs for name in [part.inside, *sets]]
-        if not all(key in values and values[key].dim() == 1 for key in wanted):
+        keys = {score: {name: f"{score}/{name}" for name in (part.inside, *sets)} for score in aurocs}
+        if not all(key in values and values[key].dim() == 1 for each in keys.values() for key in each.values()):
             raise damaged(file, "it holds the scores of another evaluation", hint)
-        ordered = {
-            SCORE_LABELS[score]: {name: values[f"{score}/{name}"] for name in [part.inside, *sets]}
-            for score in aurocs
-            if SCORE_LABELS[score] in known
-        }
+        ordered = {SCORE_LABELS[score]: {name: values[key] for name, key in keys[score].items()} for score in known}
+        areas: dict[str, Any] = {SCORE_LABELS[score]: each for score, each in known.items()}
         page.picture(
-            score_histograms(ordered, inside=part.inside, aurocs=known),
+            score_histograms(ordered, inside=part.inside, aurocs=areas),
             caption="Each panel holds the real test images against one kind of outlier; higher scores are more like "
             "the training images.",
             alt="Histograms of the scores of real images and of outliers",
         )
 
 
-def _attacks(page: Page, part: AttackScores) -> None:
+def _attacks(page: Page, run: TrainedRun, record: Evaluation, part: AttackScores) -> None:
     page.paragraph(
         f"How well the classifier stands {part.n:,} test images that were changed so that it reads them wrongly. "
         "Pixels are in [0, 1]; PGD may change each of them by up to ε (L∞), C&W looks for the shortest change (L2)."
     )
-    keys = {"name": "attack", "value": "value", "n": "images", "better": "better", "what": "what it is"}
-    page.table(list(keys.values()), [[getattr(row, key) for key in keys] for row in part.rows])
+    columns = {"name": "attack", "value": "value", "n": "images", "better": "better", "what": "what it is"}
+    _table(page, part.rows, columns)
     if part.cw and part.cw.note:
         page.paragraph(f"{part.cw.note}.")
     page.paragraph(part.masking.verdict, warning=part.masking.masked)
+
+
+SECTIONS: dict[str, tuple[str, Callable[[Page, TrainedRun, Evaluation, Any], None]]] = {
+    "images": ("Drawn images", _images),
+    "classifier": ("The classifier", _classifier),
+    "outliers": ("Out of distribution", _outliers),
+    "attacks": ("Under attack", _attacks),
+}
+"""The heading of each part, and what writes it."""
+
+
+def _table(page: Page, rows: Sequence[Any], columns: Mapping[str, str]) -> None:
+    """A table of these attributes of the rows under these headings."""
+    page.table(list(columns.values()), [[getattr(row, name) for name in columns] for row in rows])
 
 
 def _training(page: Page, run: TrainedRun) -> None:
@@ -254,10 +249,7 @@ def _settings(page: Page, run: TrainedRun, record: Evaluation | None) -> None:
         page.table(["part", "seconds"], [[name, value] for name, value in record.seconds.items()])
     method, settings = run.folder.read_config()
     page.paragraph(f"Trained by the method {method} with these settings:")
-    page.table(
-        ["setting", "value"],
-        [[name, json.dumps(value, ensure_ascii=False)] for name, value in _flat(settings)],
-    )
+    page.table(["setting", "value"], [[name, json.dumps(value, ensure_ascii=False)] for name, value in _flat(settings)])
 
 
 def _flat(settings: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:

@@ -6,56 +6,39 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import torch
-import tyro
 from torch import Tensor
 
 from stic_fast.api.image_files import check_grid_fits, is_folder, prepare_target, write_images
 from stic_fast.api.image_folder import ImageFolder
-from stic_fast.cli.arguments import find_classes, spread
+from stic_fast.cli.drawing import DrawingCommand, find_classes, spread
 from stic_fast.cli.progress import RichProgress
-from stic_fast.counts import Count, CountOrZero, Options, Seed
+from stic_fast.counts import Count
 from stic_fast.evaluation.cache import fingerprint
-from stic_fast.models import Layout, Precision
 from stic_fast.training import ImageSampler, open_run
 
 
 @dataclass(frozen=True)
-class Sample(Options):
+class Sample(DrawingCommand):
     """Draw images of the classes asked for."""
 
-    # Folder of a trained run.
-    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     # Classes by number or name, with commas between; None for all.
     labels: str | None = None
     # Number of images in total, spread evenly over the classes.
     n: Count = 100
-    # Steps of each chain; None for as many as the run is configured for.
-    steps: CountOrZero | None = None
-    # Of all noise.
-    seed: Seed = 0
-    # Images drawn at a time; the images do not depend on it.
-    batch_size: Count = 250
-    # Of the network's passes: fp32, bf16, or auto, bf16 where the hardware multiplies it; None for as configured.
-    precision: Precision | None = None
-    # Of the network's weights: plain, channels_last, or packed, the fastest; None for as configured.
-    layout: Layout | None = None
     # FILE.png for a grid, FILE.npz for arrays (arr_0 images, arr_1 labels), else a new folder of PNGs; None for a grid
     # in the run's folder.
     out: Path | None = None
 
     def execute(self) -> None:
         """Draws and writes."""
-        run = open_run(self.run)
+        run, progress = open_run(self.run), RichProgress()
         names = run.splits.train.class_names
-        classes = range(len(names)) if self.labels is None else find_classes(self.labels, names)
-        image_sampler = ImageSampler(run, self.seed, self.steps, self.batch_size, self.precision, self.layout)
+        labels = spread(range(len(names)) if self.labels is None else find_classes(self.labels, names), self.n)
+        image_sampler = self.image_sampler(run)
         target = self.out or self.run / "samples" / f"sample_seed{self.seed}.png"
         check_grid_fits(target, self.n, run.splits.train.image_shape)
-        labels = spread(classes, self.n)
-        progress = RichProgress()
         with run.folder.one_writer_of(target):
             prepare_target(target)
             if is_folder(target):
@@ -66,21 +49,8 @@ class Sample(Options):
 
     def _fill(self, target: Path, image_sampler: ImageSampler, labels: Tensor, progress: RichProgress) -> None:
         """Draws what the folder lacks, a batch at a time, so that a kill costs a batch at most."""
-        with ImageFolder(target, labels, self._about(image_sampler)) as folder:
-            missing = folder.missing()
-            if len(missing) < len(labels):
-                progress.say(f"{len(labels) - len(missing)} of {len(labels)} images are in {target} already")
-            try:
-                for places in torch.split(missing, self.batch_size):
-                    folder.write(places, image_sampler.of_classes(labels, progress, places))
-            except KeyboardInterrupt as stop:
-                left = len(folder.missing())
-                raise KeyboardInterrupt(f"{left} images are missing; the same command draws them") from stop
-
-    def _about(self, image_sampler: ImageSampler) -> dict[str, object]:
-        """What the images in a folder depend on."""
         run, train = image_sampler.run, image_sampler.run.splits.train
-        return {
+        about = {
             "run": str(self.run.resolve()),
             "weights": fingerprint({}, *run.model.state_dict().values()),
             "data": fingerprint({}, train.images, train.labels),
@@ -91,3 +61,13 @@ class Sample(Options):
             "precision": self.precision,
             "layout": self.layout,
         }
+        with ImageFolder(target, labels, about) as folder:
+            missing = folder.missing()
+            if len(missing) < len(labels):
+                progress.say(f"{len(labels) - len(missing)} of {len(labels)} images are in {target} already")
+            try:
+                for places in torch.split(missing, self.batch_size):
+                    folder.write(places, image_sampler.of_classes(labels, progress, places))
+            except KeyboardInterrupt as stop:
+                left = len(folder.missing())
+                raise KeyboardInterrupt(f"{left} images are missing; the same command draws them") from stop

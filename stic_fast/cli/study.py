@@ -18,11 +18,10 @@ import tyro
 
 from stic_fast import __version__
 from stic_fast.api.command_line import command_line
-from stic_fast.api.image_files import prepare_target
 from stic_fast.atomic_write import atomic_write
+from stic_fast.cli.drawing import picture_of
 from stic_fast.cli.progress import RichProgress
 from stic_fast.digests import listed_file
-from stic_fast.errors import InputError
 from stic_fast.plots.grid import write_png
 from stic_fast.studies import STUDIES, Study
 from stic_fast.training import RunFolder
@@ -49,12 +48,8 @@ class StudyCommand(Generic[Chosen]):
         study, name, progress = self.study, _name(self.study), RichProgress()
         run = RunFolder(study.run)
         run.read_config()  # no folder is made in a place that holds no run
-        target = self.out or study.run / "studies" / f"{name}.png"
-        if target.suffix.lower() != ".png":
-            raise InputError(f"a study is pictured as PNG, got the path {target}; let --out end in .png")
-        numbers = target.with_suffix(".json")
-        with run.one_writer_of(target):
-            prepare_target(target)
+        with picture_of(run, self.out, f"studies/{name}.png", "a study is pictured") as target:
+            numbers = target.with_suffix(".json")
             command, begun = command_line(["study", name], study), time.perf_counter()
             finding = study.compute(progress)
             seconds = round(time.perf_counter() - begun, 1)
@@ -80,11 +75,7 @@ def study_commands() -> Any:
 
 
 def save_figure(figure: Figure, target: Path, *, footer: str) -> None:
-    """Writes the figure as PNG, whole or not at all, with a small grey footer under it.
-
-    Raises:
-        OSError: it cannot be written.
-    """
+    """Writes the figure as PNG, whole or not at all, with a small grey footer under it."""
     width, _ = figure.get_size_inches()
     letters = int(width * 72 / (0.52 * FOOTER_SIZE))
     text = textwrap.fill(footer, letters, break_on_hyphens=False)

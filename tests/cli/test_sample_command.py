@@ -14,7 +14,7 @@ from PIL import Image
 
 from stic_fast.api.image_files import write_images
 from stic_fast.api.image_folder import ImageFolder
-from stic_fast.cli.arguments import find_classes
+from stic_fast.cli.drawing import find_classes
 from stic_fast.cli.main import main
 from stic_fast.plots import image_grid
 from stic_fast.training import ImageSampler, Progress, open_run
