@@ -92,7 +92,8 @@ def write_images(target: Path, images: Tensor, labels: Tensor, class_names: Sequ
     if target.suffix.lower() == ".png":
         save_grid(target, **class_grid(images, labels, class_names))
     else:
-        _write_npz(target, images, labels)
+        with atomic_write(target) as file:
+            np.savez(file, images.permute(0, 2, 3, 1).numpy(), labels.numpy())
 
 
 def class_grid(images: Tensor, labels: Tensor, class_names: Sequence[str]) -> dict[str, Any]:
@@ -118,8 +119,3 @@ def class_grid(images: Tensor, labels: Tensor, class_names: Sequence[str]) -> di
         tiles += [part, torch.full((missing, *images.shape[1:]), 255, dtype=torch.uint8)]
         row_labels += [class_names[label], *[""] * (rows - 1)]
     return {"images": torch.cat(tiles), "columns": columns, "row_labels": row_labels}
-
-
-def _write_npz(target: Path, images: Tensor, labels: Tensor) -> None:
-    with atomic_write(target) as file:
-        np.savez(file, images.permute(0, 2, 3, 1).numpy(), labels.numpy())

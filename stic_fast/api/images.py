@@ -21,6 +21,7 @@ from stic_fast.errors import InputError
 from stic_fast.evaluation.cache import fingerprint
 from stic_fast.evaluation.checks import check_images
 from stic_fast.plots import image_grid
+from stic_fast.training.image_sampler import occurrence
 
 SHOWN = 400
 """Images that a notebook shows of a set at most, evenly of its classes; `grid` and `save` take all."""
@@ -122,14 +123,8 @@ class Images(Tensor):
     def _repr_png_(self) -> bytes:
         """What a notebook shows."""
         most = max(1, SHOWN // len(set(self.labels.tolist())))
-        seen: Counter[int] = Counter()
-        places = []
-        for place, label in enumerate(self.labels.tolist()):
-            seen[label] += 1
-            if seen[label] <= most:
-                places.append(place)
-        shown = Images(self.as_subclass(Tensor)[places], self.labels[places], self.class_names)
-        return png(shown.grid())
+        shown = occurrence(self.labels) < most
+        return png(Images(self.as_subclass(Tensor)[shown], self.labels[shown], self.class_names).grid())
 
 
 def png(picture: Image.Image) -> bytes:

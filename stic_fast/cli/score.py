@@ -52,17 +52,8 @@ class Score(Options):
             if self.out.suffix != ".json" or self.out.is_dir():
                 raise InputError(f"--out must be a file that ends in .json, got {self.out}; name one")
             self.out.parent.mkdir(parents=True, exist_ok=True)
-        progress = RichProgress()
-        scores = evaluate_images(
-            self.images,
-            self.reference,
-            judge=self.judge,
-            n=self.n,
-            seed=self.seed,
-            judge_iterations=self.judge_iterations,
-            batch_size=self.batch_size,
-            progress=progress,
-        )
+        progress, asked = RichProgress(), {name: value for name, value in vars(self).items() if name != "out"}
+        scores = evaluate_images(**asked, progress=progress)
         tell_images(scores)
         if self.out is not None:
             command = command_line(["score"], self)

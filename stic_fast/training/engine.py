@@ -134,8 +134,7 @@ class Engine:
 
     def _rate(self, iteration: int) -> float:
         """The learning rate of an iteration."""
-        rate: float = self.config.optimiser.rate(iteration) / 2**self.rollbacks
-        return rate
+        return self.config.optimiser.rate(iteration) * 0.5**self.rollbacks
 
     def _new_optimisers(self) -> dict[str, torch.optim.Adam]:
         return {name: torch.optim.Adam(part, lr=self.config.optimiser.lr) for name, part in self.parts.items()}
@@ -243,20 +242,16 @@ def load_weights(model: Classifier, weights: dict[str, Tensor], where: str) -> N
         InputError: they are of another model.
     """
     own = model.state_dict()
-    names = own.keys() | weights.keys()
-    differing = [name for name in names if _shape(own, name) != _shape(weights, name)]
-    if differing:
-        name = min(differing)
-        raise InputError(
-            f"{where} is of another model: {name} has shape {_shape(weights, name)} there and {_shape(own, name)} in "
-            "the configured network; use the config.json that belongs to these weights"
-        )
-    for name in sorted(names):
-        if weights[name].dtype != own[name].dtype:
-            raise InputError(
-                f"{where} is of another model: {name} is {weights[name].dtype} there and {own[name].dtype} in the "
-                "configured network; restore these weights as the run wrote them"
-            )
+    for name in sorted(own.keys() | weights.keys()):
+        there, here = _shape(weights, name), _shape(own, name)
+        if there != here:
+            what, hint = f"has shape {there} there and {here}", "use the config.json that belongs to these weights"
+        elif weights[name].dtype != own[name].dtype:
+            what = f"is {weights[name].dtype} there and {own[name].dtype}"
+            hint = "restore these weights as the run wrote them"
+        else:
+            continue
+        raise InputError(f"{where} is of another model: {name} {what} in the configured network; {hint}")
     model.load_state_dict(weights)
 
 

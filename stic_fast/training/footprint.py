@@ -14,7 +14,9 @@ It lies within a factor of two of the peak that the operating system reports, mo
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+import math
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -25,7 +27,7 @@ from stic_fast.memory import check_fits, written
 from stic_fast.models import Classifier
 from stic_fast.models.frozen import frozen
 from stic_fast.ops.gram_loss import prefers_dual
-from stic_fast.sampling import Recipe, Stage
+from stic_fast.sampling import Recipe
 from stic_fast.training.config import RunConfig
 from stic_fast.training.methods import method_of
 
@@ -76,13 +78,18 @@ def training_bytes(config: RunConfig, splits: Splits) -> dict[str, float]:
 
 
 def chain_bytes(model: Classifier, recipe: Recipe, chains: int, shape: tuple[int, ...]) -> float:
-    """Estimate of what so many chains take that run at once, beside the weights.
+    """Estimate of what so many chains take that run at once, beside the weights, by the largest stage.
 
     Args:
         model: on the meta device.
         shape: of an image.
     """
-    return max(_stage_bytes(model, stage, recipe.references, chains, shape) for stage in recipe.stages)
+    needed = []
+    for stage in recipe.stages:
+        layers = stage.compared(model)
+        own = _pass_bytes(model, chains, shape, frozen_weights=True, layers=(*layers, *stage.objective.layers))
+        needed.append(own + (_gram_bytes(model, chains, recipe.references, shape, layers) if layers else 0.0))
+    return max(needed)
 
 
 def check_training_fits(config: RunConfig, splits: Splits, device: torch.device) -> None:
@@ -107,7 +114,7 @@ def check_drawing_fits(
         InputError: with the estimate, what is free, and the numbers to lower.
     """
     shape, running = splits.train.image_shape, min(count, batch_size)
-    kept = count * (2 * _numbers(shape) + 16 * recipe.references)
+    kept = count * (2 * math.prod(shape) + 16 * recipe.references)
     check_fits(f"a set of {count} drawn images", kept, "ask for fewer")
     needed = chain_bytes(network_without_memory(config, splits), recipe, running, shape)
     check_fits(f"drawing {running} images at a time", needed, "lower batch_size", device=device)
@@ -118,40 +125,33 @@ def _pass_bytes(
 ) -> float:
     """What a forward and a backward pass hold at most, beside the weights: as many times that of one image."""
     x = torch.empty(1, *shape, device="meta", requires_grad=frozen_weights)
-    kept, largest = _Kept(model), _Largest(model)
+    kept = _Kept(model)
     with (
         frozen(model) if frozen_weights else nullcontext(),
         torch.enable_grad(),
-        largest,
+        _output_sizes(model) as sizes,
         torch.autograd.graph.saved_tensors_hooks(kept, lambda tensor: tensor),
     ):
         logits, features = model.logits_and_features(x, layers)
     for tensor in (x, logits, *features):
         kept(tensor)
-    return images * (kept.bytes + TRANSIENT * largest.bytes)
+    return images * (kept.bytes + TRANSIENT * max(sizes))
 
 
 def _gram_bytes(
     model: Classifier, chains: int, references: int, shape: tuple[int, ...], layers: tuple[str, ...]
 ) -> float:
     """What the references of the chains' Gram terms hold: features of all as they are made, or Gram matrices beside."""
-    x, largest = torch.empty(1, *shape, device="meta"), _Largest(model)
-    with torch.no_grad(), largest:
+    x = torch.empty(1, *shape, device="meta")
+    with torch.no_grad(), _output_sizes(model) as sizes:
         features = model.logits_and_features(x, layers)[1]
-    read = FLOAT * (sum(feature.numel() for feature in features) + 3 * x.numel()) + TRANSIENT * largest.bytes
+    read = FLOAT * (sum(feature.numel() for feature in features) + 3 * x.numel()) + TRANSIENT * max(sizes)
     matrices = 0
     for feature in features:
         channels, size = feature.shape[1], feature.shape[2:].numel()
         if not prefers_dual(channels, size, references * size, gram_known=True, device_type="cpu"):
             matrices += channels**2
     return chains * (references * read + FLOAT * matrices)
-
-
-def _stage_bytes(model: Classifier, stage: Stage, references: int, chains: int, shape: tuple[int, ...]) -> float:
-    """What the chains of a stage take, with its Gram term."""
-    layers = stage.compared(model)
-    needed = _pass_bytes(model, chains, shape, frozen_weights=True, layers=(*layers, *stage.objective.layers))
-    return needed + (_gram_bytes(model, chains, references, shape, layers) if layers else 0.0)
 
 
 def _pool_bytes(chains: int, recipe: Recipe) -> float:
@@ -161,42 +161,33 @@ def _pool_bytes(chains: int, recipe: Recipe) -> float:
     return chains * (of_states + 6 * FLOAT * (1 + 2 * recipe.references))
 
 
-def _numbers(shape: tuple[int, ...]) -> int:
-    return torch.Size(shape).numel()
-
-
 class _Kept:
     """Counts the bytes of tensors that autograd keeps, each memory once and the weights not at all."""
 
     def __init__(self, model: nn.Module) -> None:
-        self._seen: Any = [parameter.untyped_storage() for parameter in model.parameters()]
-        self._keys = {storage._cdata for storage in self._seen}
+        weights = (parameter.untyped_storage() for parameter in model.parameters())
+        self._seen = {storage._cdata: storage for storage in weights}  # alive, so that no other memory takes its key
         self.bytes = 0.0
 
     def __call__(self, tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
-        if storage._cdata not in self._keys:
-            self._keys.add(storage._cdata)
-            self._seen.append(storage)  # alive, so that no other memory takes its key
+        if storage._cdata not in self._seen:
+            self._seen[storage._cdata] = storage
             self.bytes += storage.nbytes()
         return tensor
 
 
-class _Largest:
-    """Notes the bytes of the largest output of a module within a model."""
+@contextmanager
+def _output_sizes(model: nn.Module) -> Iterator[list[float]]:
+    """The bytes of every output of a module within a model."""
+    sizes: list[float] = []
 
-    def __init__(self, model: nn.Module) -> None:
-        self._model, self.bytes = model, 0.0
-        self._hooks: list[Any] = []
-
-    def __enter__(self) -> None:
-        self._hooks = [module.register_forward_hook(self._note) for module in self._model.modules()]
-
-    def __exit__(self, *_: object) -> None:
-        for hook in self._hooks:
-            hook.remove()
-
-    def _note(self, _: nn.Module, __: Any, output: Any) -> None:
+    def note(_: nn.Module, __: Any, output: Any) -> None:
         for tensor in output if isinstance(output, tuple | list) else [output]:
             if isinstance(tensor, Tensor):
-                self.bytes = max(self.bytes, float(tensor.numel() * tensor.element_size()))
+                sizes.append(float(tensor.nbytes))
+
+    with ExitStack() as hooks:
+        for module in model.modules():
+            hooks.enter_context(module.register_forward_hook(note))
+        yield sizes

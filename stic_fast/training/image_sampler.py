@@ -55,7 +55,7 @@ class ImageSampler:
         Args:
             places: draw only those at these places, int64.
         """
-        numbers = _occurrence(classes) * self.run.model.num_classes + classes
+        numbers = occurrence(classes) * self.run.model.num_classes + classes
         return self.of_numbers(numbers if places is None else numbers[places], progress)
 
     def of_numbers(self, numbers: Tensor, progress: Progress) -> Tensor:
@@ -116,10 +116,10 @@ class ImageSampler:
             ).cpu()
 
 
-def _occurrence(classes: Tensor) -> Tensor:
+def occurrence(classes: Tensor) -> Tensor:
     """How often each entry has stood before it.
 
-    >>> _occurrence(torch.tensor([5, 2, 5, 5]))
+    >>> occurrence(torch.tensor([5, 2, 5, 5]))
     tensor([0, 0, 1, 2])
     """
     order = torch.argsort(classes, stable=True)

@@ -5,9 +5,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from stic_fast.counts import MOST
 from stic_fast.digests import DIFFERS, SUMS
@@ -21,24 +20,13 @@ LARGEST = 2**63
 """Whole numbers in a record are smaller, and so can be drawn."""
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(NamedTuple):
     """One record, and its text."""
 
     text: str
     record: dict[str, Any]
     where: str
     """What it is called in errors."""
-
-    @property
-    def pass_number(self) -> int:
-        """The pass that it was logged in."""
-        return int(self.record["pass"])
-
-    @property
-    def iteration(self) -> int:
-        """How many iterations of the run had been done."""
-        return int(self.record["iteration"])
 
     def holding(self, *names: str) -> dict[str, Any]:
         """The record, which holds these numbers.

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import zlib
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -43,17 +44,9 @@ class RealBatches:
             place: tells the batches of one iteration apart: their images, and their noise.
             mixup_alpha: of λ ~ Beta(α, α), by which images and labels are mixed (STIC, equation 4); None for no mixing.
         """
-        rows = self._order(place).rows(iteration)
-        options = self.config.augmentation
-        return self._batch(
-            self.images[rows],
-            self.labels[rows],
-            place,
-            iteration,
-            mixup_alpha=mixup_alpha,
-            flip_probability=options.flip_probability,
-            max_shift=options.max_shift,
-        )
+        rows, options = self._order(place).rows(iteration), self.config.augmentation
+        moves = {"flip_probability": options.flip_probability, "max_shift": options.max_shift}
+        return self._batch(self.images[rows], self.labels[rows], place, iteration, mixup_alpha=mixup_alpha, **moves)
 
     def of_drawn(self, images: Tensor, labels: Tensor, place: int, iteration: int) -> tuple[Tensor, Tensor]:
         """The same of drawn images, uint8 or float in [−1, 1], and int64 labels: instance noise alone.
@@ -89,24 +82,14 @@ class RealBatches:
             )
 
     def _batch(
-        self,
-        images: Tensor,
-        labels: Tensor,
-        place: int,
-        iteration: int,
-        *,
-        mixup_alpha: float | None = None,
-        flip_probability: float = 0.0,
-        max_shift: int = 0,
+        self, images: Tensor, labels: Tensor, place: int, iteration: int, **augmentation: Any
     ) -> tuple[Tensor, Tensor]:
         return vrm_batch(
             images,
             self._one_hot[labels],
             num_classes=self.num_logits,
-            mixup_alpha=mixup_alpha,
             noise_std=self.config.augmentation.noise_std,
-            flip_probability=flip_probability,
-            max_shift=max_shift,
+            **augmentation,
             seed=self.config.seed,
             step=iteration,
             chain_ids=self._ids(len(images), place),

@@ -32,7 +32,12 @@ _CHECKPOINT = re.compile(r"pass_(\d+)(?:_iteration_(\d+))?")
 
 
 class RunFolder:
-    """Reads and writes one run's folder."""
+    """Reads and writes one run's folder.
+
+    Raises:
+        InputError: in every method, where the folder is no run's or another process writes into it, or a file is
+            missing, damaged, or cannot be written; the message names it, and says what is lost, if anything.
+    """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
@@ -45,9 +50,6 @@ class RunFolder:
 
         Args:
             images: a fingerprint of the images that it trains and is tested on.
-
-        Raises:
-            InputError: the folder holds a run already, or anything else, is being written, or cannot be.
         """
         run = cls(path)
         run._refuse_occupied()
@@ -59,28 +61,16 @@ class RunFolder:
         return run
 
     def one_writer(self) -> AbstractContextManager[None]:
-        """Around everything that writes into the folder: no other process does meanwhile.
-
-        Raises:
-            InputError: another one does, or the folder may not be written.
-        """
+        """Around everything that writes into the folder: no other process does meanwhile."""
         return one_writer(self.path)
 
     def one_writer_of(self, target: Path) -> AbstractContextManager[None]:
-        """The same where `target` lies in the folder; a run that is read alone may be one that cannot be written.
-
-        Raises:
-            InputError: as of `one_writer`.
-        """
+        """The same where `target` lies in the folder; a run that is read alone may be one that cannot be written."""
         inside = target.resolve().is_relative_to(self.path.resolve())
         return one_writer(self.path) if inside else nullcontext()
 
     def read_config(self) -> tuple[str, dict[str, Any]]:
-        """The method's name and its settings in plain form.
-
-        Raises:
-            InputError: no run here, or its config.json is damaged.
-        """
+        """The method's name and its settings in plain form."""
         plain = self._read_config()
         method, settings = plain.get("method"), plain.get("settings")
         if not isinstance(method, str) or not isinstance(settings, dict):
@@ -88,11 +78,7 @@ class RunFolder:
         return method, settings
 
     def images(self) -> str | None:
-        """The fingerprint of the images that the run trains on; None for runs of before there was one.
-
-        Raises:
-            InputError: no run here, or its config.json is damaged.
-        """
+        """The fingerprint of the images that the run trains on; None for runs of before there was one."""
         return self._read_config().get("images")
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> Path:
@@ -100,38 +86,22 @@ class RunFolder:
         return self._replace(self.path / name, json.dumps(content, indent=2) + "\n")
 
     def append_metrics(self, records: list[dict[str, Any]]) -> None:
-        """Adds records to metrics.jsonl, one line each.
-
-        Raises:
-            InputError: it cannot be written, or is damaged.
-        """
+        """Adds records to metrics.jsonl, one line each."""
         if records:
             self._write_metrics([*read_lines(self.path / METRICS), *lines_of(records)])
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """All records; of runs of older versions a last line that a kill cut short is left out.
-
-        Raises:
-            InputError: a record is damaged; it names the line.
-        """
+        """All records; of runs of older versions a last line that a kill cut short is left out."""
         return [line.record for line in read_lines(self.path / METRICS)]
 
     def logged(self, kind: str, *names: str) -> list[dict[str, Any]]:
-        """The records of a kind, each with these numbers in it.
-
-        Raises:
-            InputError: a record is damaged, or lacks a number.
-        """
+        """The records of a kind, each with these numbers in it."""
         return [line.holding(*names) for line in read_lines(self.path / METRICS) if line.record["kind"] == kind]
 
     def truncate_metrics(self, pass_number: int, iteration: int) -> None:
-        """Drops the records that a run resumed from this moment will write again, and no others.
-
-        Raises:
-            InputError: a record is damaged; nothing is dropped then.
-        """
+        """Drops the records that a run resumed from this moment will write again, and no others."""
         lines = read_lines(self.path / METRICS)
-        kept = [line for line in lines if line.pass_number <= pass_number and line.iteration <= iteration]
+        kept = [line for line in lines if line.record["pass"] <= pass_number and line.record["iteration"] <= iteration]
         if len(kept) < len(lines):
             self._write_metrics(kept)
 
@@ -142,9 +112,6 @@ class RunFolder:
 
         The newest two checkpoints stay whole. Of the older ones, those at the end of a pass keep their weights and
         drop the bulky state; those within a pass go.
-
-        Raises:
-            InputError: the disk is full or may not be written; the checkpoints before this one are whole.
         """
         name = f"pass_{pass_number:03d}" + ("" if iteration is None else f"_iteration_{iteration:06d}")
         folder = self.path / "checkpoints"
@@ -172,22 +139,14 @@ class RunFolder:
         return sorted(found, key=lambda checkpoint: checkpoint.order)
 
     def newest_checkpoint(self) -> Checkpoint:
-        """The checkpoint to go on from.
-
-        Raises:
-            InputError: there is none yet.
-        """
+        """The checkpoint to go on from."""
         found = self.checkpoints()
         if not found:
             raise InputError(f"{self.path} has no checkpoint yet; train it first")
         return found[-1]
 
     def end_of_pass(self, pass_number: int) -> Checkpoint:
-        """The checkpoint at the end of a pass; pass 0 is before training.
-
-        Raises:
-            InputError: the pass has not ended yet.
-        """
+        """The checkpoint at the end of a pass; pass 0 is before training."""
         ends = [checkpoint for checkpoint in self.checkpoints() if checkpoint.iteration is None]
         for checkpoint in ends:
             if checkpoint.pass_number == pass_number:

@@ -140,7 +140,7 @@ def test_without_vrm_there_are_two_terms_and_no_soft_chains(
     loss = method.loss(0)
     assert list(loss.terms) == ["loss", "loss_real", "loss_hard_fake", "accuracy"]
     torch.testing.assert_close(loss.terms["loss"], loss.terms["loss_real"] + loss.terms["loss_hard_fake"])
-    assert len(calls) == 2 and all(call.options["mixup_alpha"] is None for call in calls)
+    assert len(calls) == 2 and all(call.options.get("mixup_alpha") is None for call in calls)
     method.start_pass(2, Progress())
     assert method.pool is not None and method.pool.hard == len(method.pool) == 8
     assert torch.equal(method.pool.condition.first, method.pool.condition.second)
