@@ -86,9 +86,6 @@ def class_number(asked: AnyClass, class_names: Sequence[str]) -> int:
 def class_numbers(asked: AnyClass | Iterable[AnyClass] | None, class_names: Sequence[str]) -> Tensor:
     """The numbers of one class, of several, or (None) of all, int64 (classes,).
 
-    Raises:
-        InputError: one of them is none, or there are none.
-
     >>> class_numbers(["cat", 0], ["dog", "cat"]), class_numbers(None, ["dog", "cat"])
     (tensor([1, 0]), tensor([0, 1]))
     """

@@ -120,11 +120,7 @@ class RunEvaluation(Options):
         return record
 
     def asked(self) -> list[str]:
-        """The parts that are asked for, in the order of the record.
-
-        Raises:
-            InputError: there are none, or one that no evaluation has.
-        """
+        """The parts that are asked for, in the order of the record."""
         asked = {part.strip() for part in self.metrics.split(",") if part.strip()}
         if not asked or not asked <= set(PARTS):
             raise InputError(

@@ -67,11 +67,7 @@ def is_folder(target: Path) -> bool:
 
 
 def check_grid_fits(target: Path, count: int, image_shape: tuple[int, ...]) -> None:
-    """Refuses a grid of more images than there is memory for.
-
-    Raises:
-        InputError: with what it needs, and what there is.
-    """
+    """Refuses a grid of more images than there is memory for."""
     if target.suffix.lower() == ".png":
         side = max(TILE_SIDE, *image_shape[1:]) + 2
         check_fits(f"a grid of {count} images", 3 * 3 * count * side**2, "ask for fewer, or for FILE.npz")
@@ -85,9 +81,6 @@ def write_images(target: Path, images: Tensor, labels: Tensor, class_names: Sequ
             int64 (N,).
         images: uint8 (N, C, H, W).
         labels: int64 (N,).
-
-    Raises:
-        OSError: it cannot be written.
     """
     if target.suffix.lower() == ".png":
         save_grid(target, **class_grid(images, labels, class_names))

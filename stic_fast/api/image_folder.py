@@ -29,11 +29,7 @@ UNFINISHED = ".unfinished.json"
 
 
 def refuse_folder(folder: Path) -> None:
-    """Refuses a folder that holds anything but an unfinished drawing, or what a kill left of the beginning of one.
-
-    Raises:
-        InputError: it does.
-    """
+    """Refuses a folder that holds anything but an unfinished drawing, or what a kill left of the beginning of one."""
     if not (folder / UNFINISHED).exists() and not is_fresh(folder):
         raise InputError(f"the folder {folder} is not empty; give a new one")
 
@@ -97,11 +93,7 @@ class ImageFolder:
         return torch.tensor([place for place in range(len(self.labels)) if not self._file(place).exists()]).long()
 
     def write(self, places: Tensor, images: Tensor) -> None:
-        """Writes images, uint8 (places, channels, height, width), each whole or not at all.
-
-        Raises:
-            OSError: one cannot be written; those before it are there.
-        """
+        """Writes images, uint8 (places, channels, height, width), each whole or not at all."""
         for place, pixels in zip(places.tolist(), images.permute(0, 2, 3, 1).numpy(), strict=True):
             picture = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
             write_png(self._file(place), partial(picture.save, format="PNG"))

@@ -95,11 +95,7 @@ def _method(asked: str | type[Method[Any]]) -> type[Method[Any]]:
 
 
 def _changed(config: Config, settings: Mapping[str, Any], *, of: str, within: str = "") -> Config:
-    """The settings with some of them replaced, by dictionaries or dotted names.
-
-    Raises:
-        InputError: there is none of that name, or a value is out of its range.
-    """
+    """The settings with some of them replaced, by dictionaries or dotted names."""
     names = [field.name for field in fields(config)]  # type: ignore[arg-type]
     for name, value in settings.items():
         first, _, rest = name.partition(".")

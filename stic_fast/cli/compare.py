@@ -57,11 +57,7 @@ class Compare:
 
 
 def read_groups(texts: Sequence[str]) -> dict[str, dict[str, Evaluation]]:
-    """The evaluations that texts such as "STIC=runs/a,runs/b" name: by label, then by folder.
-
-    Raises:
-        InputError: a text of another form, a label or run named twice, or a run that has not been evaluated.
-    """
+    """The evaluations that texts such as "STIC=runs/a,runs/b" name: by label, then by folder."""
     groups: dict[str, dict[str, Evaluation]] = {}
     for text in texts:
         label, equals, folders = text.partition("=")
@@ -83,11 +79,7 @@ def read_groups(texts: Sequence[str]) -> dict[str, dict[str, Evaluation]]:
 
 
 def select(scores: Sequence[ComparedScore], asked: str) -> list[ComparedScore]:
-    """Those of the scores that a text such as "FD,Cls_R" asks for, in its order.
-
-    Raises:
-        InputError: a score that no run has.
-    """
+    """Those of the scores that a text such as "FD,Cls_R" asks for, in its order."""
     keys = list(dict.fromkeys(score.key for score in scores))
     wanted = [key.strip() for key in asked.split(",") if key.strip()]
     unknown = [key for key in wanted if key not in keys]

@@ -16,7 +16,7 @@ from torch import Tensor
 from stic_fast import __version__
 from stic_fast.api.image_files import write_images
 from stic_fast.cli.drawing import spread
-from stic_fast.cli.interpolate import even_shares, path_title, save_paths
+from stic_fast.cli.interpolate import even_shares, save_paths
 from stic_fast.cli.progress import RichProgress
 from stic_fast.cli.terminal import console, say, table
 from stic_fast.cli.train import resumable
@@ -110,7 +110,7 @@ def _drawn_and_judged(run: TrainedRun, scale: Scale, progress: Progress) -> dict
     write_images(path / "samples.png", drawn[first], labels[first], run.splits.train.class_names)
     shares = even_shares(FRAMES)
     paths = image_sampler.of_paths(START, END, PATHS, shares, progress)
-    save_paths(path / "interpolation.png", paths, shares, title=path_title(str(START), str(END)))
+    save_paths(path / "interpolation.png", paths, shares, str(START), str(END))
     scores = judged(run, drawn, labels, scale.judge_iterations, progress)
     return {**scores, "seed": run.config.seed, "n": len(labels)}
 

@@ -61,7 +61,7 @@ def picture_of(run: RunFolder, out: Path | None, default: str, what: str) -> Ite
     target = out or run.path / default
     if target.suffix.lower() != ".png":
         raise InputError(f"{what} as PNG, got the path {target}; let --out end in .png")
-    with run.one_writer_of(target):
+    with run.one_writer(target):
         prepare_target(target)
         yield target
 

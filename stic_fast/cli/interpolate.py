@@ -45,7 +45,7 @@ class Interpolate(DrawingCommand):
         default = f"samples/interpolate_{start}_{end}_seed{self.seed}.png"
         with picture_of(run.folder, self.out, default, "an interpolation is written") as target:
             images = self.image_sampler(run).of_paths(start, end, self.n, shares, progress)
-            save_paths(target, images, shares, title=path_title(names[start], names[end]))
+            save_paths(target, images, shares, names[start], names[end])
         progress.say(f"{self.n} paths in {target}")
 
 
@@ -58,19 +58,10 @@ def even_shares(frames: int) -> list[float]:
     return [frame / (frames - 1) for frame in range(frames)]
 
 
-def path_title(start: str, end: str) -> str:
-    """What the column labels of a picture of paths count.
-
-    >>> path_title("3", "8")
-    'from 3 to 8: share of 8'
-    """
-    return f"from {start} to {end}: share of {end}"
-
-
-def save_paths(target: Path, images: Tensor, shares: Sequence[float], *, title: str) -> None:
-    """The paths as a grid, a row each, each column labelled with its share of the second class."""
-    column_labels = [f"{100 * share:.3g}%" for share in shares]
-    save_grid(target, images, columns=len(shares), column_labels=column_labels, title=title)
+def save_paths(target: Path, images: Tensor, shares: Sequence[float], start: str, end: str) -> None:
+    """The paths between two classes as a grid, a row each, each column labelled with its share of the second class."""
+    labels, title = [f"{100 * share:.3g}%" for share in shares], f"from {start} to {end}: share of {end}"
+    save_grid(target, images, columns=len(shares), column_labels=labels, title=title)
 
 
 def _one_class(text: str, class_names: Sequence[str]) -> int:

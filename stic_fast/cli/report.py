@@ -69,7 +69,7 @@ class Report:
         """Writes the page."""
         run, record = open_run(self.run), read_record(self.run)
         target = self.out or self.run / "report.html"
-        with run.folder.one_writer_of(target):
+        with run.folder.one_writer(target):
             page = Page(f"Run {self.run.resolve().name}", _subtitle(run, record))
             if record is not None:
                 _parts(page, run, record)

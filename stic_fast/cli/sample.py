@@ -39,7 +39,7 @@ class Sample(DrawingCommand):
         image_sampler = self.image_sampler(run)
         target = self.out or self.run / "samples" / f"sample_seed{self.seed}.png"
         check_grid_fits(target, self.n, run.splits.train.image_shape)
-        with run.folder.one_writer_of(target):
+        with run.folder.one_writer(target):
             prepare_target(target)
             if is_folder(target):
                 self._fill(target, image_sampler, labels, progress)

@@ -69,11 +69,7 @@ def train_commands(preset: str | None) -> Any:
 
 @contextmanager
 def resumable(path: Path, command: str) -> Iterator[None]:
-    """Around training into `path`: Ctrl-C says how to go on.
-
-    Raises:
-        KeyboardInterrupt: with that sentence, once there is a run to go on with.
-    """
+    """Around training into `path`: Ctrl-C says how to go on."""
     try:
         yield
     except KeyboardInterrupt as stop:

@@ -41,11 +41,7 @@ class Checkpoint:
         return (self.path / STATE).exists()
 
     def load_weights(self) -> dict[str, Tensor]:
-        """The classifier's weights.
-
-        Raises:
-            InputError: the file is missing or damaged.
-        """
+        """The classifier's weights."""
         return self._read(WEIGHTS, read_tensors)
 
     def load_state(self) -> dict[str, Any]:
@@ -75,11 +71,7 @@ class Checkpoint:
 
 
 def write_checkpoint(folder: Path, weights: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
-    """Writes both files, and their digests, into a new folder.
-
-    Raises:
-        OSError: the disk is full or may not be written.
-    """
+    """Writes both files, and their digests, into a new folder."""
     folder.mkdir(parents=True)
     with listed_file(folder / WEIGHTS) as file:
         file.write(save({key: tensor.contiguous() for key, tensor in weights.items()}))

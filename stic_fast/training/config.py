@@ -207,9 +207,6 @@ def _value(hint: Any, value: Any, where: str, name: str) -> Any:
 def check(config: RunConfig) -> None:
     """Refuses settings that cannot work.
 
-    Raises:
-        InputError: naming the setting and its range or type.
-
     >>> check(RunConfig())
     """
     from_plain(type(config), to_plain(config), "the configuration")

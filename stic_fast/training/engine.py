@@ -74,11 +74,7 @@ class Engine:
                 self._roll_back(divergence)
 
     def _train_pass(self, number: int) -> None:
-        """From where the run stands to the end of this pass.
-
-        Raises:
-            Diverged: the loss, the weights or a chain did.
-        """
+        """From where the run stands to the end of this pass."""
         begin, end = (number - 1) * self.config.iterations, number * self.config.iterations
         if self.iteration == begin:
             if self.method.forgets:
@@ -158,11 +154,7 @@ class Engine:
         return all(bool(parameter.isfinite().all()) for parameter in self.model.parameters())
 
     def _roll_back(self, divergence: Diverged) -> None:
-        """After a divergence: back to the last good state, with half the step.
-
-        Raises:
-            InputError: the guard is off, or this has happened too often.
-        """
+        """After a divergence: back to the last good state, with half the step."""
         at, rollbacks = self.iteration, self.rollbacks + 1
         options = self.config.optimiser
         hint = f"lower optimiser.lr={options.lr:g} or set optimiser.clip_norm=1"
@@ -236,11 +228,7 @@ class Engine:
 
 
 def load_weights(model: Classifier, weights: dict[str, Tensor], where: str) -> None:
-    """Puts weights into the model.
-
-    Raises:
-        InputError: they are of another model.
-    """
+    """Puts weights into the model."""
     own = model.state_dict()
     for name in sorted(own.keys() | weights.keys()):
         there, here = _shape(weights, name), _shape(own, name)

@@ -40,11 +40,7 @@ CPU library computes in; as measured."""
 
 
 def network_without_memory(config: RunConfig, splits: Splits) -> Classifier:
-    """The run's network on the meta device.
-
-    Raises:
-        InputError: settings that make no network, or Gram layers that this one does not have.
-    """
+    """The run's network on the meta device."""
     with torch.device("meta"):
         return method_of(config).build(config, splits).to("meta")
 
@@ -93,11 +89,7 @@ def chain_bytes(model: Classifier, recipe: Recipe, chains: int, shape: tuple[int
 
 
 def check_training_fits(config: RunConfig, splits: Splits, device: torch.device) -> None:
-    """Refuses a training that this machine has no memory for.
-
-    Raises:
-        InputError: with the estimate, what is free, and the settings to lower; or as `training_bytes`.
-    """
+    """Refuses a training that this machine has no memory for."""
     parts = training_bytes(config, splits)
     largest = sorted(parts, key=lambda name: -parts[name])
     lower = " or ".join(name for name in largest if parts[name] * 4 >= parts[largest[0]])
@@ -108,11 +100,7 @@ def check_training_fits(config: RunConfig, splits: Splits, device: torch.device)
 def check_drawing_fits(
     config: RunConfig, splits: Splits, recipe: Recipe, count: int, batch_size: int, device: torch.device
 ) -> None:
-    """Refuses to draw more images, or more at a time, than this machine has memory for.
-
-    Raises:
-        InputError: with the estimate, what is free, and the numbers to lower.
-    """
+    """Refuses to draw more images, or more at a time, than this machine has memory for."""
     shape, running = splits.train.image_shape, min(count, batch_size)
     kept = count * (2 * math.prod(shape) + 16 * recipe.references)
     check_fits(f"a set of {count} drawn images", kept, "ask for fewer")

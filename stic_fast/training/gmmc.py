@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 import torch
-from torch import Tensor
 
 from stic_fast.counts import Count, NotNegative, Probability, Range
 from stic_fast.data import Splits
@@ -128,7 +127,7 @@ class Gmmc(ReplayMethod[GmmcConfig]):
             energy_fake = distances[len(y) :].gather(1, asked[:, None]).mean() / 2
             total = energy_real - beta * energy_fake
             terms["energy_fake"] = energy_fake
-        self._remember(2 * energy_real.detach() / embedding.shape[1])
+        self.model.variance.lerp_(2 * energy_real.detach() / embedding.shape[1], 1 - VARIANCE_MEMORY)
         terms |= {"loss": total, "variance": self.model.variance}
         return Loss(total, {name: term.detach().clone() for name, term in terms.items()})
 
@@ -151,6 +150,3 @@ class Gmmc(ReplayMethod[GmmcConfig]):
                 total += (embedding - model.centres[train.labels[rows]]).square().sum(dtype=torch.float64).cpu()
         model.variance.fill_(total / (len(train.labels) * self.config.dimension))
         return super().end_pass(pass_number, run, progress)
-
-    def _remember(self, variance: Tensor) -> None:
-        self.model.variance.lerp_(variance, 1 - VARIANCE_MEMORY)

@@ -106,9 +106,6 @@ for _method in (Stic, Gmmc, Jem, Softmax):
 def method_of(config: RunConfig) -> type[Method[Any]]:
     """The method that a configuration is of.
 
-    Raises:
-        InputError: it is of none.
-
     >>> from stic_fast.training.stic import SticConfig
     >>> method_of(SticConfig()).name
     'stic'

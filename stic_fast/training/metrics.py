@@ -29,11 +29,7 @@ class Line(NamedTuple):
     """What it is called in errors."""
 
     def holding(self, *names: str) -> dict[str, Any]:
-        """The record, which holds these numbers.
-
-        Raises:
-            InputError: it does not.
-        """
+        """The record, which holds these numbers."""
         for name in names:
             if not isinstance(self.record.get(name), int | float):
                 raise InputError(f"{self.where} is damaged (it lacks the number {name!r}); {HINT_LINE}")

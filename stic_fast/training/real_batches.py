@@ -70,11 +70,7 @@ class RealBatches:
         return zlib.crc32(self.labels.cpu().numpy().tobytes(), zlib.crc32(self.images.cpu().numpy().tobytes()))
 
     def check_unchanged(self, checksum: int) -> None:
-        """Refuses to go on with other images than a saved run's.
-
-        Raises:
-            InputError: the checksums differ.
-        """
+        """Refuses to go on with other images than a saved run's."""
         if checksum != self.checksum:
             raise InputError(
                 f"the training images of {self.config.data} changed since this run was saved; restore them, or train "

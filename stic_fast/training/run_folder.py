@@ -60,13 +60,13 @@ class RunFolder:
             run.write_json("config.json", {"method": method, "settings": config, "images": images})
         return run
 
-    def one_writer(self) -> AbstractContextManager[None]:
-        """Around everything that writes into the folder: no other process does meanwhile."""
-        return one_writer(self.path)
+    def one_writer(self, target: Path | None = None) -> AbstractContextManager[None]:
+        """Around everything that writes into the folder: no other process does meanwhile.
 
-    def one_writer_of(self, target: Path) -> AbstractContextManager[None]:
-        """The same where `target` lies in the folder; a run that is read alone may be one that cannot be written."""
-        inside = target.resolve().is_relative_to(self.path.resolve())
+        Args:
+            target: what is written; outside the folder it needs no lock, for a run that is read alone may be protected.
+        """
+        inside = target is None or target.resolve().is_relative_to(self.path.resolve())
         return one_writer(self.path) if inside else nullcontext()
 
     def read_config(self) -> tuple[str, dict[str, Any]]:

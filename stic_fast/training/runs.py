@@ -127,11 +127,7 @@ def _open(path: str | os.PathLike[str]) -> tuple[RunFolder, RunConfig]:
 
 
 def _images(folder: RunFolder, config: RunConfig) -> Splits:
-    """The run's images, as they were when it began.
-
-    Raises:
-        InputError: they cannot be read, or have changed.
-    """
+    """The run's images, as they were when it began."""
     splits, wanted = load(config.data), folder.images()
     if wanted is not None and wanted != fingerprint_of(splits):
         raise InputError(

@@ -47,11 +47,7 @@ def check_form(saved: Any, own: Any, name: str, *, sizes: bool = True) -> None:
 
 
 def check_adams(saved: Any, optimisers: Mapping[str, torch.optim.Adam]) -> None:
-    """Refuses what is not the state of these optimisers, parameter by parameter.
-
-    Raises:
-        Misfit: naming the first part that differs.
-    """
+    """Refuses what is not the state of these optimisers, parameter by parameter."""
     if not isinstance(saved, Mapping) or saved.keys() != optimisers.keys():
         raise Misfit(f"its optimisers must be those of {_described(optimisers)}, not {_described(saved)}")
     for name, optimiser in optimisers.items():
@@ -76,11 +72,7 @@ def _check_adam(saved: Any, optimiser: torch.optim.Adam) -> None:
 
 
 def check_count_within(value: Any, name: str, least: int, most: int) -> None:
-    """Refuses what is no whole number within a range.
-
-    Raises:
-        Misfit: naming it and the range.
-    """
+    """Refuses what is no whole number within a range."""
     if type(value) is not int or not least <= value <= most:
         wanted = f"{least}" if least == most else f"from {least} to {most}"
         raise Misfit(f"its {name} must be {wanted}, not {_described(value)}")

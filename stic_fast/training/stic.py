@@ -210,12 +210,7 @@ class Stic(Method[SticConfig]):
         return {**super().state_dict(), "previous": previous}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Puts them back.
-
-        Raises:
-            InputError: the training images are not those of the saved state.
-            Misfit: it is of another form.
-        """
+        """Puts them back."""
         super().load_state_dict(state)
         self.previous = None
         if state.get("previous") is not None:  # runs from before pool.refresh have none

@@ -91,10 +91,10 @@ def test_who_holds_it_may_take_it_again_but_another_thread_may_not(tmp_path: Pat
 def test_only_what_lies_in_the_folder_needs_its_lock(trained: Path, tmp_path: Path) -> None:
     run = RunFolder(trained)
     with another_process_at(trained):
-        with run.one_writer_of(tmp_path / "elsewhere.png"), run.one_writer_of(trained.parent / "run2" / "x.png"):
+        with run.one_writer(tmp_path / "elsewhere.png"), run.one_writer(trained.parent / "run2" / "x.png"):
             pass
         for inside in (trained / "x.png", trained / "new" / "x.png", trained / "samples" / ".." / "x.npz"):
-            with pytest.raises(InputError, match="being written"), run.one_writer_of(inside):
+            with pytest.raises(InputError, match="being written"), run.one_writer(inside):
                 pass
 
 
@@ -110,7 +110,7 @@ def test_a_folder_that_may_not_be_written_can_be_read(trained: Path, monkeypatch
 
     monkeypatch.setattr(os, "open", refuse)
     open_run(trained)
-    with RunFolder(trained).one_writer_of(trained.parent / "elsewhere.png"):
+    with RunFolder(trained).one_writer(trained.parent / "elsewhere.png"):
         pass
     with pytest.raises(InputError, match=r"run cannot be written \(Permission denied\); mend permissions, or give"):
         resume(trained)
