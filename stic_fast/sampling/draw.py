@@ -51,9 +51,13 @@ def continue_chains(
             network, gram = stage.network_or(model), None
             layers = stage.compared(network)
             if layers:
-                references = space.encode(condition.references(images).flatten(0, 1))
+                references = condition.references(images)
                 gram = GramRegulariser.from_images(
-                    network, references, layers=layers, normalize=stage.normalize, per_chain=recipe.references
+                    network,
+                    space.encode(references.flatten(0, 1)),
+                    layers=layers,
+                    normalize=stage.normalize,
+                    per_chain=references.shape[1],
                 )
             result = space.bound(stage.sampler).run(
                 network,

@@ -105,3 +105,13 @@ def test_without_eps2_or_layers_there_is_no_gram_term(
 
 def test_no_chains(net: WideResNet, images: Tensor, labels: Tensor, condition: Condition) -> None:
     assert draw_images(net.float(), RECIPE, condition[:0], images, labels, seed=5).shape == (0, 1, 8, 8)
+
+
+def test_a_condition_brings_its_own_number_of_references(net: WideResNet, images: Tensor, labels: Tensor) -> None:
+    """Whatever number the recipe names for the conditions that are drawn by it."""
+    net = net.float()
+    several = draw_hard(labels, torch.arange(10) % 3, IDS, references=3, seed=1)
+    drawn = draw_images(net, RECIPE, several, images, labels, seed=5, chain_ids=IDS)
+    assert torch.equal(
+        drawn, draw_images(net, Recipe(SAMPLER, references=3), several, images, labels, seed=5, chain_ids=IDS)
+    )
