@@ -102,13 +102,14 @@ class MALA(Sampler[MALAResult]):
         }
         proposal = grmala_step(x, gradient, **options, clamp=None)
         new_logp, new_gradient = self._value_and_gradient(state, proposal, number)
-        accepted = torch.ones(len(x), dtype=torch.bool, device=x.device)
+        accepted: Tensor | float = 1.0
         if self.correct:
-            proposal, accepted, _ = metropolis_accept(
+            proposal, moves, _ = metropolis_accept(
                 x, proposal, logp, new_logp, gradient, new_gradient, **options, support=self.support
             )
-            new_logp = torch.where(accepted, new_logp, logp)
-            new_gradient = torch.where(accepted.view(-1, *[1] * (x.dim() - 1)), new_gradient, gradient)
+            new_logp = torch.where(moves, new_logp, logp)
+            new_gradient = torch.where(moves.view(-1, *[1] * (x.dim() - 1)), new_gradient, gradient)
+            accepted = moves
         moved = state._replace(
             x=proposal, step=number + 1, logp=new_logp, gradient=new_gradient, accepted=state.accepted + accepted
         )
