@@ -75,13 +75,6 @@ def test_bad_command_lines(
     assert content(place) == before and content(own_run) == run_before
 
 
-def test_of_every_command_there_are_some(generator: ModuleType, own_run: Path) -> None:
-    lines = generator.command_lines(str(own_run), COUNT)
-    commands = {tuple(line[: 2 if line[0] in ("train", "study") else 1]) for line in lines if line}
-    wanted = {("train", name) for name in generator.METHODS} | {("study", name) for name in generator.STUDIES}
-    assert commands >= wanted | {(name,) for name in ("demo", "sample", "interpolate", "evaluate", "report", "compare")}
-
-
 def test_some_in_processes_of_their_own(generator: ModuleType, place: Path, own_run: Path) -> None:
     lines = [line for line in generator.command_lines(str(own_run), COUNT, 1) if sum(map(len, line)) < 10_000][:4]
     before = content(place)

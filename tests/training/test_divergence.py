@@ -140,7 +140,7 @@ def test_a_chain_that_diverges_is_rolled_back_too(toy: Any) -> None:
 
 def test_without_the_guard_a_divergence_ends_the_run(toy: Any) -> None:
     unguarded = toy.config(optimiser=replace(toy.config().optimiser, guard="off"))
-    with pytest.raises(InputError, match=r"diverged at iteration 6: the loss is nan.*or optimiser.guard=on"):
+    with pytest.raises(InputError, match=r"iteration 6.*nan.*optimiser\.guard"):
         toy.train(unguarded, spoil=nan_at((5, 1)))
     assert toy.run.newest_checkpoint().load_state()["iteration"] == 4
 

@@ -157,7 +157,7 @@ def test_weights_that_are_missing_or_too_many(toy: Any) -> None:
     model = toy.model()
     weights = dict(model.state_dict())
     extra = {**weights, "third.weight": torch.zeros(1)}
-    with pytest.raises(InputError, match=r"there is of another model: third.weight has shape \(1,\) there and None"):
+    with pytest.raises(InputError, match=r"another model: third\.weight"):
         load_weights(model, extra, "there")
     del weights["module.1.bias"]
     with pytest.raises(InputError, match=r"module.1.bias has shape None there and \(2,\)"):

@@ -107,9 +107,9 @@ def test_a_run_is_not_gone_on_with_where_it_does_not_fit(run: Path, monkeypatch:
 def test_more_images_than_fit_are_not_drawn(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     image_sampler = ImageSampler(open_run(run), 0, batch_size=100)
     monkeypatch.setattr(memory, "available", lambda _: 2.0**20)
-    with pytest.raises(InputError, match=r"drawing 100 images at a time needs about .*; lower batch_size"):
+    with pytest.raises(InputError, match=r"drawing 100 images.* lower batch_size"):
         image_sampler.of_numbers(torch.arange(200), Progress())
-    with pytest.raises(InputError, match=r"a set of 100000 drawn images needs about .*; ask for fewer"):
+    with pytest.raises(InputError, match="100000 drawn images"):
         image_sampler.of_numbers(torch.arange(100_000), Progress())
 
 

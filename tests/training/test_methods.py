@@ -61,7 +61,7 @@ def test_every_method_has_a_name_and_settings_of_its_own() -> None:
     for name, method in METHODS.items():
         assert method.name == name and method_of(method.settings()) is method
     assert len({method.settings for method in METHODS.values()}) == len(METHODS)
-    with pytest.raises(InputError, match="no method is configured by RunConfig; use one of SticConfig, GmmcConfig, "):
+    with pytest.raises(InputError, match=r"RunConfig.*SticConfig, GmmcConfig"):
         method_of(RunConfig())
 
 
@@ -232,5 +232,5 @@ def test_a_buffer_of_another_size_is_refused(tiny_jem: JemConfig, tmp_path: Path
     plain["settings"]["pool"]["chains"] = 21
     file.write_text(json.dumps(plain))
     file.with_name("SHA256SUMS").unlink()
-    with pytest.raises(InputError, match=r"the saved pool holds 20 hard and 0 soft chains .*, this one 21 hard"):
+    with pytest.raises(InputError, match=r"20 hard.*21 hard"):
         resume(tmp_path / "run")

@@ -36,9 +36,7 @@ def test_metrics_on_a_full_disk(run: RunFolder, monkeypatch: pytest.MonkeyPatch)
     run.append_metrics(RECORDS[:2])
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full_disk)
-        with pytest.raises(
-            InputError, match=r"metrics.jsonl cannot be written \(.*No space left on device\).*--resume"
-        ):
+        with pytest.raises(InputError, match=r"metrics\.jsonl cannot be written.*No space.*--resume"):
             run.append_metrics(RECORDS[2:])
     assert run.read_metrics() == RECORDS[:2]
 
@@ -112,7 +110,7 @@ def test_a_damaged_record_is_told_and_no_other_is_lost(run: RunFolder) -> None:
 def test_records_that_lack_a_number_are_told(run: RunFolder) -> None:
     run.append_metrics(RECORDS)
     assert run.logged("train", "loss") == [record for record in RECORDS if record["kind"] == "train"]
-    with pytest.raises(InputError, match=r"line 3 of .*metrics\.jsonl is damaged .it lacks the number 'test_accuracy'"):
+    with pytest.raises(InputError, match=r"line 3 of .*metrics\.jsonl is damaged.*'test_accuracy'"):
         run.logged("evaluation", "test_accuracy")
 
 

@@ -56,7 +56,7 @@ def test_a_second_process_is_told_and_a_killed_one_blocks_none(trained: Path, ti
     begun.mkdir()
     before = {file: file.read_bytes() for file in trained.rglob("*") if file.is_file()}
     with another_process_at(trained) as other:
-        with pytest.raises(InputError, match=r"run is being written by another process; wait until that ends, or give"):
+        with pytest.raises(InputError, match="run is being written by another process"):
             resume(trained)
         assert {file: file.read_bytes() for file in trained.rglob("*") if file.is_file()} == before
         open_run(trained)  # reading goes on
@@ -112,7 +112,7 @@ def test_a_folder_that_may_not_be_written_can_be_read(trained: Path, monkeypatch
     open_run(trained)
     with RunFolder(trained).one_writer(trained.parent / "elsewhere.png"):
         pass
-    with pytest.raises(InputError, match=r"run cannot be written \(Permission denied\); mend permissions, or give"):
+    with pytest.raises(InputError, match=r"run cannot be written.*Permission denied"):
         resume(trained)
 
 

@@ -83,7 +83,7 @@ def test_a_state_of_other_parts_is_told(duel: Any) -> None:
     state["optimiser"]["third"] = state["optimiser"].pop("fugitive")
     torch.save(state, checkpoint.path / "state.pt")
     (checkpoint.path / "SHA256SUMS").unlink()
-    with pytest.raises(InputError, match="its optimisers must be those of follower, fugitive, not follower, third"):
+    with pytest.raises(InputError, match=r"optimisers.*fugitive.*third"):
         duel.train()
 
 

@@ -185,7 +185,7 @@ def test_a_damaged_checkpoint_moved_away_costs_no_bit(
     newest = RunFolder(tmp_path / "run").newest_checkpoint().path
     whole = (newest / file).read_bytes()
     (newest / file).write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(InputError, match=rf"{file} is damaged \(.*\); move the folder {newest} away to go on"):
+    with pytest.raises(InputError, match=rf"{file} is damaged.*{newest}"):
         resume(tmp_path / "run")
     shutil.move(newest, tmp_path / "damaged")
     resume(tmp_path / "run")

@@ -49,7 +49,7 @@ def test_an_empty_folder_will_do(tmp_path: Path) -> None:
 
 def test_create_refuses_what_is_there(run: RunFolder, tmp_path: Path) -> None:
     before = (run.path / "config.json").read_bytes()
-    with pytest.raises(InputError, match=r"holds a run already; continue it with --resume .*run, or give a new folder"):
+    with pytest.raises(InputError, match=r"holds a run already.*--resume"):
         RunFolder.create(run.path, "stic", {"passes": 3})
     assert (run.path / "config.json").read_bytes() == before
     (tmp_path / "photos").mkdir()
@@ -70,9 +70,7 @@ def test_configurations_that_cannot_be_read(run: RunFolder, tmp_path: Path) -> N
     for listed in (True, False):
         for damaged in ('{"method": "stic"', "[1, 2]", "{}", '{"method": "stic", "settings": 3}', "\x00\x00", deep):
             (run.path / "config.json").write_text(damaged)
-            with pytest.raises(
-                InputError, match=r"config.json is damaged \(.*\); restore it as the run wrote it"
-            ) as told:
+            with pytest.raises(InputError, match=r"config\.json is damaged") as told:
                 run.read_config()
             assert ("its SHA-256 is not the one" in str(told.value)) == listed
         (run.path / "SHA256SUMS").unlink(missing_ok=True)
@@ -88,7 +86,7 @@ def test_configurations_that_cannot_be_read(run: RunFolder, tmp_path: Path) -> N
 def test_a_meant_change_of_the_configuration_is_let_be(run: RunFolder) -> None:
     file = run.path / "config.json"
     file.write_text(file.read_text().replace("2", "3"))
-    with pytest.raises(InputError, match="or delete its line in SHA256SUMS to keep a change that was meant"):
+    with pytest.raises(InputError, match=r"config.json is damaged.*SHA256SUMS"):
         run.read_config()
     sums = run.path / "SHA256SUMS"
     sums.write_text("".join(line for line in sums.read_text().splitlines(True) if "config.json" not in line))
@@ -200,7 +198,7 @@ def test_a_file_is_replaced_whole_or_not_at_all(run: RunFolder, monkeypatch: pyt
     for name in ("replace", "fsync"):
         with monkeypatch.context() as patch:
             patch.setattr(os, name, full_disk)
-            with pytest.raises(InputError, match=r"numbers.json cannot be written \(.*No space left on device\); free"):
+            with pytest.raises(InputError, match=r"numbers\.json cannot be written.*No space"):
                 run.write_json("numbers.json", {"a": 2})
         assert json.loads((run.path / "numbers.json").read_text()) == {"a": 1}
         assert files(run) == {"config.json", "numbers.json", "SHA256SUMS", ".lock"}
@@ -237,7 +235,7 @@ def test_damaged_files_are_told_with_the_folder_to_move(run: RunFolder, name: st
             assert ("SHA-256" in message) == listed
     file.unlink()
     file.mkdir()
-    with pytest.raises(InputError, match=f"{name} is damaged .it is no file.*; move the folder .*pass_002 away"):
+    with pytest.raises(InputError, match=f"{name} is damaged.*no file"):
         load()
     file.rmdir()
     with pytest.raises(InputError, match=f"{name} is missing; move the folder .*pass_002 away"):

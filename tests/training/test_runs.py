@@ -59,19 +59,17 @@ def test_the_network_is_as_configured(tiny: SticConfig) -> None:
 def test_a_run_of_another_width(trained: Path) -> None:
     edited(trained, lambda plain: plain["settings"]["network"].update(width=2))
     for action in (open_run, resume):
-        with pytest.raises(
-            InputError, match=r"pass_001 is of another model: .* has shape .* in the configured network"
-        ):
+        with pytest.raises(InputError, match="pass_001 is of another model"):
             action(trained)
 
 
 def test_a_run_of_another_method_or_with_wrong_settings(trained: Path) -> None:
     edited(trained, lambda plain: plain.update(method="gan"))
-    with pytest.raises(InputError, match="is a run of method 'gan', which is not known here; install"):
+    with pytest.raises(InputError, match="method 'gan'"):
         open_run(trained)
     edited(trained, lambda plain: plain.update(method="stic"))
     edited(trained, lambda plain: plain["settings"].update(passes="three"))
-    with pytest.raises(InputError, match=r"run/config\.json: passes cannot be 'three'; it must be int"):
+    with pytest.raises(InputError, match=r"run/config\.json: passes.*'three'.*int"):
         resume(trained)
 
 
@@ -131,12 +129,12 @@ def test_data_that_changed(tiny: SticConfig, tmp_path: Path) -> None:
     for name in whole:
         np.savez(tmp_path / "data.npz", **{**whole, name: whole[name][::-1]})
         for action in (resume, open_run):
-            with pytest.raises(InputError, match=r"the images of npz:.*data\.npz changed since .*run was trained"):
+            with pytest.raises(InputError, match=r"images of npz:.*data\.npz changed"):
                 action(tmp_path / "run")
     write(images[::-1])
     edited(tmp_path / "run", lambda plain: plain.pop("images"))  # as of a run that an older version began
     open_run(tmp_path / "run")
-    with pytest.raises(InputError, match=r"the training images of npz:.*data\.npz changed since this run was saved"):
+    with pytest.raises(InputError, match=r"training images of npz:.*data\.npz changed"):
         resume(tmp_path / "run")
 
 

@@ -60,59 +60,59 @@ def put(path: list[Any], value: Any) -> Callable[[Any], Any]:
 GONE = object()
 POOL, ADAM = ["method", "pool"], ["optimiser", "model"]
 WRONG: list[tuple[Callable[[Any], Any], str]] = [
-    (lambda state: [state], "it holds a list and not a state"),
-    (lambda state: torch.zeros(3), "it holds a Tensor and not a state"),
-    (lambda state: None, "it holds a NoneType and not a state"),
-    (lambda state: {}, "it lacks 'iteration'"),
+    (lambda state: [state], "list"),
+    (lambda state: torch.zeros(3), "Tensor"),
+    (lambda state: None, "NoneType"),
+    (lambda state: {}, "'iteration'"),
     *(
-        (put(["iteration"], value), "its iteration must be 10, not ")
+        (put(["iteration"], value), "iteration must be 10")
         for value in (10**9, -1, 9, 10.0, True, "10", None, torch.tensor(10), [10], 10**40)
     ),
-    *((put(["rollbacks"], value), "its rollbacks must be from 0 to 5, not") for value in (-1, 6, "0", None, 1.0)),
-    *((put([key], GONE), f"it lacks '{key}'") for key in ("iteration", "rollbacks", "optimiser", "method")),
-    (put(["optimiser"], None), "its optimisers must be those of model"),
-    (put(["optimiser"], {}), "its optimisers must be those of model, not nothing"),
-    (put(ADAM, {}), "its optimiser must hold state, param_groups, not nothing"),
-    (put([*ADAM, "state"], []), "its optimiser must hold"),
-    (put([*ADAM, "param_groups"], {}), "its optimiser must have 1 group"),
-    (put([*ADAM, "param_groups"], lambda groups: groups * 2), "its optimiser must have 1 group"),
-    (put([*ADAM, "param_groups", 0], 3), "its optimiser must have the parameters of this network"),
+    *((put(["rollbacks"], value), "rollbacks must be from 0 to 5") for value in (-1, 6, "0", None, 1.0)),
+    *((put([key], GONE), f"'{key}'") for key in ("iteration", "rollbacks", "optimiser", "method")),
+    (put(["optimiser"], None), "optimisers"),
+    (put(["optimiser"], {}), "optimisers.* nothing"),
+    (put(ADAM, {}), "optimiser must hold.* nothing"),
+    (put([*ADAM, "state"], []), "optimiser must hold"),
+    (put([*ADAM, "param_groups"], {}), "optimiser must have 1 group"),
+    (put([*ADAM, "param_groups"], lambda groups: groups * 2), "optimiser must have 1 group"),
+    (put([*ADAM, "param_groups", 0], 3), "optimiser must have the parameters"),
     (
         put([*ADAM, "param_groups", 0, "params"], [0, 1]),
-        "its optimiser must have the parameters of this network",
+        "optimiser must have the parameters",
     ),
-    (put([*ADAM, "state", 99], {}), "its optimiser must have .* parameters, but has one 99"),
-    (put([*ADAM, "state", "x"], {}), "its optimiser must have .* parameters, but has one 'x'"),
-    (put([*ADAM, "state", 0], None), "its optimiser.state.0 must hold step, exp_avg, exp_avg_sq"),
+    (put([*ADAM, "state", 99], {}), "optimiser.* 99"),
+    (put([*ADAM, "state", "x"], {}), "optimiser.* 'x'"),
+    (put([*ADAM, "state", 0], None), "optimiser.state.0 must hold"),
     (
         put([*ADAM, "state", 0, "exp_avg"], GONE),
-        "its optimiser.state.0 must hold step, exp_avg, exp_avg_sq",
+        "optimiser.state.0 must hold",
     ),
     (
         put([*ADAM, "state", 0, "exp_avg"], lambda x: x[:1]),
-        r"exp_avg must be float32 \(16, 1, 3, 3\), not float32",
+        "optimiser.state.0.exp_avg must be",
     ),
-    (put([*ADAM, "state", 0, "exp_avg_sq"], lambda x: x.double()), "exp_avg_sq must be .* not float64"),
+    (put([*ADAM, "state", 0, "exp_avg_sq"], lambda x: x.double()), "optimiser.state.0.exp_avg_sq must be"),
     (
         put([*ADAM, "state", 0, "step"], lambda x: x.expand(2)),
-        r"step must be float32 \(\), not float32 \(2,\)",
+        "optimiser.state.0.step must be",
     ),
-    (put([*ADAM, "state", 0, "step"], 3), "step must be .* not 3"),
+    (put([*ADAM, "state", 0, "step"], 3), "optimiser.state.0.step must be"),
     (put(["method"], None), "NoneType"),
     (put(["method"], []), "list"),
-    (put(["method", "checksum"], GONE), "it lacks 'checksum'"),
-    (put(POOL, GONE), "it lacks 'pool'"),
-    (put(POOL, [1]), "its pool must hold states, first, second, weight, clock"),
-    (put([*POOL, "states"], GONE), "its pool must hold states, first, second, weight, clock"),
-    (put([*POOL, "states"], lambda x: x.float()), r"its pool.states must be uint8 .*, not float32"),
-    (put([*POOL, "states"], lambda x: x[0]), r"its pool.states must be uint8 .*, not uint8"),
-    (put([*POOL, "second"], lambda x: x[:1]), r"its pool.second must be int64 \(8, 1\), not int64 \(1, 1\)"),
-    (put([*POOL, "first"], lambda x: x + 10**6), r"its pool.first must be from 0 to \d+"),
-    (put([*POOL, "second"], lambda x: x - 10**6), r"its pool.second must be from 0 to \d+"),
-    (put([*POOL, "clock"], lambda x: x - 99), "its pool.clock must be from 0 to 4294967295"),
-    (put([*POOL, "clock"], lambda x: torch.cat([x, x])), r"its pool.clock must be int64 \(2,\), not int64 \(4,\)"),
-    (put([*POOL, "split"], lambda x: x[:1]), r"its pool.split must be int64 \(2,\), not int64 \(1,\)"),
-    (put(["method", "previous"], {}), "its previous must hold .* not nothing"),
+    (put(["method", "checksum"], GONE), "'checksum'"),
+    (put(POOL, GONE), "'pool'"),
+    (put(POOL, [1]), "pool must hold states"),
+    (put([*POOL, "states"], GONE), "pool must hold states"),
+    (put([*POOL, "states"], lambda x: x.float()), "pool.states must be.* float32"),
+    (put([*POOL, "states"], lambda x: x[0]), "pool.states must be"),
+    (put([*POOL, "second"], lambda x: x[:1]), "pool.second must be"),
+    (put([*POOL, "first"], lambda x: x + 10**6), "pool.first must be from 0"),
+    (put([*POOL, "second"], lambda x: x - 10**6), "pool.second must be from 0"),
+    (put([*POOL, "clock"], lambda x: x - 99), "pool.clock must be from 0"),
+    (put([*POOL, "clock"], lambda x: torch.cat([x, x])), "pool.clock must be"),
+    (put([*POOL, "split"], lambda x: x[:1]), "pool.split must be"),
+    (put(["method", "previous"], {}), "previous must hold"),
     (put(["method", "previous"], lambda x: {**x, "stem.weight": x["stem.weight"][:2]}), "previous.stem.weight must be"),
 ]
 
@@ -126,7 +126,7 @@ def test_a_state_that_is_not_the_runs_is_told(stic_run: Path, tmp_path: Path, nu
     torch.save(change(checkpoint.load_state()), checkpoint.path / "state.pt")
     (checkpoint.path / "SHA256SUMS").unlink()
     metrics = (own / "metrics.jsonl").read_bytes()
-    with pytest.raises(InputError, match=rf"state\.pt is damaged \(.*{words}.*; move the folder") as caught:
+    with pytest.raises(InputError, match=rf"state\.pt is damaged \(.*{words}") as caught:
         resume(own)
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 700
     assert (own / "metrics.jsonl").read_bytes() == metrics
@@ -137,7 +137,7 @@ def test_the_state_of_another_checkpoint_is_told(stic_run: Path, tmp_path: Path)
     *_, older, newest = RunFolder(own).checkpoints()
     for name in ("state.pt", "SHA256SUMS", "model.safetensors"):
         shutil.copy(older.path / name, newest.path / name)
-    with pytest.raises(InputError, match=r"state\.pt is damaged .its iteration must be 10, not 8"):
+    with pytest.raises(InputError, match=r"state\.pt is damaged.*iteration must be 10"):
         resume(own)
 
 
@@ -146,9 +146,7 @@ def test_weights_of_another_type_are_told(stic_run: Path, tmp_path: Path) -> Non
     file = RunFolder(own).newest_checkpoint().path / "model.safetensors"
     save_file({name: weight.half() for name, weight in load_file(file).items()}, file)
     file.with_name("SHA256SUMS").unlink()
-    with pytest.raises(
-        InputError, match=r"is of another model: blocks.* is torch\.float16 there and torch\.float32 in"
-    ):
+    with pytest.raises(InputError, match=r"another model: blocks.*float16.*float32"):
         resume(own)
 
 
@@ -160,7 +158,7 @@ def test_weights_that_are_not_finite_are_told(stic_run: Path, tmp_path: Path, va
     weights["head.bias"][3] = value
     save_file(weights, file)
     file.with_name("SHA256SUMS").unlink()
-    with pytest.raises(InputError, match=r"model\.safetensors is damaged .its weights are not finite.; move"):
+    with pytest.raises(InputError, match=r"model\.safetensors is damaged.*not finite"):
         resume(own)
 
 
@@ -171,7 +169,7 @@ def test_a_state_of_a_replay_buffer_is_checked_alike(tiny_jem: JemConfig, tmp_pa
     state["method"]["pool"]["weight"] = state["method"]["pool"]["weight"].double()
     torch.save(state, checkpoint.path / "state.pt")
     (checkpoint.path / "SHA256SUMS").unlink()
-    with pytest.raises(InputError, match=r"state\.pt is damaged .its pool.weight must be float32 .* not float64"):
+    with pytest.raises(InputError, match=r"state\.pt is damaged.*pool\.weight"):
         resume(own)
 
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -48,7 +49,9 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[Call]:
     made: list[Call] = []
 
     def recording(images: Tensor, labels: Tensor, **options: Any) -> Any:
-        made.append(Call(images, labels, options))
+        asked = inspect.signature(vrm_batch).bind(images, labels, **options)
+        asked.apply_defaults()
+        made.append(Call(images, labels, asked.kwargs))
         return vrm_batch(images, labels, **options)
 
     monkeypatch.setattr(real_batches, "vrm_batch", recording)
@@ -140,7 +143,7 @@ def test_without_vrm_there_are_two_terms_and_no_soft_chains(
     loss = method.loss(0)
     assert list(loss.terms) == ["loss", "loss_real", "loss_hard_fake", "accuracy"]
     torch.testing.assert_close(loss.terms["loss"], loss.terms["loss_real"] + loss.terms["loss_hard_fake"])
-    assert len(calls) == 2 and all(call.options.get("mixup_alpha") is None for call in calls)
+    assert len(calls) == 2 and all(call.options["mixup_alpha"] is None for call in calls)
     method.start_pass(2, Progress())
     assert method.pool is not None and method.pool.hard == len(method.pool) == 8
     assert torch.equal(method.pool.condition.first, method.pool.condition.second)
@@ -251,7 +254,7 @@ def test_the_end_of_a_pass_tests_and_draws(tiny: SticConfig, splits: Splits, tmp
 def test_a_picture_that_cannot_be_written(tiny: SticConfig, splits: Splits, tmp_path: Path) -> None:
     method, run = method_of(tiny, splits), RunFolder.create(tmp_path / "run", "stic", {})
     run.picture("samples", "pass_001.png").mkdir()
-    with pytest.raises(InputError, match=r"samples/pass_001\.png cannot be written \(.*\); free the disk or mend"):
+    with pytest.raises(InputError, match=r"samples/pass_001\.png cannot be written"):
         method.end_pass(1, run, Progress())
 
 
@@ -270,7 +273,7 @@ def test_the_state_goes_with_its_images(tiny: SticConfig, splits: Splits) -> Non
     changed = splits.train.images.clone()
     changed[7, 0, 0, 0] += 1
     train_set = ImageSet(changed, splits.train.labels, splits.train.class_names, "noise")
-    with pytest.raises(InputError, match="the training images of digits changed since this run was saved; restore"):
+    with pytest.raises(InputError, match="training images of digits changed"):
         method_of(tiny, Splits(train_set, splits.test)).load_state_dict(saved)
 
 
