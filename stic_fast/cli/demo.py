@@ -19,11 +19,11 @@ from stic_fast.cli.drawing import spread
 from stic_fast.cli.interpolate import even_shares, save_paths
 from stic_fast.cli.progress import RichProgress
 from stic_fast.cli.terminal import console, say, table
-from stic_fast.cli.train import resumable
+from stic_fast.cli.train import resumable, resumed
 from stic_fast.counts import Options, Seed
 from stic_fast.errors import InputError
 from stic_fast.evaluation import accuracy, cls_g, cls_r, nearest_distances, train_judge
-from stic_fast.training import METHODS, ImageSampler, Progress, RunFolder, TrainedRun, resume, train
+from stic_fast.training import METHODS, ImageSampler, Progress, RunFolder, TrainedRun, train
 from stic_fast.training.config import RunConfig, from_plain
 
 SHOWN = 10  # drawn images of each class in samples.png
@@ -89,9 +89,7 @@ class Demo(Options):
             raise InputError(f"{path} holds a finished demo; look at its pictures, or give another folder with --out")
         if self.resume is not None:
             scale = _scale_of(path)
-            run = resume(path, progress=progress)
-            with run.folder.one_writer():
-                progress.pass_done(run.folder, METHOD.curves)  # a finished run trains no pass that would
+            run = resumed(path, progress)
         else:
             if (path / "config.json").exists():
                 hint = f"continue it with stic-fast demo --resume {shlex.quote(str(path))}"

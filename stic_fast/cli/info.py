@@ -30,7 +30,10 @@ def facts() -> dict[str, str]:
     >>> facts()["stic-fast"] == __version__
     True
     """
-    build = kernels.build_info()
+    build, threads = kernels.build_info(), torch.get_num_threads()
+    toolkit = build["cuda_toolkit"]
+    cuda = "not compiled" if toolkit is None else f"compiled with CUDA {toolkit // 1000}.{toolkit % 1000 // 10}"
+    gpus = range(torch.cuda.device_count() if torch.cuda.is_available() else 0)
     return {
         "stic-fast": __version__,
         "native module": str(build["version"]),
@@ -38,22 +41,7 @@ def facts() -> dict[str, str]:
         "torch": str(torch.__version__),
         "compiler": str(build["compiler"]),
         "instruction sets": f"{', '.join(build['isa_found'])} found; {build['isa']} chosen",
-        "OpenMP": f"{'yes' if build['openmp'] else 'no'}; {_count(torch.get_num_threads(), 'thread')}",
-        "CUDA part": _cuda(build["cuda_toolkit"], str(build["cuda_reason"])),
-        "devices": ", ".join(_devices()),
+        "OpenMP": f"{'yes' if build['openmp'] else 'no'}; {threads} thread{'s' * (threads != 1)}",
+        "CUDA part": f"{cuda}: {build['cuda_reason']}",
+        "devices": ", ".join(["cpu", *(f"cuda:{number} {torch.cuda.get_device_name(number)}" for number in gpus)]),
     }
-
-
-def _cuda(toolkit: int | None, reason: str) -> str:
-    if toolkit is None:
-        return f"not compiled: {reason}"
-    return f"compiled with CUDA {toolkit // 1000}.{toolkit % 1000 // 10}: {reason}"
-
-
-def _devices() -> list[str]:
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    return ["cpu", *(f"cuda:{number} {torch.cuda.get_device_name(number)}" for number in range(count))]
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' * (number != 1)}"

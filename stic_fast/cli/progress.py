@@ -34,14 +34,9 @@ class RichProgress(Progress):
         if not self.shows_bars:
             yield lambda *_: None
             return
-        columns = (
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-        )
-        left = (TextColumn("left"), TimeRemainingColumn())
-        with Bars(*columns, *left, console=self.console, transient=True) as bars:
+        done = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+        left = TextColumn("left"), TimeRemainingColumn()
+        with Bars(*done, *left, console=self.console, transient=True) as bars:
             row = bars.add_task(printable(description), total=total)
             yield lambda *_: bars.advance(row)
 

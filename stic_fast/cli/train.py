@@ -43,9 +43,7 @@ class Train(Generic[Settings, Preset]):
         command = f"stic-fast train {method.name}"
         if self.resume is not None:
             with resumable(self.resume, command):
-                run = resume(self.resume, method=method.name, progress=progress)
-                with run.folder.one_writer():
-                    progress.pass_done(run.folder, method.curves)  # a finished run trains no pass that would
+                run = resumed(self.resume, progress, method=method.name)
         else:
             path = self.out or Path("runs") / f"{method.name}-{self.preset}-{self.settings.seed}"
             data = anchored(self.settings.data, self.preset, method.presets[self.preset].data)
@@ -65,6 +63,14 @@ def train_commands(preset: str | None) -> Any:
         named = tyro.conf.subcommand(method.name, default=default, description=f"Train {method.summary}.")
         commands.append(Annotated[kind, named])
     return functools.reduce(operator.or_, commands)
+
+
+def resumed(path: Path, progress: RichProgress, method: str | None = None) -> TrainedRun:
+    """The run, gone on with to its end, and its curves, which a finished one trains no pass to draw."""
+    run = resume(path, method=method, progress=progress)
+    with run.folder.one_writer():
+        progress.pass_done(run.folder, run.method.curves)
+    return run
 
 
 @contextmanager

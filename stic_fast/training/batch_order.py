@@ -44,13 +44,11 @@ class BatchOrder:
     def rows(self, iteration: int) -> Tensor:
         """int64 (batch_size,), the rows of this iteration, counted over the whole run from 0."""
         count = len(self.ids)
-        begin = iteration * self.batch_size
-        places = range(begin, begin + self.batch_size)
-        epochs = range(begin // count, places[-1] // count + 1)
+        begin, end = iteration * self.batch_size, (iteration + 1) * self.batch_size
+        epochs = range(begin // count, (end - 1) // count + 1)
         self._epochs = {epoch: self._permutation(epoch) for epoch in epochs}
-        window = torch.cat([self._epochs[epoch] for epoch in epochs])
         offset = begin - epochs[0] * count
-        return window[offset : offset + self.batch_size]
+        return torch.cat(list(self._epochs.values()))[offset : offset + self.batch_size]
 
     def _permutation(self, epoch: int) -> Tensor:
         if epoch in self._epochs:
