@@ -18,7 +18,6 @@ from stic_fast.counts import Count, CountOrZero, Options, Seed
 from stic_fast.data import load
 from stic_fast.digests import listed_file
 from stic_fast.errors import Diverged, InputError
-from stic_fast.evaluation.attack_record import attack_record
 from stic_fast.evaluation.drawn_images import DrawnImages
 from stic_fast.evaluation.image_record import image_record
 from stic_fast.evaluation.judging import Judging
@@ -34,7 +33,7 @@ from stic_fast.evaluation.record_form import (
     Unmeasured,
     written,
 )
-from stic_fast.evaluation.records import classifier_record, outlier_record, subset
+from stic_fast.evaluation.records import attack_record, classifier_record, outlier_record, subset
 from stic_fast.models import Layout, Precision
 from stic_fast.training import ImageSampler, Progress, TrainedRun
 

@@ -15,8 +15,7 @@ import tyro
 from stic_fast.atomic_write import atomic_write
 from stic_fast.cli.terminal import say
 from stic_fast.errors import InputError
-from stic_fast.evaluation.comparison import ComparedScore, compared
-from stic_fast.evaluation.comparison_table import comparison_text
+from stic_fast.evaluation.comparison import ComparedScore, compared, comparison_text
 from stic_fast.evaluation.record_form import Evaluation, read_record
 from stic_fast.plots.comparison import Panel, comparison_figure
 from stic_fast.plots.looks import save_figure

@@ -9,6 +9,8 @@ from stic_fast.evaluation.calibration import (
     expected_calibration_error,
     negative_log_likelihood,
     reliability,
+    temperature,
+    tempered,
 )
 from stic_fast.evaluation.carlini_wagner import carlini_wagner
 from stic_fast.evaluation.class_scores import accuracy, cls_g, cls_r
@@ -25,7 +27,6 @@ from stic_fast.evaluation.out_of_distribution import auroc, ood_scores
 from stic_fast.evaluation.outliers import fit_images, outlier_sets
 from stic_fast.evaluation.resnet20 import load_resnet20_judge
 from stic_fast.evaluation.square_attack import square_attack
-from stic_fast.evaluation.temperature import temperature, tempered
 from stic_fast.evaluation.torchscript_judge import load_torchscript_judge
 
 __all__ = [

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,10 +27,8 @@ from stic_fast.evaluation.record_form import ImageScores
 from stic_fast.evaluation.records import subset
 from stic_fast.pixels import to_bytes
 
-HELD_OUT = 0.1
-"""Share of a reference without test images that is held out to stand in their place, as `stic_fast.data` does."""
-ROUNDING = 0.01
-"""How far floats may lie beyond [-1, 1]; what lies further was never meant to be in it."""
+HELD_OUT = 0.1  # of a reference without test images, to stand in their place, as `stic_fast.data` does
+ROUNDING = 0.01  # how far floats may lie beyond [-1, 1]; what lies further was never meant to be in it
 
 
 def evaluate_images(
@@ -90,16 +89,8 @@ def evaluate_images(
     if given.shape[1:] != shape:
         note = f"images of {_size(given.shape[1:])} were brought to {_size(shape)}"
         given = fit_images(given, shape, batch_size=batch_size)
-    judging = Judging.by(
-        judge,
-        splits,
-        labelled=bool(class_names),
-        n=len(given),
-        seed=seed,
-        judge_iterations=judge_iterations,
-        batch_size=batch_size,
-        progress=progress,
-    )
+    counts: dict[str, Any] = {"n": len(given), "judge_iterations": judge_iterations, "batch_size": batch_size}
+    judging = Judging.by(judge, splits, labelled=bool(class_names), seed=seed, progress=progress, **counts)
     return image_record(judging, given, labels, note=note, progress=progress)
 
 

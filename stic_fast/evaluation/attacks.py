@@ -14,7 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, get_args
+from functools import partial
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -35,20 +36,14 @@ BatchAttack = Callable[[FixedClassifier, Tensor, Tensor, Tensor], tuple[Tensor, 
 
 @dataclass(frozen=True)
 class AttackResult:
-    """What an attack left of a set of images.
+    """What an attack left of a set of images."""
 
-    Attributes:
-        name: the attack and its radius, as "PGD-40 at 8/255".
-        epsilon: the radius in pixel units of [0, 1].
-        survived: bool (N,) on the CPU: classified rightly both as it is and wherever the attack looked.
-        images: float (N, C, H, W) on the CPU in [−1, 1], if they were to be kept: the image that is classified wrongly,
-            where one was found; the last one tried, where none was; the image itself, where no attack was needed.
-    """
-
-    name: str
-    epsilon: float
-    survived: Tensor
+    name: str  # the attack and its radius, as "PGD-40 at 8/255"
+    epsilon: float  # the radius in pixel units of [0, 1]
+    survived: Tensor  # bool (N,) on the CPU: classified rightly both as it is and wherever the attack looked
     images: Tensor | None = None
+    """float (N, C, H, W) on the CPU in [−1, 1], if they were to be kept: the image that is classified wrongly, where
+    one was found; the last one tried, where none was; the image itself, where no attack was needed."""
 
     @property
     def accuracy(self) -> float:
@@ -114,34 +109,39 @@ def pgd(
         raise InputError(f"unknown loss {loss!r}; choose one of {', '.join(get_args(AttackLoss))}")
     if step_size is not None:
         Range(0, MOST).check("step_size", step_size)
-    step = 2 * (2.5 * epsilon / steps if step_size is None else step_size)  # in units of [−1, 1]
-    key = noise_seed(seed, "pgd")
+    radius, step = 2 * epsilon, 2 * (2.5 * epsilon / steps if step_size is None else step_size)  # for [−1, 1]
+    heights = margins if loss == "margin" else partial(F.cross_entropy, reduction="none")
+    at: dict[str, Any] = {"seed": noise_seed(seed, "pgd"), "stream": noise.Stream.CHAIN_INIT}
 
     def attack(classifier: FixedClassifier, x: Tensor, y: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
         found, stands = x.clone(), torch.ones_like(y, dtype=torch.bool)
+        lower, upper = (x - radius).clamp(min=-1), (x + radius).clamp(max=1)
         for restart in range(restarts):
             rows = stands.nonzero()[:, 0]
             if not len(rows):
                 break
-            start = x[rows]
+            tried = x[rows]
             if random_start:
-                start = _random_start(start, ids[rows], 2 * epsilon, key, restart)
-            found[rows], stands[rows] = _ascend(classifier, x[rows], start, y[rows], 2 * epsilon, step, steps, loss)
+                u = noise.uniform(tuple(tried.shape), step=restart, chain_ids=ids[rows], dtype=x.dtype, **at)
+                tried = (tried + radius * (2 * u - 1)).clamp(-1, 1)
+            for done in range(steps + 1):
+                leaf = tried.detach().requires_grad_(done < steps)
+                with torch.enable_grad():
+                    logits = classifier.class_logits(leaf)
+                    height = heights(logits, y[rows]).sum()
+                right = classifier.is_right(logits.detach(), y[rows])
+                found[rows], stands[rows] = tried, right
+                if done == steps or not right.any():
+                    break
+                (slope,) = torch.autograd.grad(height, leaf)
+                rows, tried = rows[right], (tried + step * slope.sign())[right]
+                tried = torch.minimum(torch.maximum(tried, lower[rows]), upper[rows])
         return stands, found
 
     extra = (f"x{restarts}" if restarts > 1 else "") + (" on the margin" if loss == "margin" else "")
-    return attack_images(
-        f"PGD-{steps}{extra} at {in_pixels(epsilon)}",
-        attack,
-        model,
-        images,
-        labels,
-        num_classes,
-        epsilon=epsilon,
-        image_ids=image_ids,
-        batch_size=batch_size,
-        keep_images=keep_images,
-    )
+    name = f"PGD-{steps}{extra} at {in_pixels(epsilon)}"
+    batches: dict[str, Any] = {"image_ids": image_ids, "batch_size": batch_size, "keep_images": keep_images}
+    return attack_images(name, attack, model, images, labels, num_classes, epsilon=epsilon, **batches)
 
 
 def attack_images(
@@ -180,11 +180,9 @@ def attack_images(
             with torch.no_grad():
                 right = classifier.is_right(classifier.class_logits(x), y)
             if right.any():
-                standing, found = attack(
-                    classifier, x[right], y[right], ids[rows.to(ids.device)].to(classifier.device)[right]
-                )
+                own_ids = ids[rows.to(ids.device)].to(classifier.device)
+                standing, x[right] = attack(classifier, x[right], y[right], own_ids[right])
                 survived[rows[right.cpu()]] = standing.cpu()
-                x[right] = found
             if keep_images:
                 kept.append(x.cpu())
     return AttackResult(name, epsilon, survived, torch.cat(kept) if keep_images else None)
@@ -207,45 +205,3 @@ def in_pixels(epsilon: float) -> str:
     ('8/255', '127.5/255')
     """
     return f"{epsilon * 255:g}/255"
-
-
-def _random_start(x: Tensor, ids: Tensor, radius: float, key: int, restart: int) -> Tensor:
-    u = noise.uniform(
-        tuple(x.shape), seed=key, step=restart, chain_ids=ids, stream=noise.Stream.CHAIN_INIT, dtype=x.dtype
-    )
-    return (x + radius * (2 * u - 1)).clamp(-1, 1)
-
-
-def _ascend(
-    classifier: FixedClassifier,
-    centre: Tensor,
-    start: Tensor,
-    labels: Tensor,
-    radius: float,
-    step: float,
-    steps: int,
-    loss: AttackLoss,
-) -> tuple[Tensor, Tensor]:
-    """Ascend from one start: the wrongly classified images found, else the last ones; and which images still stand."""
-    found, stands = start.clone(), torch.ones_like(labels, dtype=torch.bool)
-    lower, upper = (centre - radius).clamp(min=-1), (centre + radius).clamp(max=1)
-    rows, x = torch.arange(len(labels), device=labels.device), start
-    for done in range(steps + 1):
-        with torch.enable_grad():
-            leaf = x.detach().requires_grad_(done < steps)
-            logits = classifier.class_logits(leaf)
-            right = classifier.is_right(logits.detach(), labels[rows])
-            found[rows], stands[rows] = x, right
-            if done == steps or not right.any():
-                break
-            heights = _losses(logits, labels[rows], loss)
-            (slope,) = torch.autograd.grad(heights.sum(), leaf)
-        rows, x, slope = rows[right], x[right], slope[right]
-        x = torch.minimum(torch.maximum(x + step * slope.sign(), lower[rows]), upper[rows])
-    return found, stands
-
-
-def _losses(class_logits: Tensor, labels: Tensor, loss: AttackLoss) -> Tensor:
-    if loss == "margin":
-        return margins(class_logits, labels)
-    return F.cross_entropy(class_logits, labels, reduction="none")

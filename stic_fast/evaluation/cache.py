@@ -9,6 +9,7 @@ import json
 import os
 import warnings
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ def cached(
     ...     cached("square", "0a", lambda: 1 / 0, cache=Path(folder))
     {'of 3': tensor([9])}
     """
-    say = _warn if say is None else say
+    say = partial(warnings.warn, stacklevel=2) if say is None else say
     file = (default_cache() if cache is None else cache) / f"{kind}-{key[:16]}.safetensors"
     if file.exists():
         found = _read(file, key)
@@ -101,7 +102,3 @@ def _read(file: Path, key: str) -> dict[str, Tensor] | str:
 def _digest(tensors: Mapping[str, Tensor]) -> str:
     """Safetensors files carry no checksum of their own."""
     return fingerprint({"names": sorted(tensors)}, *(tensors[name] for name in sorted(tensors)))
-
-
-def _warn(sentence: str) -> None:
-    warnings.warn(sentence, stacklevel=3)

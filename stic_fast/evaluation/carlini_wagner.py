@@ -36,16 +36,13 @@ HALVINGS = 10
 
 @dataclass(frozen=True)
 class CarliniWagnerResult:
-    """What the attack found.
-
-    Attributes:
-        distances: float64 (N,) on the CPU, ‖x' − x‖₂ with pixels in [0, 1]; 0 for an image classified wrongly as it is,
-            infinite where no wrongly classified image was found.
-        images: float (N, C, H, W) on the CPU in [−1, 1], the x', if they were to be kept.
-    """
+    """What the attack found."""
 
     distances: Tensor
+    """float64 (N,) on the CPU, ‖x' − x‖₂ with pixels in [0, 1]; 0 for an image classified wrongly as it is, infinite
+    where no wrongly classified image was found."""
     images: Tensor | None = None
+    """float (N, C, H, W) on the CPU in [−1, 1], the x', if they were to be kept."""
 
     @property
     def mean_distance(self) -> float:
@@ -103,47 +100,28 @@ def carlini_wagner(
     check_count("steps", steps)
     check_count("binary_search_steps", binary_search_steps)
     check_positive("step_size", step_size)
+    settings = {"steps": steps, "binary_search_steps": binary_search_steps, "stepsize": step_size}
     distances = torch.zeros(len(images), dtype=torch.float64)
 
     def attack(classifier: FixedClassifier, x: Tensor, y: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
-        network = _UnitPixels(classifier).eval()
-        search = foolbox.attacks.L2CarliniWagnerAttack(
-            binary_search_steps=binary_search_steps,
-            steps=steps,
-            stepsize=step_size,
-            initial_const=FIRST_WEIGHT,
-            abort_early=False,
-        )
+        search = foolbox.attacks.L2CarliniWagnerAttack(**settings, initial_const=FIRST_WEIGHT, abort_early=False)
         with warnings.catch_warnings(), torch.enable_grad():
             warnings.simplefilter("ignore", DeprecationWarning)  # of NumPy and PyTorch, about foolbox's own calls
-            fooled = foolbox.PyTorchModel(network, bounds=(-MARGIN, 1 + MARGIN), device=x.device)
+            bounds = (-MARGIN, 1 + MARGIN)
+            fooled = foolbox.PyTorchModel(_UnitPixels(classifier).eval(), bounds=bounds, device=x.device)
             _, found, _ = search(fooled, ((x + 1) / 2).clamp(0, 1), y, epsilons=None)
         nearest, turned = _drawn_in(classifier, x, (2 * found - 1).clamp(-1, 1).to(x.dtype), y)
         lengths = (nearest.double() - x.double()).flatten(1).norm(dim=1) / 2
         distances[ids.cpu()] = torch.where(turned, lengths, torch.inf).cpu()
         return ~turned, nearest
 
-    result = attack_images(
-        "C&W",
-        attack,
-        model,
-        images,
-        labels,
-        num_classes,
-        epsilon=1.0,
-        image_ids=None,
-        batch_size=batch_size,
-        keep_images=keep_images,
-    )
+    batches: dict[str, Any] = {"image_ids": None, "batch_size": batch_size, "keep_images": keep_images}
+    result = attack_images("C&W", attack, model, images, labels, num_classes, epsilon=1.0, **batches)
     return CarliniWagnerResult(distances, result.images)
 
 
 def load_foolbox() -> Any:
-    """The foolbox module.
-
-    Raises:
-        InputError: it is not installed.
-    """
+    """The foolbox module; InputError where it is not installed."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # foolbox imports from SciPy's old namespaces
@@ -159,16 +137,13 @@ def load_foolbox() -> Any:
 def _drawn_in(classifier: FixedClassifier, x: Tensor, found: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """The nearest image on the line from x to `found` that is read wrongly, x where none is; and which are."""
     turned = ~classifier.is_right(classifier.class_logits(found), labels)
-    outer, inner = turned.to(x.dtype), torch.zeros(len(x), dtype=x.dtype, device=x.device)
+    outer = turned.to(x.dtype).view(-1, 1, 1, 1)  # shares of the way from x to what was found
+    inner = torch.zeros_like(outer)
     for _ in range(HALVINGS):
         middle = (outer + inner) / 2
-        wrong = ~classifier.is_right(classifier.class_logits(_between(x, found, middle)), labels)
+        wrong = ~classifier.is_right(classifier.class_logits(x + middle * (found - x)), labels).view_as(outer)
         outer, inner = torch.where(wrong, middle, outer), torch.where(wrong, inner, middle)
-    return _between(x, found, outer), turned
-
-
-def _between(x: Tensor, found: Tensor, share: Tensor) -> Tensor:
-    return x + share.view(-1, 1, 1, 1) * (found - x)
+    return x + outer * (found - x), turned
 
 
 class _UnitPixels(nn.Module):

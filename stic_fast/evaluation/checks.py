@@ -106,13 +106,7 @@ def finite_rows(values: object, *, what: str, least: int = 1) -> Tensor:
 
 
 def feature_pair(real: object, drawn: object, *, least: int) -> tuple[Tensor, Tensor]:
-    """Features of real and of drawn images as float64 (N, D) and (M, D), refused where they do not fit together.
-
-    >>> feature_pair(torch.ones(2, 3), torch.ones(2, 4), least=1)
-    Traceback (most recent call last):
-    ...
-    stic_fast.errors.InputError: real and drawn features must be equally long, got 3 and 4; read both with one judge
-    """
+    """Features of real and of drawn images as float64 (N, D) and (M, D), refused where they do not fit together."""
     real, drawn = finite_rows(real, what="real", least=least), finite_rows(drawn, what="drawn", least=least)
     check_equal_lengths(real, drawn)
     return real, drawn
@@ -129,33 +123,20 @@ def check_equal_lengths(real: Tensor, drawn: Tensor) -> None:
 
 def check_one_size(first: Tensor, second: Tensor, *, what: tuple[str, str]) -> None:
     """Refuses images of two sets with different (C, H, W)."""
-    if first.shape[1:] != second.shape[1:]:
-        raise InputError(
-            f"{what[0]} and {what[1]} must have one (C, H, W), got {tuple(first.shape[1:])} and "
-            f"{tuple(second.shape[1:])}; resize one of them"
-        )
+    one, other = tuple(first.shape[1:]), tuple(second.shape[1:])
+    if one != other:
+        raise InputError(f"{what[0]} and {what[1]} must have one (C, H, W), got {one} and {other}; resize one of them")
 
 
 def check_positive(name: str, value: float, *, most: float = math.inf) -> None:
-    """Refuses what is no number above 0 and up to the most.
-
-    >>> check_positive("deviation", 0.0)
-    Traceback (most recent call last):
-    ...
-    stic_fast.errors.InputError: deviation must be above 0, got 0.0; give a number within
-    """
+    """Refuses what is no number above 0 and up to the most."""
     if not 0 < value <= most:
         bound = "" if most == math.inf else f" and at most {most:g}"
         raise InputError(f"{name} must be above 0{bound}, got {value}; give a number within")
 
 
 def unit_images(images: Tensor, *, judge: str, shape: Sequence[int] | None = None) -> Tensor:
-    """Images as a judge is given them, uint8 or floating point in [-1, 1], (N, C, H, W), as floats in [-1, 1].
-
-    Args:
-        judge: its name, for messages.
-        shape: (C, H, W), where it reads no other.
-    """
+    """Images (N, C, H, W), uint8 or in [-1, 1], as floats in [-1, 1]; of the shape (C, H, W) that the judge reads."""
     typed = images.dtype == torch.uint8 or images.is_floating_point()
     if not typed or images.ndim != 4 or (shape is not None and tuple(images.shape[1:]) != tuple(shape)):
         wanted = ", ".join(map(str, shape or "CHW"))

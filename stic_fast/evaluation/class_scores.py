@@ -9,6 +9,7 @@ score is a share from 0 to 1, top-1 unless k says otherwise, judged by a `Judge`
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -80,8 +81,7 @@ def cls_g(
         iterations, batch_size, device, progress: as for `train_judge`.
 
     Raises:
-        InputError: for an empty set, floating-point images, labels out of range, counts that differ, drawn and real
-            images of different shapes, or a k outside 1 to num_classes.
+        InputError: as `cls_r`, or drawn and real images of different shapes.
 
     >>> drawn = torch.tensor([3, 250, 9, 245], dtype=torch.uint8).view(4, 1, 1, 1).expand(4, 1, 4, 4)
     >>> real = torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1).expand(2, 1, 4, 4)
@@ -94,16 +94,8 @@ def cls_g(
     check_labelled_images(real_test_images, real_test_labels, num_classes, what="real_test_images")
     check_one_size(drawn_images, real_test_images, what=("drawn_images", "real_test_images"))
     check_count("k", k, most=num_classes, why="num_classes")
-    judge = train_judge(
-        drawn_images,
-        asked_labels,
-        num_classes,
-        iterations=iterations,
-        batch_size=batch_size,
-        seed=seed,
-        device=device,
-        progress=progress,
-    )
+    training: dict[str, Any] = {"iterations": iterations, "batch_size": batch_size, "seed": seed}
+    judge = train_judge(drawn_images, asked_labels, num_classes, **training, device=device, progress=progress)
     return cls_r(judge, real_test_images, real_test_labels, k)
 
 

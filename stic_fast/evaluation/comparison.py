@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The stic_fast authors
 # SPDX-License-Identifier: MIT
-"""Evaluations of several runs side by side: only where they were made alike, with every spread in sight.
+"""Evaluations of several runs side by side, in Markdown: only where they were made alike, with every spread in sight.
 
 Runs that belong together, such as the seeds of a method, share a label.
 """
@@ -8,6 +8,7 @@ Runs that belong together, such as the seeds of a method, share a label.
 from __future__ import annotations
 
 import math
+from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -15,9 +16,11 @@ from typing import Any, NamedTuple
 from stic_fast.errors import InputError
 from stic_fast.evaluation.features import metric_name
 from stic_fast.evaluation.image_scores import COUNT_DEPENDENT
+from stic_fast.evaluation.image_table import ARROWS
 from stic_fast.evaluation.out_of_distribution import SCORE_NAMES
 from stic_fast.evaluation.record_form import Better, Evaluation
 
+MISSING = "—"
 Groups = Mapping[str, Mapping[str, Evaluation]]  # by label, then by the run's name
 
 
@@ -30,8 +33,7 @@ class Value(NamedTuple):
     name: str
     better: Better | None
     value: float | None
-    real: float | None = None
-    """Of real test images, as many as were drawn, in place of the drawn ones."""
+    real: float | None = None  # of real test images, as many as were drawn, in place of the drawn ones
     noise: float | None = None
 
 
@@ -60,11 +62,7 @@ class ComparedScore:
 
 
 def compared(groups: Groups) -> list[ComparedScore]:
-    """Every score that any of the runs has, in the order of a record.
-
-    Raises:
-        InputError: no runs, or two that were evaluated differently; it names the difference.
-    """
+    """Every score that any of the runs has, in a record's order; InputError where they were evaluated differently."""
     runs = [(name, record) for records in groups.values() for name, record in records.items()]
     if not runs:
         raise InputError("there are no runs to compare; name some as LABEL=RUN,RUN")
@@ -138,6 +136,63 @@ def settings_of(record: Evaluation) -> dict[str, Any]:
     return settings
 
 
+def comparison_text(groups: Groups, scores: Sequence[ComparedScore]) -> str:
+    """The whole comparison, the beginning of a page: how it was made, the tables, and what to beware of.
+
+    Args:
+        groups: the records, as for `compared`.
+        scores: those to be shown, of `compared(groups)`.
+    """
+    parts = [_about(groups), score_table(scores)]
+    if any(score.key.startswith("AUROC") for score in scores):
+        parts += ["AUROC against every set of outliers, means of the runs:", area_table(groups)]
+    notes = [
+        f"- {label}, {name}: {note}"
+        for label, records in groups.items()
+        for name, record in records.items()
+        for note in notes_of(record)
+    ]
+    if notes:
+        parts.append("\n".join(["Beware:", "", *notes]))
+    return "\n\n".join(parts) + "\n"
+
+
+def score_table(scores: Sequence[ComparedScore]) -> str:
+    """A row per score: for each label the mean of its runs and in brackets the smallest and the largest.
+
+    >>> score = ComparedScore("FD", "FD-cnn@1k", "lower", {"STIC": (2.0, 3.0), "JEM": ()}, 0.15, None)
+    >>> print(score_table([score]))
+    | score | STIC | JEM | real |
+    |---|---|---|---|
+    | FD-cnn@1k ↓ | 2.50 (2.00 to 3.00) | — | 0.150 |
+    """
+    labels = list(scores[0].values) if scores else []
+    most = {label: max(len(score.values[label]) for score in scores) for label in labels}
+    rows = [["score", *labels, "real", "noise"]]
+    for score in scores:
+        best = score.best()
+        cells = [_cell(score.values[label], most[label], bold=label in best) for label in labels]
+        rows.append([score.name + ARROWS[score.better], *cells, _short(score.real), _short(score.noise)])
+    columns = [each for i, each in enumerate(zip(*rows, strict=True)) if i <= len(labels) or {*each[1:]} - {MISSING}]
+    return _table(list(zip(*columns, strict=True)))
+
+
+def area_table(groups: Groups) -> str:
+    """A row per score and label, a column per set of outliers: the mean over the label's runs."""
+    found: dict[str, dict[str, list[dict[str, float | None]]]] = {}
+    for label, records in groups.items():
+        for record in records.values():
+            for score, areas in areas_of(record).items():
+                found.setdefault(score, {}).setdefault(label, []).append(areas)
+    sets = list(dict.fromkeys(name for by_label in found.values() for runs in by_label.values() for name in runs[0]))
+    rows = [["score", "", *sets]]
+    for score, by_label in found.items():
+        for label, runs in by_label.items():
+            means = [mean_of([areas[name] for areas in runs]) for name in sets]
+            rows.append([SCORE_NAMES[score], label, *(MISSING if mean is None else f"{mean:.3f}" for mean in means)])
+    return _table(rows)
+
+
 def _check_alike(runs: Sequence[tuple[str, Evaluation]]) -> None:
     first: dict[str, tuple[str, Any]] = {}
     for name, record in runs:
@@ -151,16 +206,52 @@ def _check_alike(runs: Sequence[tuple[str, Evaluation]]) -> None:
 
 
 def _compared_score(labels: Sequence[str], by_label: Mapping[str, Sequence[Value]]) -> ComparedScore:
-    everyone = [value for values in by_label.values() for value in values]
-    first = everyone[0]
+    everyone = [each for found in by_label.values() for each in found]
+    key, name, better, *_ = everyone[0]
     values = {
-        label: tuple(value.value for value in by_label.get(label, ()) if value.value is not None) for label in labels
+        label: tuple(each.value for each in by_label.get(label, ()) if each.value is not None) for label in labels
     }
-    return ComparedScore(
-        first.key,
-        first.name,
-        first.better,
-        values,
-        mean_of([value.real for value in everyone]),
-        mean_of([value.noise for value in everyone]),
+    real, noise = mean_of(each.real for each in everyone), mean_of(each.noise for each in everyone)
+    return ComparedScore(key, name, better, values, real, noise)
+
+
+def _about(groups: Groups) -> str:
+    counts = {label: len(records) for label, records in groups.items()}
+    alike = len(set(counts.values())) == 1
+    runs = f"{max(counts.values())} each" if alike else ", ".join(f"{label} {n}" for label, n in counts.items())
+    options = [settings_of(record) for records in groups.values() for record in records.values()]
+    made = "; ".join(f"{option} {value}" for option, value in ChainMap(*reversed(options)).items())
+    return (
+        f"Means of the runs ({runs}), in brackets the smallest and the largest; the best mean of a row is bold. "
+        f"Evaluated with {made}."
     )
+
+
+def _cell(values: Sequence[float], most: int, *, bold: bool) -> str:
+    mean = mean_of(values)
+    if mean is None:
+        return MISSING
+    places = _places(mean)
+    text = f"**{mean:.{places}f}**" if bold else f"{mean:.{places}f}"
+    about = [f"{min(values):.{places}f} to {max(values):.{places}f}"] if len(values) > 1 else []
+    about += [f"{len(values)} of {most}"] if len(values) < most else []
+    return (f"{text} ({', '.join(about)})" if about else text).replace("-", "−")
+
+
+def _short(value: float | None) -> str:
+    return MISSING if value is None else f"{value:.{_places(value)}f}".replace("-", "−")
+
+
+def _places(value: float) -> int:
+    """Decimal places for three digits that count, four at most.
+
+    >>> [_places(value) for value in (82.7, 2.06, 0.97, 0.012)]
+    [1, 2, 3, 4]
+    """
+    size = abs(value)
+    return next((places for places, least in enumerate((100, 10, 1, 0.1)) if size >= least), 4)
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    texts = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    return "\n".join([texts[0], "|" + "---|" * len(rows[0]), *texts[1:]])

@@ -26,8 +26,7 @@ from stic_fast.digests import listed_file
 from stic_fast.errors import InputError
 from stic_fast.stored import read_json, read_stored
 
-PART = 500
-"""Images in a part: what a kill costs at most, and what is in memory at a time."""
+PART = 500  # images in a part: what a kill costs at most, and what is in memory at a time
 ABOUT = "about.json"
 HINT = "evaluate again to draw it anew"
 
@@ -77,19 +76,15 @@ class DrawnImages:
 
     def missing(self) -> int:
         """How many images still have to be drawn."""
-        return sum(stop - start for start, stop in self._parts() if not isinstance(self._look(start, stop), Tensor))
+        return sum(stop - start for start, stop, found in self._parts() if not isinstance(found, Tensor))
 
     def complete(self, draw: Callable[[Tensor], Tensor], say: Callable[[str], None] | None = None) -> None:
         """Draws what is missing, part by part: draw(rows) gives uint8 (len(rows), channels, height, width).
 
-        Args:
-            say: told of parts that are damaged, and drawn anew.
-
-        Raises:
-            OSError: a part cannot be written; those before it are whole.
+        Damaged parts are drawn anew, and `say` is told. An OSError, of a part that cannot be written, leaves those
+        before it whole.
         """
-        for start, stop in self._parts():
-            found = self._look(start, stop)
+        for start, stop, found in self._parts():
             if not isinstance(found, Tensor):
                 if found and say is not None:
                     say(f"{found}; it is drawn anew")
@@ -99,13 +94,8 @@ class DrawnImages:
                     target.write(content.getbuffer())
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Images and labels, a part at a time.
-
-        Raises:
-            InputError: a part is missing or damaged.
-        """
-        for start, stop in self._parts():
-            found = self._look(start, stop)
+        """Images and labels, a part at a time; InputError where one is missing or damaged."""
+        for start, stop, found in self._parts():
             if not isinstance(found, Tensor):
                 raise InputError(f"{found or f'{self._file(start)} is missing'}; {HINT}")
             yield found, self.labels(torch.arange(start, stop))
@@ -115,31 +105,26 @@ class DrawnImages:
         images, labels = zip(*self, strict=True)
         return torch.cat(images), torch.cat(labels)
 
-    def _parts(self) -> Iterator[tuple[int, int]]:
+    def _parts(self) -> Iterator[tuple[int, int, Tensor | str]]:
+        """Where each part starts and stops, and its images, or what is wrong with it; "" where some are not drawn."""
         for start in range(0, self.count, PART):
-            yield start, min(start + PART, self.count)
+            stop = min(start + PART, self.count)
+            found: Tensor | str = ""
+            try:
+                images = read_stored(self._file(start), _images, HINT)
+                found = images[: stop - start] if len(images) >= stop - start else ""
+            except FileNotFoundError:
+                pass
+            except InputError as error:
+                found = str(error).removesuffix(f"; {HINT}")
+            yield start, stop, found
 
     def _file(self, start: int) -> Path:
         return self.folder / f"part_{start // PART:04d}.npy"
 
-    def _look(self, start: int, stop: int) -> Tensor | str:
-        """The part's images, or what is wrong with it; nothing where they are not all drawn yet."""
-        file = self._file(start)
-        try:
-            images = read_stored(file, _images, HINT)
-        except FileNotFoundError:
-            return ""
-        except InputError as error:
-            return str(error).removesuffix(f"; {HINT}")
-        return images[: stop - start] if len(images) >= stop - start else ""
-
 
 def read_about(folder: Path) -> dict[str, Any] | None:
-    """What the images of a folder depend on; None where there is no folder, or nothing in it yet.
-
-    Raises:
-        InputError: that is damaged, or missing beside images.
-    """
+    """What the images of a folder depend on, None where there are none yet; InputError where it is damaged or lost."""
     hint = f"remove the folder {folder} to draw the images anew"
     try:
         return read_json(folder / ABOUT, hint)

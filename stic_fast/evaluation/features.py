@@ -14,7 +14,7 @@ from torch import Tensor
 from stic_fast.counts import check_count
 from stic_fast.errors import InputError
 from stic_fast.evaluation.checks import check_equal_lengths, check_images, finite_rows
-from stic_fast.evaluation.fixed_classifier import weight_of
+from stic_fast.evaluation.fixed_classifier import device_of
 from stic_fast.models.frozen import frozen
 
 
@@ -30,10 +30,8 @@ class JudgeNetwork(Protocol):
     (True, 'cnn')
     """
 
-    name: str
-    """Enters the metrics' names: "FD-resnet20@10k"."""
-    num_classes: int
-    """K, the width of the logits."""
+    name: str  # enters the metrics' names: "FD-resnet20@10k"
+    num_classes: int  # K, the width of the logits
 
     def features(self, images: Tensor) -> Tensor:
         """Feature vectors, float32 (N, D), of images (N, C, H, W), uint8 or floating point in [-1, 1]."""
@@ -57,46 +55,29 @@ class FeatureStatistics:
     [[4.0, 6.0], [6.0, 12.0]]
     """
 
-    count: int
-    """N."""
-    mean: Tensor
-    """float64 (D,)."""
-    scatter: Tensor
-    """float64 (D, D): the sum of (f − mean)(f − mean)ᵀ."""
+    count: int  # N
+    mean: Tensor  # float64 (D,)
+    scatter: Tensor  # float64 (D, D): the sum of (f − mean)(f − mean)ᵀ
 
     @classmethod
     def of(cls, features: Tensor) -> FeatureStatistics:
-        """The statistics of features (N, D), N ≥ 1.
-
-        Raises:
-            InputError: `features` is not a finite floating-point matrix with at least one row.
-        """
+        """The statistics of features (N, D), N ≥ 1; InputError where they are no finite floating-point matrix."""
         features = finite_rows(features, what="features")
         mean = features.mean(0)
         centred = features - mean
         return cls(len(features), mean, centred.T @ centred)
 
     def merged(self, other: FeatureStatistics) -> FeatureStatistics:
-        """The statistics of both sets together.
-
-        Raises:
-            InputError: the features have different lengths.
-        """
+        """The statistics of both sets together; InputError where the features have different lengths."""
         check_equal_lengths(self.mean, other.mean)
         count = self.count + other.count
         step = other.mean - self.mean
-        between = torch.outer(step, step) * (self.count * other.count / count)
-        return FeatureStatistics(
-            count, self.mean + step * (other.count / count), self.scatter + other.scatter + between
-        )
+        scatter = self.scatter + other.scatter + torch.outer(step, step) * (self.count * other.count / count)
+        return FeatureStatistics(count, self.mean + step * (other.count / count), scatter)
 
     @property
     def covariance(self) -> Tensor:
-        """The unbiased covariance, scatter/(N − 1), float64 (D, D).
-
-        Raises:
-            InputError: fewer than two vectors were counted.
-        """
+        """The unbiased covariance, scatter/(N − 1), float64 (D, D); InputError where N is 1."""
         if self.count < 2:
             raise InputError(f"a covariance needs at least 2 images, got {self.count}; give more images")
         return self.scatter / (self.count - 1)
@@ -106,12 +87,9 @@ class FeatureStatistics:
 class Reading:
     """What a judge read of N images; `read_images` makes it."""
 
-    logits: Tensor
-    """float32 (N, K), on the CPU."""
-    statistics: FeatureStatistics
-    """Of the features of all N images."""
-    features: Tensor | None
-    """float32 (N, D), on the CPU; None unless they were asked for."""
+    logits: Tensor  # float32 (N, K), on the CPU
+    statistics: FeatureStatistics  # of the features of all N images
+    features: Tensor | None  # float32 (N, D), on the CPU; None unless they were asked for
 
     def at(self, rows: Tensor) -> Reading:
         """The reading of some of the images, by their numbers, int64 (n,) with n ≥ 1; the features must be there."""
@@ -152,23 +130,19 @@ def read_images(
     (torch.Size([5, 10]), 5, torch.Size([64]), None)
     """
     check_count("batch_size", batch_size)
-    weight = weight_of(judge)
     logits: list[Tensor] = []
     kept: list[Tensor] = []
     statistics: FeatureStatistics | None = None
-    done = 0
     with torch.no_grad(), frozen(judge):
         for batch in _batches(images, batch_size):
-            on_device = batch if weight is None else batch.to(weight.device)
-            batch_features, batch_logits = _read_batch(judge, on_device)
+            batch_features, batch_logits = _read_batch(judge, batch.to(device_of(judge, batch)))
             logits.append(batch_logits)
             if keep_features:
                 kept.append(batch_features)
             read = FeatureStatistics.of(batch_features)
-            statistics = read if statistics is None else statistics.merged(read)
-            done += len(batch)
+            statistics = statistics.merged(read) if statistics else read
             if progress is not None:
-                progress(done)
+                progress(statistics.count)
     if statistics is None:
         raise InputError("a judge was given no images; give at least one")
     return Reading(torch.cat(logits), statistics, torch.cat(kept) if keep_features else None)

@@ -23,18 +23,21 @@ def weight_of(model: object) -> Tensor | None:
     return next(chain(model.parameters(), model.buffers()), None) if isinstance(model, nn.Module) else None
 
 
-class FixedClassifier:
-    """A model whose parameters are frozen for as long as `fixed_classifier` lasts.
+def device_of(model: object, images: Tensor) -> torch.device:
+    """Where the model wants its images; where they are, if it has no weights."""
+    weight = weight_of(model)
+    return images.device if weight is None else weight.device
 
-    Attributes:
-        num_classes: C; what the model gives beyond the first C logits, such as STIC's fake class, is not predicted.
-        device, dtype: where and in which precision the model wants its images.
+
+class FixedClassifier:
+    """A model that `fixed_classifier` holds frozen, with the device and the precision that it wants images in.
+
+    Logits beyond the first C = num_classes, such as that of STIC's fake class, are not predicted.
     """
 
-    def __init__(self, model: Model, num_classes: int, device: torch.device) -> None:
+    def __init__(self, model: Model, num_classes: int, images: Tensor) -> None:
         weight = weight_of(model)
-        self.model, self.num_classes = model, num_classes
-        self.device = device if weight is None else weight.device
+        self.model, self.num_classes, self.device = model, num_classes, device_of(model, images)
         self.dtype = torch.float64 if weight is not None and weight.dtype == torch.float64 else torch.float32
 
     def place(self, images: Tensor) -> Tensor:
@@ -72,4 +75,4 @@ def fixed_classifier(model: Model, num_classes: int, images: Tensor) -> Iterator
     [[-1.0], [1.0]]
     """
     with frozen(model):
-        yield FixedClassifier(model, num_classes, images.device)
+        yield FixedClassifier(model, num_classes, images)

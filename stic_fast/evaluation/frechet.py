@@ -17,6 +17,7 @@ from stic_fast.counts import check_count
 from stic_fast.errors import InputError
 from stic_fast.evaluation.checks import feature_pair
 from stic_fast.evaluation.features import FeatureStatistics
+from stic_fast.evaluation.inception_score import mean_and_spread
 
 _LARGEST_BLOCK = 2**24  # kernel values held at a time: 128 MiB
 
@@ -62,12 +63,9 @@ def frechet_distance_of_gaussians(mean_1: Tensor, covariance_1: Tensor, mean_2: 
     4.0
     """
     size = mean_1.numel()
-    for name, value, shape in (
-        ("mean_1", mean_1, (size,)),
-        ("mean_2", mean_2, (size,)),
-        ("covariance_1", covariance_1, (size, size)),
-        ("covariance_2", covariance_2, (size, size)),
-    ):
+    given = {"mean_1": mean_1, "mean_2": mean_2, "covariance_1": covariance_1, "covariance_2": covariance_2}
+    for name, value in given.items():
+        shape = (size,) if name.startswith("mean") else (size, size)
         if tuple(value.shape) != shape:
             raise InputError(
                 f"{name} must have shape {shape} like the other Gaussian's, got {tuple(value.shape)}; "
@@ -130,42 +128,32 @@ def kernel_distance_over_subsets(
     real, drawn = feature_pair(real, drawn, least=2)
     check_count("subsets", subsets)
     check_count("subset_size", subset_size, least=2, most=min(len(real), len(drawn)), why="the number of images")
-    distances = []
-    for _ in range(subsets):
-        some_real = real[torch.randperm(len(real), generator=generator)[:subset_size]]
-        some_drawn = drawn[torch.randperm(len(drawn), generator=generator)[:subset_size]]
-        distances.append(_squared_discrepancy(some_real, some_drawn))
-    mean = math.fsum(distances) / subsets
-    return mean, math.sqrt(math.fsum((distance - mean) ** 2 for distance in distances) / subsets)
+
+    def some(features: Tensor) -> Tensor:
+        return features[torch.randperm(len(features), generator=generator)[:subset_size]]
+
+    distances = [_squared_discrepancy(some(real), some(drawn)) for _ in range(subsets)]
+    return mean_and_spread(distances)
 
 
 def _factor(covariance: Tensor) -> Tensor:
     """F (D, rank) with F Fᵀ = covariance; eigenvalues within rounding of zero are left out, negative ones with them."""
     eigenvalues, vectors = torch.linalg.eigh((covariance + covariance.T) / 2)
-    rounding = len(eigenvalues) * torch.finfo(eigenvalues.dtype).eps * eigenvalues.abs().max()
-    kept = eigenvalues > rounding
+    kept = eigenvalues > len(eigenvalues) * torch.finfo(eigenvalues.dtype).eps * eigenvalues.abs().max()
     factor: Tensor = vectors[:, kept] * eigenvalues[kept].sqrt()
     return factor
 
 
 def _squared_discrepancy(real: Tensor, drawn: Tensor) -> float:
-    n, m = len(real), len(drawn)
-    among_real = _kernel_sum(real, real) - _self_kernels(real)
-    among_drawn = _kernel_sum(drawn, drawn) - _self_kernels(drawn)
-    between = _kernel_sum(real, drawn)
-    return among_real / (n * (n - 1)) + among_drawn / (m * (m - 1)) - 2 * between / (n * m)
+    n, m, length = len(real), len(drawn), real.shape[1]
 
+    def kernels(products: Tensor) -> float:
+        return float(products.div_(length).add_(1).pow_(3).sum())
 
-def _kernel_sum(left: Tensor, right: Tensor) -> float:
-    rows = max(1, _LARGEST_BLOCK // len(right))
-    blocks = (left[start : start + rows] @ right.T for start in range(0, len(left), rows))
-    return math.fsum(float(_cubic(block, left.shape[1]).sum()) for block in blocks)
+    def all_pairs(left: Tensor, right: Tensor) -> float:
+        size = max(1, _LARGEST_BLOCK // len(right))
+        return math.fsum(kernels(rows @ right.T) for rows in torch.split(left, size))
 
-
-def _self_kernels(features: Tensor) -> float:
-    return float(_cubic(features.square().sum(1), features.shape[1]).sum())
-
-
-def _cubic(products: Tensor, length: int) -> Tensor:
-    """(a·b/D + 1)³, in place."""
-    return products.div_(length).add_(1).pow_(3)
+    among_real = all_pairs(real, real) - kernels(real.square().sum(1))
+    among_drawn = all_pairs(drawn, drawn) - kernels(drawn.square().sum(1))
+    return among_real / (n * (n - 1)) + among_drawn / (m * (m - 1)) - 2 * all_pairs(real, drawn) / (n * m)

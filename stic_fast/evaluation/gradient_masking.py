@@ -26,21 +26,13 @@ SIGNIFICANCE = 0.05  # the largest chance, were the attacks equally good, at whi
 
 @dataclass(frozen=True)
 class MaskingCheck:
-    """The attack whose accuracy is quoted, beside those that judge it, all on the same images.
-
-    Attributes:
-        base: the attack in question.
-        stronger: the same ball, more steps, several starts, the margin for a loss.
-        gradient_free: the same ball, searched without gradients.
-        unbounded: the base attack with a ball as large as the pixel range, where every image can become any other.
-        signs: what gives masking away, in words; empty where nothing does.
-    """
+    """The attack whose accuracy is quoted, beside those that judge it, all on the same images."""
 
     base: AttackResult
-    stronger: AttackResult
-    gradient_free: AttackResult
-    unbounded: AttackResult
-    signs: tuple[str, ...]
+    stronger: AttackResult  # the same ball, more steps, several starts, the margin for a loss
+    gradient_free: AttackResult  # the same ball, searched without gradients
+    unbounded: AttackResult  # a ball as large as the pixel range, where every image can become any other
+    signs: tuple[str, ...]  # what gives masking away, in words; empty where nothing does
 
     @property
     def masked(self) -> bool:
@@ -50,10 +42,8 @@ class MaskingCheck:
     @property
     def verdict(self) -> str:
         """All of it in one paragraph for a report."""
-        others = ", ".join(
-            f"{result.accuracy:.1%} under {result.name}"
-            for result in (self.stronger, self.gradient_free, self.unbounded)
-        )
+        judging = (self.stronger, self.gradient_free, self.unbounded)
+        others = ", ".join(f"{result.accuracy:.1%} under {result.name}" for result in judging)
         stays = f"{self.base.accuracy:.1%} stay right under {self.base.name}"
         numbers = f"Of {len(self.base.survived)} images, {stays}; {others}."
         if not self.signs:
@@ -131,8 +121,9 @@ def check_gradient_masking(
     unbounded = pgd(*attacked, epsilon=1.0, steps=steps, **shared)
     signs = [_sign_of(base, other, tolerance) for other in (stronger, gradient_free)]
     if unbounded.accuracy > tolerance:
-        left = f"{unbounded.accuracy:.1%} of all images"
-        signs.append(f"{unbounded.name}, free to change every pixel, still leaves {left}")
+        signs.append(
+            f"{unbounded.name}, free to change every pixel, still leaves {unbounded.accuracy:.1%} of all images"
+        )
     return MaskingCheck(base, stronger, gradient_free, unbounded, tuple(sign for sign in signs if sign))
 
 
@@ -154,7 +145,6 @@ def chance_of_fewer(base: Tensor, other: Tensor) -> float:
 
 
 def _sign_of(base: AttackResult, other: AttackResult, tolerance: float) -> str:
-    """What gives masking away, in words, or nothing."""
     gain, chance = base.accuracy - other.accuracy, chance_of_fewer(base.survived, other.survived)
     if gain < tolerance or chance > SIGNIFICANCE:
         return ""

@@ -59,10 +59,8 @@ class Score(NamedTuple):
 class ReferenceImages:
     """What a judge reads of the real training images that sets of images are held against."""
 
-    everything: Reading
-    """Of all of them; the Fréchet distance takes these."""
-    some: Tensor
-    """Features (N, D) of as many as a set may have: kernel distance and manifold scores compare sets of like size."""
+    everything: Reading  # of all of them; the Fréchet distance takes these
+    some: Tensor  # features (N, D) of as many as a set may have: the other distances compare sets of like size
 
     @classmethod
     def of(cls, judge: JudgeNetwork, images: Tensor, *, most: int, seed: int, batch_size: int = 256) -> ReferenceImages:
@@ -70,8 +68,7 @@ class ReferenceImages:
         reading = read_images(judge, images, batch_size=batch_size, keep_features=True)
         assert reading.features is not None
         chosen = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[:most]
-        some = reading.features[chosen]
-        return cls(Reading(reading.logits, reading.statistics, None), some)
+        return cls(Reading(reading.logits, reading.statistics, None), reading.features[chosen])
 
     @classmethod
     def cached(
@@ -95,9 +92,8 @@ class ReferenceImages:
 
         def read() -> dict[str, Tensor]:
             made = cls.of(judge, images, most=most, seed=seed, batch_size=batch_size)
-            logits, statistics = made.everything.logits, made.everything.statistics
-            summary = {"count": torch.tensor(statistics.count), "mean": statistics.mean, "scatter": statistics.scatter}
-            return {"logits": logits, "some": made.some, **summary}
+            summary = {name: torch.as_tensor(value) for name, value in vars(made.everything.statistics).items()}
+            return {"logits": made.everything.logits, "some": made.some, **summary}
 
         key = fingerprint({"most": most, "seed": seed}, images, *judge.state_dict().values())
         found = cached("reference", key, read, cache=cache, say=say)
@@ -136,8 +132,8 @@ def scores_of_reading(
     if count > 1:
         scores["FD"] = Score(frechet_distance(reference.everything.statistics, reading.statistics))
         scores["KD"] = Score(kernel_distance(reference.some, reading.features))
-    splits = min(10, count)
-    scores["IS"] = Score(*inception_score(reading.logits, splits=splits, generator=torch.Generator().manual_seed(seed)))
+    generator = torch.Generator().manual_seed(seed)
+    scores["IS"] = Score(*inception_score(reading.logits, splits=min(10, count), generator=generator))
     if labels is not None:
         mis = modified_inception_score(reading.logits, labels, num_classes=num_classes)
         scores["MIS"] = Score(mis.mean, mis.spread)

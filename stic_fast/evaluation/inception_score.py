@@ -13,8 +13,7 @@ from torch import Tensor
 from stic_fast.counts import check_count
 from stic_fast.evaluation.checks import check_labels, check_positive, finite_rows
 
-LOG_FLOOR = 1e-8
-"""The smallest probability whose logarithm MIS takes, unless told otherwise."""
+LOG_FLOOR = 1e-8  # the smallest probability whose logarithm MIS takes, unless told otherwise
 
 
 def inception_score(logits: Tensor, *, splits: int = 10, generator: torch.Generator) -> tuple[float, float]:
@@ -42,8 +41,7 @@ def inception_score(logits: Tensor, *, splits: int = 10, generator: torch.Genera
     logits = finite_rows(logits, what="logits")
     check_count("splits", splits, most=len(logits), why="the number of images")
     dealt = logits[torch.randperm(len(logits), generator=generator)]
-    scores = [_score_of_split(part) for part in torch.tensor_split(dealt, splits)]
-    return _mean_and_spread(scores)
+    return mean_and_spread([_score_of_split(part) for part in torch.tensor_split(dealt, splits)])
 
 
 @dataclass(frozen=True)
@@ -51,10 +49,8 @@ class ModifiedInceptionScore:
     """MIS over classes: DeLiGAN reports the mean; the spread and every class's own score say what it hides."""
 
     mean: float
-    spread: float
-    """The standard deviation over classes (divided by their number)."""
-    per_class: tuple[float, ...]
-    """One score per class, in order; NaN for a class without images, which is left out of mean and spread."""
+    spread: float  # the standard deviation over classes (divided by their number)
+    per_class: tuple[float, ...]  # in order; NaN for a class without images, which is left out of mean and spread
 
 
 def modified_inception_score(
@@ -93,7 +89,7 @@ def modified_inception_score(
     check_labels(asked_labels, len(logits), num_classes, what="asked_labels")
     groups = [logits[asked_labels.cpu() == number] for number in range(num_classes)]
     per_class = tuple(_score_of_class(group, log_floor) if len(group) else math.nan for group in groups)
-    mean, spread = _mean_and_spread([score for score in per_class if not math.isnan(score)])
+    mean, spread = mean_and_spread([score for score in per_class if not math.isnan(score)])
     return ModifiedInceptionScore(mean, spread, per_class)
 
 
@@ -114,6 +110,7 @@ def _score_of_class(logits: Tensor, log_floor: float) -> float:
     return float((own - crossed).exp())
 
 
-def _mean_and_spread(scores: list[float]) -> tuple[float, float]:
+def mean_and_spread(scores: list[float]) -> tuple[float, float]:
+    """The mean of scores and their standard deviation, divided by their number."""
     mean = math.fsum(scores) / len(scores)
     return mean, math.sqrt(math.fsum((score - mean) ** 2 for score in scores) / len(scores))

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from stic_fast.counts import check_count
 from stic_fast.errors import InputError
 from stic_fast.evaluation.checks import check_labelled_images, unit_images
-from stic_fast.evaluation.fixed_classifier import weight_of
+from stic_fast.evaluation.fixed_classifier import device_of
 from stic_fast.models.fixed_passes import Precision, multiplies_bf16
 from stic_fast.models.frozen import frozen
 from stic_fast.pixels import to_unit
@@ -195,11 +195,9 @@ def predict_logits(model: Callable[[Tensor], Tensor], images: Tensor, *, batch_s
     [[-1.0], [1.0]]
     """
     check_count("batch_size", batch_size)
-    weight = weight_of(model)
-    device = images.device if weight is None else weight.device
+    device = device_of(model, images)
     with torch.no_grad(), frozen(model):
-        batches = [model(to_unit(batch.to(device))).float().cpu() for batch in torch.split(images, batch_size)]
-    return torch.cat(batches)
+        return torch.cat([model(to_unit(part.to(device))).float().cpu() for part in torch.split(images, batch_size)])
 
 
 def top_k_accuracy(logits: Tensor, labels: Tensor, *, k: int) -> float:
@@ -211,8 +209,7 @@ def top_k_accuracy(logits: Tensor, labels: Tensor, *, k: int) -> float:
     """
     check_count("k", k, most=logits.shape[1], why="the number of classes")
     hits = (logits.topk(k, dim=1).indices == labels.to(logits.device).unsqueeze(1)).any(dim=1)
-    hits &= logits.isfinite().all(dim=1)
-    return int(hits.sum()) / len(hits)
+    return int((hits & logits.isfinite().all(dim=1)).sum()) / len(hits)
 
 
 def _one_cycle(done: int, iterations: int) -> float:
@@ -227,11 +224,8 @@ def _stages(channels: int, side: int) -> tuple[nn.Sequential, int]:
     width = FIRST_WIDTH
     while True:
         for wide_in in (channels, width):
-            layers += [
-                nn.Conv2d(wide_in, width, 3, padding=1, bias=False),
-                nn.BatchNorm2d(width),
-                nn.ReLU(inplace=True),
-            ]
+            convolution = nn.Conv2d(wide_in, width, 3, padding=1, bias=False)
+            layers += [convolution, nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
         if side < 8:
             return nn.Sequential(*layers), width
         layers.append(nn.MaxPool2d(2))
@@ -254,8 +248,7 @@ def _shifted(images: Tensor, largest: int, generator: torch.Generator) -> Tensor
         return images
     count, _, height, width = images.shape
     offsets = torch.randint(-largest, largest + 1, (2, count, 1), generator=generator).to(images.device)
-    rows = (torch.arange(height, device=images.device) + offsets[0]).clamp_(0, height - 1)  # (N, H)
-    columns = (torch.arange(width, device=images.device) + offsets[1]).clamp_(0, width - 1)  # (N, W)
-    each = torch.arange(count, device=images.device)
+    each, down, across = (torch.arange(size, device=images.device) for size in (count, height, width))
+    rows, columns = (down + offsets[0]).clamp_(0, height - 1), (across + offsets[1]).clamp_(0, width - 1)
     # Index arrays around the channel slice put channels last in memory, (N, H, W, C), the faster layout on a CPU.
     return images[each[:, None, None], :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +29,6 @@ from stic_fast.models.frozen import frozen
 
 GROUP = "stic_fast.judges"
 """Of the entry points by which other packages offer judges: the name of one is the judge's, its object the loader."""
-_OPTIONS = {
-    "mean": "mean=0.485,0.456,0.406",
-    "std": "std=0.229,0.224,0.225",
-    "range": "range=0..255",
-    "resize": "resize=299 or resize=224x160",
-    "name": "name=inception",
-}
 _RECIPE = 2
 """Raised whenever `train_judge` or the small CNN changes, so that no judge of an older recipe passes for a new one."""
 
@@ -44,12 +37,9 @@ _RECIPE = 2
 class JudgeRequest:
     """What a loader is told."""
 
-    text: str
-    """What follows the colon after the judge's name, "" where nothing does; a path, say."""
-    images: Tensor
-    """uint8 (N, C, H, W), real training images: the judge must be able to read such."""
-    labels: Tensor
-    """int64 (N,), of the run's classes; a judge may have others, which Cls_R refuses and distances do not mind."""
+    text: str  # what follows the colon after the judge's name, "" where nothing does; a path, say
+    images: Tensor  # uint8 (N, C, H, W), real training images: the judge must be able to read such
+    labels: Tensor  # int64 (N,), of the run's classes; a judge may have others, which Cls_R alone minds
     num_classes: int
     seed: int = 0
     iterations: int = 600
@@ -84,7 +74,7 @@ def register_judge(name: str, loader: JudgeLoader, *, form: str | None = None) -
 
 def judge_forms() -> tuple[str, ...]:
     """How each judge that can be had is written."""
-    others = (point.name for point in _entry_points() if point.name not in _LOADERS)
+    others = (point.name for point in entry_points(group=GROUP) if point.name not in _LOADERS)
     return (*(form for _, form in _LOADERS.values()), *others)
 
 
@@ -158,12 +148,7 @@ def cached_judge(
     It is kept (see `cache.cached`) as CACHE/cnn-KEY.safetensors, where the key is a hash of the images and labels,
     num_classes, the seed and the training settings.
 
-    Args:
-        cache, say: as for `cache.cached`.
-        The others: as for `train_judge`.
-
-    Raises:
-        InputError: the data cannot be trained on, as for `train_judge`.
+    The arguments are those of `cache.cached` and `train_judge`, and so are the errors.
 
     >>> import tempfile
     >>> images = torch.tensor([0, 255, 0, 255], dtype=torch.uint8).view(4, 1, 1, 1).expand(4, 1, 4, 4)
@@ -176,16 +161,11 @@ def cached_judge(
     check_labelled_images(images, labels, num_classes)
     channels, height, width = images.shape[1:]
     judge = Judge((channels, height, width), num_classes, generator=torch.Generator())
-    settings: dict[str, Any] = {
-        "iterations": iterations,
-        "batch_size": batch_size,
-        "learning_rate": learning_rate,
-        "seed": seed,
-    }
+    settings: dict[str, Any] = {"iterations": iterations, "batch_size": batch_size, "seed": seed}
+    settings["learning_rate"] = learning_rate
     bf16 = uses_bf16("auto", device)  # machines that share a home directory may differ in it
-    key = fingerprint(
-        {**settings, "num_classes": num_classes, "bf16": bf16, "recipe": _RECIPE}, images, labels.to(torch.int64)
-    )
+    recipe = {**settings, "num_classes": num_classes, "bf16": bf16, "recipe": _RECIPE}
+    key = fingerprint(recipe, images, labels.to(torch.int64))
 
     def train() -> dict[str, Tensor]:
         return train_judge(images, labels, num_classes, **settings, device=device, progress=progress).state_dict()
@@ -197,8 +177,7 @@ def cached_judge(
 def torchscript_spec(text: str) -> tuple[Path, dict[str, Any]]:
     """The path and the arguments of `load_torchscript_judge` in "PATH?mean=…&std=…&range=LOW..HIGH&resize=SIDE".
 
-    Raises:
-        InputError: one sentence for anything that is not of this form.
+    Anything that is not of this form is an InputError.
 
     >>> torchscript_spec("inception.pt?range=0..255&resize=299")[1]
     {'value_range': (0.0, 255.0), 'resize': (299, 299)}
@@ -210,25 +189,36 @@ def torchscript_spec(text: str) -> tuple[Path, dict[str, Any]]:
         key, _, value = part.partition("=")
         if key not in _OPTIONS or not value:
             raise InputError(f"a judge has no option {part!r}; write {', '.join(f'{name}=…' for name in _OPTIONS)}")
+        argument, read, example = _OPTIONS[key]
         try:
-            options |= _option(key, value)
+            options[argument] = read(value)
         except ValueError as error:
-            raise InputError(f"{part!r} in {text!r} cannot be read; write for example {_OPTIONS[key]}") from error
+            raise InputError(f"{part!r} in {text!r} cannot be read; write for example {example}") from error
     return path, options
 
 
-def _option(key: str, value: str) -> dict[str, Any]:
-    """The argument of `load_torchscript_judge` that an option of a spec sets; ValueError where it cannot be read."""
-    if key in ("mean", "std"):
-        return {key: tuple(float(number) for number in value.split(","))}
-    if key == "range":
-        low, high = value.split("..")
-        return {"value_range": (float(low), float(high))}
-    if key == "resize":
-        sides = [int(side) for side in value.split("x")]
-        height, width = sides * 2 if len(sides) == 1 else sides
-        return {"resize": (height, width)}
-    return {key: value}
+def _numbers(text: str) -> tuple[float, ...]:
+    return tuple(map(float, text.split(",")))
+
+
+def _ends(text: str) -> tuple[float, float]:
+    low, high = map(float, text.split(".."))
+    return low, high
+
+
+def _sides(text: str) -> tuple[int, int]:
+    height, width = map(int, text.split("x") if "x" in text else (text, text))
+    return height, width
+
+
+_OPTIONS: dict[str, tuple[str, Callable[[str], Any], str]] = {
+    "mean": ("mean", _numbers, "mean=0.485,0.456,0.406"),
+    "std": ("std", _numbers, "std=0.229,0.224,0.225"),
+    "range": ("value_range", _ends, "range=0..255"),
+    "resize": ("resize", _sides, "resize=299 or resize=224x160"),
+    "name": ("name", str, "name=inception"),
+}
+"""By name: the argument of `load_torchscript_judge` that it sets, what reads it, and an example."""
 
 
 def _path(judge: str, place: str) -> Path:
@@ -253,10 +243,7 @@ def _torchscript(request: JudgeRequest) -> JudgeNetwork:
 _LOADERS: dict[str, tuple[JudgeLoader, str]] = {
     "cnn": (_cnn, "cnn"),
     "resnet20": (lambda request: load_resnet20_judge(_path("resnet20", request.text)), "resnet20:PATH"),
-    "torchscript": (
-        _torchscript,
-        "torchscript:PATH[?mean=M,M,M&std=S,S,S&range=0..1&resize=SIDE&name=NAME]",
-    ),
+    "torchscript": (_torchscript, "torchscript:PATH[?mean=M,M,M&std=S,S,S&range=0..1&resize=SIDE&name=NAME]"),
 }
 """By name: what loads a judge, and how it is written."""
 _OWN = tuple(_LOADERS)
@@ -265,18 +252,13 @@ _OWN = tuple(_LOADERS)
 def _loader(name: str) -> JudgeLoader:
     if name in _LOADERS:
         return _LOADERS[name][0]
-    for point in _entry_points():
-        if point.name == name:
-            try:
-                loader: JudgeLoader = point.load()
-            except Exception as error:  # whatever another package's import raises
-                raise InputError(
-                    f"the judge {name} of {point.value} cannot be loaded ({type(error).__name__}: {error}); mend or "
-                    "remove the package that offers it"
-                ) from error
-            return loader
+    for point in entry_points(group=GROUP, name=name):
+        try:
+            loader: JudgeLoader = point.load()
+        except Exception as error:  # whatever another package's import raises
+            raise InputError(
+                f"the judge {name} of {point.value} cannot be loaded ({type(error).__name__}: {error}); mend or "
+                "remove the package that offers it"
+            ) from error
+        return loader
     raise InputError(f"there is no judge {name!r}; use one of {', '.join(judge_forms())}")
-
-
-def _entry_points() -> tuple[EntryPoint, ...]:
-    return tuple(entry_points(group=GROUP))

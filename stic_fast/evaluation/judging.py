@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol, TypeVar
@@ -48,15 +48,12 @@ class Judging:
     judge: JudgeNetwork
     splits: Splits
     num_classes: int
-    labelled: bool
-    """Whether the labels of the real images mean anything."""
-    n: int
-    """Images of a set; distances are compared between sets of like size only."""
+    labelled: bool  # whether the labels of the real images mean anything
+    n: int  # images of a set; distances are compared between sets of like size only
     seed: int
     judge_iterations: int
     batch_size: int
-    say: Callable[[str], None] | None
-    """Told what happens to the cache."""
+    say: Callable[[str], None] | None  # told what happens to the cache
 
     @classmethod
     def by(
@@ -71,32 +68,26 @@ class Judging:
         batch_size: int,
         progress: Display | None = None,
     ) -> Kind:
-        """Trains or loads the judge.
+        """Trains or loads the judge; InputError where it cannot be had, or numbers are out of their range.
 
         Args:
             judge: a name (see `load_judge`), or a network (see `as_judge`).
-            splits: real images to compare with, and to hold out; labelled: whether their labels mean anything.
-            n: images of each set that is to be judged.
+            splits: real images to compare with, and to hold out.
             seed: of the judge's training, and of what is chosen of the real images.
             judge_iterations: of the cnn judge's training.
-            batch_size: images read at a time.
-
-        Raises:
-            InputError: a judge that cannot be had, or numbers out of their range.
+            The others: as the attributes.
         """
-        check_count("n", n)
-        check_count("judge_iterations", judge_iterations)
-        check_count("batch_size", batch_size)
+        for what, count in (("n", n), ("judge_iterations", judge_iterations), ("batch_size", batch_size)):
+            check_count(what, count)
         train, say = splits.train, progress.say if progress else None
         if not isinstance(judge, str):
             network = as_judge(judge, train.image_shape)
         elif judge == "cnn" and not labelled:
             raise InputError("the judge cnn learns from labels, which these real images lack; give some with labels")
         else:
-            settings: dict[str, Any] = {"seed": seed, "iterations": judge_iterations, "say": say}
-            with task(progress, "training a judge on real images", judge_iterations) as advance:
-                settings["progress"] = lambda *_: advance()
-                network = load_judge(judge, train.images, train.labels, train.num_classes, **settings)
+            data = (train.images, train.labels, train.num_classes)
+            with _training(progress, "real images", seed, judge_iterations) as training:
+                network = load_judge(judge, *data, **training, say=say)
         classes = train.num_classes if labelled else network.num_classes
         return cls(network, splits, classes, labelled, n, seed, judge_iterations, batch_size, say)
 
@@ -115,8 +106,7 @@ class Judging:
     ) -> tuple[dict[str, Score], tuple[ManifoldScores, ...]]:
         """All scores of uint8 images (N, C, H, W), or of what was read of them, and the manifold scores over k.
 
-        Args:
-            labels: the classes asked for, int64 (N,), if any were.
+        The labels, int64 (N,), are the classes asked for, if any were.
         """
         reading = images if isinstance(images, Reading) else self.read(images)
         return scores_of_reading(reading, self.reference, labels, num_classes=self.num_classes, seed=self.seed)
@@ -128,17 +118,14 @@ class Judging:
     def cls_g(self, images: Tensor, labels: Tensor, progress: Display | None) -> float:
         """Cls_G of drawn images, uint8 (N, C, H, W): a network that learns from them alone reads the real test set."""
         test = self.splits.test
-        with task(progress, "training a judge on drawn images", self.judge_iterations) as advance:
-            settings: dict[str, Any] = {"seed": self.seed, "iterations": self.judge_iterations}
-            settings |= {"num_classes": self.num_classes, "progress": lambda *_: advance()}
-            return cls_g(images, labels, test.images, test.labels, **settings)
+        with _training(progress, "drawn images", self.seed, self.judge_iterations) as training:
+            return cls_g(images, labels, test.images, test.labels, num_classes=self.num_classes, **training)
 
     def cls_g_of_real(self, progress: Display | None) -> float:
         """Cls_G of n real training images; the network that learns from them is kept for the next run on them."""
         images, labels = subset(self.splits.train.images, self.splits.train.labels, self.n, self.seed)
-        with task(progress, "training a judge on as many real images", self.judge_iterations) as advance:
-            settings: dict[str, Any] = {"seed": self.seed, "iterations": self.judge_iterations, "say": self.say}
-            learnt = cached_judge(images, labels, self.num_classes, progress=lambda *_: advance(), **settings)
+        with _training(progress, "as many real images", self.seed, self.judge_iterations) as training:
+            learnt = cached_judge(images, labels, self.num_classes, **training, say=self.say)
         return cls_r(learnt, self.splits.test.images, self.splits.test.labels)
 
     def real_images(self) -> tuple[Tensor, Tensor | None]:
@@ -159,11 +146,7 @@ class Judging:
         return self.scores(self.noise_images(), torch.arange(self.n) % self.num_classes)
 
     def probabilities(self, images: Tensor) -> Tensor:
-        """p(y|x) as the judge reads uint8 images (N, C, H, W); float32 (N, classes).
-
-        Raises:
-            InputError: the judge knows other classes than the run.
-        """
+        """p(y|x), float32 (N, classes), of uint8 images (N, C, H, W); InputError where it knows other classes."""
         if self.judge.num_classes != self.num_classes:
             raise InputError(
                 f"judge {self.judge.name!r} knows {self.judge.num_classes} classes and the run {self.num_classes}; "
@@ -176,6 +159,12 @@ class Judging:
         return metric_name(score, self.judge.name, self.n)
 
 
-def task(progress: Display | None, what: str, total: int) -> AbstractContextManager[Callable[..., None]]:
-    """A task of the display, or of none."""
-    return progress.task(what, total) if progress else nullcontext(lambda *_: None)
+@contextmanager
+def _training(progress: Display | None, what: str, seed: int, iterations: int) -> Iterator[dict[str, Any]]:
+    """The settings of a judge's training, the display told of each iteration."""
+    settings: dict[str, Any] = {"seed": seed, "iterations": iterations}
+    if progress is None:
+        yield settings
+    else:
+        with progress.task(f"training a judge on {what}", iterations) as advance:
+            yield {**settings, "progress": lambda *_: advance()}

@@ -23,14 +23,10 @@ class ManifoldScores:
     """The four scores at one k."""
 
     k: int
-    precision: float
-    """The share of drawn features inside some real ball."""
-    recall: float
-    """The share of real features inside some drawn ball."""
-    density: float
-    """The number of real balls around a drawn feature, divided by k, on average; may exceed 1."""
-    coverage: float
-    """The share of real balls that hold a drawn feature."""
+    precision: float  # the share of drawn features inside some real ball
+    recall: float  # the share of real features inside some drawn ball
+    density: float  # the number of real balls around a drawn feature, divided by k, on average; may exceed 1
+    coverage: float  # the share of real balls that hold a drawn feature
 
 
 def manifold_scores(
@@ -72,35 +68,27 @@ def manifold_scores(
     check_count("block_size", block_size)
     real_radii, drawn_radii = _radii(real, ks, block_size), _radii(drawn, ks, block_size)
     drawn_inside = torch.zeros(len(ks), len(drawn), dtype=torch.bool)
-    memberships, recalled, covered = [0] * len(ks), [0] * len(ks), [0] * len(ks)
-    for start in range(0, len(real), block_size):
-        distances = _distances(real[start : start + block_size], drawn)  # (B, M)
-        radii = real_radii[:, start : start + block_size]
-        for row in range(len(ks)):
-            inside_real = distances <= radii[row].unsqueeze(1)
+    counts = torch.zeros(len(ks), 3, dtype=torch.int64)
+    for part, all_radii in zip(torch.split(real, block_size), torch.split(real_radii, block_size, dim=1), strict=True):
+        distances = _distances(part, drawn)  # (B, M)
+        for row, radii in enumerate(all_radii):
+            inside_real = distances <= radii.unsqueeze(1)
             drawn_inside[row] |= inside_real.any(0)
-            memberships[row] += int(inside_real.sum())
-            covered[row] += int(inside_real.any(1).sum())
-            recalled[row] += int((distances <= drawn_radii[row]).any(1).sum())
-    return tuple(
-        ManifoldScores(
-            k=k,
-            precision=int(drawn_inside[row].sum()) / len(drawn),
-            recall=recalled[row] / len(real),
-            density=memberships[row] / (k * len(drawn)),
-            coverage=covered[row] / len(real),
-        )
-        for row, k in enumerate(ks)
-    )
+            recalled = (distances <= drawn_radii[row]).any(1).sum()
+            counts[row] += torch.stack([recalled, inside_real.sum(), inside_real.any(1).sum()])
+    scores = []
+    for k, inside, row in zip(ks, drawn_inside, counts.tolist(), strict=True):
+        recall, density, coverage = row[0] / len(real), row[1] / (k * len(drawn)), row[2] / len(real)
+        scores.append(ManifoldScores(k, int(inside.sum()) / len(drawn), recall, density, coverage))
+    return tuple(scores)
 
 
 def _radii(features: Tensor, ks: Sequence[int], block_size: int) -> Tensor:
     """The distance from each feature to its k-th nearest other one: (len(ks), N)."""
     parts = []
-    for start in range(0, len(features), block_size):
-        distances = _distances(features[start : start + block_size], features)
-        own = torch.arange(len(distances))
-        distances[own, start + own] = torch.inf
+    for rows in torch.split(torch.arange(len(features)), block_size):
+        distances = _distances(features[rows], features)
+        distances[torch.arange(len(rows)), rows] = torch.inf
         nearest = distances.topk(max(ks), dim=1, largest=False, sorted=True).values
         parts.append(nearest[:, [k - 1 for k in ks]].T)
     return torch.cat(parts, dim=1)

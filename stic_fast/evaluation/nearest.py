@@ -10,8 +10,7 @@ from torch import Tensor
 from stic_fast.counts import check_count
 from stic_fast.evaluation.checks import check_images, check_one_size
 
-_OTHERS = 2000
-"""Training images compared at a time: with the default batch, 8 MB of distances."""
+_OTHERS = 2000  # training images compared at a time: with the default batch, 8 MB of distances
 
 
 def nearest_distances(images: Tensor, training_images: Tensor, *, batch_size: int = 500) -> Tensor:

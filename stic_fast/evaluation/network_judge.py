@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -70,23 +69,23 @@ class NetworkJudge(nn.Module):
             _check_layer(network, self.layer)
         self.network, self.name, self.num_classes = network, name, num_classes
         self.value_range, self.resize = value_range, resize
-        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(-1, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(-1, 1, 1), persistent=False)
+        for buffer, numbers in (("mean", mean), ("std", std)):
+            self.register_buffer(buffer, torch.tensor(numbers, dtype=torch.float32).view(-1, 1, 1), persistent=False)
         network.eval()
 
     def features_and_logits(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Features (N, D) and logits (N, K), float32, from one forward pass of images (N, C, H, W)."""
-        x = self._scaled(images)
-        if self.layer is None:
-            answer = self.network(x)
-            if not isinstance(answer, (tuple, list)) or len(answer) != 2:
-                raise InputError(
-                    f"the network of judge {self.name!r} must return the pair (features, logits), got "
-                    f"{described(answer)}; name a feature layer, or put a module around it that returns both"
-                )
-            features, logits = answer
-        else:
-            features, logits = self._with_layer(x, self.layer)
+        layers = [] if self.layer is None else [self.layer]
+        with recorded(self.network, layers, inputs=self.reads_input) as listed:
+            answer = self.network(self._scaled(images))
+        if self.layer is not None:
+            answer = the_output(self.layer, listed[self.layer], of=f" of judge {self.name!r}"), answer
+        elif not isinstance(answer, (tuple, list)) or len(answer) != 2:
+            raise InputError(
+                f"the network of judge {self.name!r} must return the pair (features, logits), got "
+                f"{described(answer)}; name a feature layer, or put a module around it that returns both"
+            )
+        features, logits = answer
         for what, values in (("features", features), ("logits", logits)):
             if not isinstance(values, Tensor) or values.ndim < 2 or len(values) != len(images):
                 raise InputError(
@@ -121,11 +120,6 @@ class NetworkJudge(nn.Module):
         if self.resize is not None and tuple(x.shape[2:]) != self.resize:
             x = F.interpolate(x, self.resize, mode="bilinear", antialias=True)
         return x
-
-    def _with_layer(self, x: Tensor, layer: str) -> tuple[Any, Any]:
-        with recorded(self.network, [layer], inputs=self.reads_input) as listed:
-            logits = self.network(x)
-        return the_output(layer, listed[layer], of=f" of judge {self.name!r}"), logits
 
     def sized(self, image_shape: Sequence[int]) -> NetworkJudge:
         """The judge itself, its number of classes learnt from a blank image (C, H, W)."""
@@ -163,13 +157,11 @@ def as_judge(network: object, image_shape: Sequence[int]) -> JudgeNetwork:
             f"gives logits, got {described(network)}; put such a class around it"
         )
     linear = [name for name, module in network.named_modules() if isinstance(module, nn.Linear) and name]
-    body = network if linear else _LogitsTwice(network)
-    settings: dict[str, Any] = {"head": linear[-1] if linear else None, "value_range": (-1.0, 1.0)}
-    weight = weight_of(network)
-    name = type(network).__name__
+    body, head = (network, linear[-1]) if linear else (_LogitsTwice(network), None)
+    name, weight = type(network).__name__, weight_of(network)
     try:
         with frozen(network):
-            judge = NetworkJudge(body, name=name, num_classes=0, **settings)
+            judge = NetworkJudge(body, name=name, num_classes=0, head=head, value_range=(-1.0, 1.0))
             return judge.to("cpu" if weight is None else weight.device).sized(image_shape)
     except (RuntimeError, TypeError) as error:  # as the layers of a network that wants others raise them
         raise InputError(

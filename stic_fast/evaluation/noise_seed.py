@@ -15,10 +15,7 @@ def noise_seed(seed: int, purpose: str) -> int:
 
     Evaluation draws on the chain-init stream. With the user's own seed there, outliers of uniform noise would be the
     very canvases that chains start from, and an attack's random start would repeat them; a hashed key shares nothing
-    with it, and, unlike seed + 1, nothing with the user's other seeds.
-
-    Raises:
-        InputError: a seed outside 0 .. 2⁶⁴ − 1.
+    with it, and, unlike seed + 1, nothing with the user's other seeds. A seed is from 0 to 2⁶⁴ − 1, else an InputError.
 
     >>> noise_seed(0, "pgd") == noise_seed(0, "pgd"), noise_seed(0, "pgd") == noise_seed(0, "square")
     (True, False)

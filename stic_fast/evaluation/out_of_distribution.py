@@ -17,7 +17,7 @@ from torch import Tensor
 
 from stic_fast.counts import check_count
 from stic_fast.errors import InputError
-from stic_fast.evaluation.checks import check_images, check_logits, real_logits
+from stic_fast.evaluation.checks import check_images, real_logits
 from stic_fast.evaluation.fixed_classifier import Model, fixed_classifier
 
 # Keys of `ood_scores`, with how the axis of a picture should call each score, and what it is called in short.
@@ -38,12 +38,7 @@ SCORE_NAMES = {
 def log_density(logits: Tensor, num_classes: int) -> Tensor:
     """log p(x) up to a constant: logsumexp of the C real-class logits (GMMC, section 4.3 (1); JEM's reading).
 
-    Args:
-        logits: floating point (N, >= C).
-        num_classes: C; further logits are left out.
-
-    Raises:
-        InputError: logits of another shape or type.
+    The logits are floating point (N, >= C), and those beyond the first C = num_classes are left out.
 
     >>> log_density(torch.tensor([[0.0, 0.0, 50.0]]), 2)  # log 2; the fake logit does not count
     tensor([0.6931], dtype=torch.float64)
@@ -56,8 +51,6 @@ def class_confidence(logits: Tensor, num_classes: int) -> Tensor:
 
     It orders images exactly as p does, so the AUROC is the same, but where p rounds to 1, as it does for nearly all
     images where a GMMC's logits lie hundreds of nats apart, it still tells them apart.
-
-    Args and errors as for `log_density`.
 
     >>> class_confidence(torch.tensor([[0.0, 0.0, 50.0], [300.0, 0.0, 0.0]]), 2)  # p = 1/2, and 1 − 1e-130
     tensor([  0., 300.], dtype=torch.float64)
@@ -73,25 +66,18 @@ def real_log_odds(logits: Tensor, num_classes: int) -> Tensor:
     """log (1 − p(fake|x)) / p(fake|x): logsumexp of the C real-class logits minus the fake class's logit.
 
     It orders images exactly as −p(fake|x) does, so the AUROC is the same, but where p(fake|x) rounds to 0 or 1 it still
-    tells them apart.
-
-    Args:
-        logits: floating point (N, C + 1), the last one the fake class's.
-        num_classes: C.
-
-    Raises:
-        InputError: any other number of logits: the classifier has no fake class.
+    tells them apart. The logits are (N, C + 1), the last the fake class's; InputError where there is none.
 
     >>> real_log_odds(torch.tensor([[0.0, 0.0, 0.0]]), 2)  # p(fake|x) = 1/3
     tensor([0.6931], dtype=torch.float64)
     """
-    check_logits(logits, num_classes)
+    density = log_density(logits, num_classes)
     if logits.shape[1] != num_classes + 1:
         raise InputError(
             f"the fake class's score needs {num_classes + 1} logits, num_classes={num_classes} and the fake class, got "
             f"{logits.shape[1]}; leave this score out for a classifier without a fake class"
         )
-    return log_density(logits, num_classes) - logits.detach().double().cpu()[:, num_classes]
+    return density - real_logits(logits, num_classes + 1)[:, num_classes]
 
 
 def ood_scores(model: Model, images: Tensor, num_classes: int, *, batch_size: int = 256) -> dict[str, Tensor]:
@@ -163,6 +149,5 @@ def auroc(inside: Tensor, outside: Tensor) -> float:
                 f"{name} must be finite scores (N,), N > 0, got shape {tuple(scores.shape)} with {broken} not finite; "
                 "leave out the score, or the model that gives such"
             )
-    together = torch.cat([inside.detach().double().cpu(), outside.detach().double().cpu()])
-    is_inside = torch.arange(len(together)) < len(inside)
-    return float(roc_auc_score(is_inside.numpy(), together.numpy()))
+    together = torch.cat([scores.detach().double().cpu() for scores in (inside, outside)]).numpy()
+    return float(roc_auc_score([True] * len(inside) + [False] * len(outside), together))

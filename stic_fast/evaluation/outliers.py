@@ -4,6 +4,7 @@
 
 GMMC, section 4.3, takes other image sets and interpolations of the training set; noise, constant images and shuffled
 pixels are the ones every machine has. All are uint8 (N, C, H, W), a pure function of the seed and the image's number.
+Images and numbers of another kind are refused by an InputError.
 """
 
 from __future__ import annotations
@@ -24,26 +25,16 @@ LUMA = (0.299, 0.587, 0.114)  # of R, G, B: ITU-R BT.601, as Pillow's mode "L"
 
 
 def uniform_noise(count: int, image_shape: Sequence[int], *, seed: int) -> Tensor:
-    """Every value drawn evenly from 0 .. 255.
-
-    Args:
-        count: N.
-        image_shape: (C, H, W).
-        seed: image i is the same whatever N is.
+    """Images uint8 (count, *image_shape), every value drawn evenly from 0 .. 255; image i is the same for any count.
 
     >>> torch.equal(uniform_noise(5, (3, 8, 8), seed=0)[:2], uniform_noise(2, (3, 8, 8), seed=0))
     True
     """
-    return _bytes(_uniform((count, *image_shape), seed, "uniform outliers"))
+    return _bytes((count, *image_shape), seed, "uniform outliers")
 
 
 def gaussian_noise(count: int, image_shape: Sequence[int], *, seed: int, deviation: float = 1.0) -> Tensor:
-    """Normal noise of this standard deviation about the middle of [−1, 1], clamped to the box.
-
-    Args as for `uniform_noise`; deviation in units of x in [−1, 1].
-
-    Raises:
-        InputError: a deviation that is not above 0.
+    """As `uniform_noise`, but normal about the middle of [−1, 1] and clamped to it; the deviation is above 0.
 
     >>> images = gaussian_noise(4, (1, 64, 64), seed=0, deviation=0.25)
     >>> round(float(images.float().std() / 127.5), 2)
@@ -55,27 +46,20 @@ def gaussian_noise(count: int, image_shape: Sequence[int], *, seed: int, deviati
 
 
 def constant_images(count: int, image_shape: Sequence[int], *, seed: int) -> Tensor:
-    """Images of a single colour, each channel's value drawn evenly from 0 .. 255.
-
-    Args as for `uniform_noise`.
+    """As `uniform_noise`, but images of a single colour, each channel's value drawn evenly.
 
     >>> constant_images(4, (3, 8, 8), seed=0).flatten(2).float().std(dim=2).max()
     tensor(0.)
     """
     channels, height, width = image_shape
-    colours = _bytes(_uniform((count, channels, 1, 1), seed, "constant outliers"))
+    colours = _bytes((count, channels, 1, 1), seed, "constant outliers")
     return colours.expand(count, channels, height, width).contiguous()
 
 
 def shuffled_pixels(images: Tensor, *, seed: int) -> Tensor:
-    """The images with their pixels in random order, a new one for each image: the colours stay, the shapes go.
+    """Images, uint8 (N, C, H, W), with their pixels in random order: the colours stay, the shapes go.
 
-    Args:
-        images: uint8 (N, C, H, W); the channels of a pixel stay together.
-        seed: image i's order depends on i and H·W alone.
-
-    Raises:
-        InputError: images of another type or none.
+    The channels of a pixel stay together. The order of image i depends on the seed, i and H·W alone.
 
     >>> images = torch.arange(64, dtype=torch.uint8).view(1, 1, 8, 8)
     >>> shuffled_pixels(images, seed=0).flatten().sort().values.equal(images.flatten())
@@ -89,16 +73,9 @@ def shuffled_pixels(images: Tensor, *, seed: int) -> Tensor:
 
 
 def interpolated(images: Tensor, *, seed: int) -> Tensor:
-    """The mean of each image and another one of the set: "CIFAR10 Interp" of GMMC's Table 3.
+    """The mean of each image and another one of the set, uint8 (N, C, H, W): "CIFAR10 Interp" of GMMC's Table 3.
 
-    The partner is the image's successor in one random cycle through all, so none is its own.
-
-    Args:
-        images: uint8 (N, C, H, W), N > 1.
-        seed: fixes the cycle.
-
-    Raises:
-        InputError: images of another type, or fewer than two.
+    The partner is the image's successor in one random cycle through all, so none is its own, and N is at least 2.
 
     >>> interpolated(torch.tensor([0, 200], dtype=torch.uint8).view(2, 1, 1, 1), seed=0).flatten()
     tensor([100, 100], dtype=torch.uint8)
@@ -171,11 +148,11 @@ def outlier_sets(images: Tensor, *, seed: int, others: Mapping[str, Tensor] | No
 
 
 def _fitted(images: Tensor, image_shape: Sequence[int]) -> Tensor:
-    channels, height, width = image_shape
-    x = images.float()
+    channels, *wanted = image_shape
+    x, (height, width) = images.float(), wanted
     scale = max(height / x.shape[2], width / x.shape[3])
     # max: rounding must not leave a side short of what is cut out of it
-    size = [max(height, round(x.shape[2] * scale)), max(width, round(x.shape[3] * scale))]
+    size = [max(side, round(own * scale)) for side, own in zip(wanted, x.shape[2:], strict=True)]
     if list(x.shape[2:]) != size:
         x = F.interpolate(x, size=size, mode="bilinear", antialias=True, align_corners=False)
     top, left = (size[0] - height) // 2, (size[1] - width) // 2
@@ -189,6 +166,6 @@ def _uniform(shape: Sequence[int], seed: int, purpose: str) -> Tensor:
     return noise.uniform(shape, seed=noise_seed(seed, purpose), stream=noise.Stream.CHAIN_INIT)
 
 
-def _bytes(uniform: Tensor) -> Tensor:
-    """Uniforms on [0, 1) to bytes, all 256 equally likely."""
-    return (uniform * 256).to(torch.uint8)
+def _bytes(shape: Sequence[int], seed: int, purpose: str) -> Tensor:
+    """All 256 equally likely."""
+    return (_uniform(shape, seed, purpose) * 256).to(torch.uint8)

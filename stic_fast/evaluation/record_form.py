@@ -24,10 +24,9 @@ from stic_fast.evaluation.out_of_distribution import SCORE_NAMES
 from stic_fast.stored import damaged, read_json
 
 RECORD = "evaluation.json"
-FORMAT = 2
-"""Raised when the record changes, so that no program misreads an older one."""
-LARGEST = 1e300
-"""Numbers are smaller, so that they can be drawn."""
+FORMAT = 2  # raised when the record changes, so that no program misreads an older one
+LARGEST = 1e300  # numbers are smaller, so that they can be drawn
+PARTS = ("images", "classifier", "outliers", "attacks")  # of an evaluation, in their order
 Better = Literal["higher", "lower"]
 Whole = Annotated[int, msgspec.Meta(ge=0)]
 
@@ -45,8 +44,7 @@ class ImageRow(Record):
     what: str
     drawn: float | None
     spread: float | None
-    drawn_at_n_real: float | None
-    """Of only as many drawn images as there are real ones, where these are fewer and the score depends on the count."""
+    drawn_at_n_real: float | None  # of as many drawn images as there are real ones, if fewer and it depends on that
     real: float | None
     noise: float | None
 
@@ -76,8 +74,7 @@ class ImageScores(Record):
     sweep: dict[str, tuple[ManifoldScores, ...]]
     """The manifold scores over k: "drawn", "real", and "drawn_at_n_real" where there are fewer real ones."""
     nearest: Nearest
-    steps: Whole | None = None
-    """Of each chain, where chains drew the images."""
+    steps: Whole | None = None  # of each chain, where chains drew the images
     note: str = ""
 
     def __post_init__(self) -> None:
@@ -113,13 +110,13 @@ class Bins(Record):
     @classmethod
     def of(cls, found: Reliability) -> Bins:
         """The bins as numbers."""
-        accuracy, confidence = (tuple(map(number, each.tolist())) for each in (found.accuracy, found.confidence))
-        return cls(tuple(found.edges.tolist()), tuple(found.counts.tolist()), accuracy, confidence)
+        bins: Any = (tuple(map(number, getattr(found, name).tolist())) for name in cls.__struct_fields__)
+        return cls(*bins)
 
     def reliability(self) -> Reliability:
         """The bins as they were measured."""
-        each = {name: [math.nan if at is None else at for at in getattr(self, name)] for name in self.__struct_fields__}
-        return Reliability(**{name: torch.tensor(values, dtype=torch.float64) for name, values in each.items()})
+        each = ([math.nan if at is None else at for at in getattr(self, name)] for name in self.__struct_fields__)
+        return Reliability(*(torch.tensor(values, dtype=torch.float64) for values in each))
 
 
 class ClassifierScores(Record):
@@ -128,8 +125,7 @@ class ClassifierScores(Record):
     n: Whole
     rows: tuple[ScoreRow, ...]
     reliability: Bins | None
-    reliability_after: Bins | None
-    """After temperature scaling."""
+    reliability_after: Bins | None  # after temperature scaling
     note: str = ""
 
 
@@ -150,11 +146,10 @@ class OutlierScores(Record):
     note: str = ""
 
     def __post_init__(self) -> None:
-        sets = dict.fromkeys(row.outliers for row in self.rows)
         for score, areas in self.areas().items():
             _require(score in SCORE_NAMES, f"a known name for the score {score!r}")
-            for name in sets:
-                _require(name in areas, f"the AUROC of {score} against {name}")
+            for row in self.rows:
+                _require(row.outliers in areas, f"the AUROC of {score} against {row.outliers}")
 
     def areas(self) -> dict[str, dict[str, float | None]]:
         """AUROC by score, then by set of outliers."""
@@ -208,8 +203,7 @@ class Evaluation(Record):
     version: str
     command: str
     method: str
-    data: dict[str, tuple[str, Whole]]
-    """Name and number of the train and the test images."""
+    data: dict[str, tuple[str, Whole]]  # name and number of the train and the test images
     seed: Whole
     checkpoint: str
     seconds: dict[str, float]
@@ -217,8 +211,7 @@ class Evaluation(Record):
     classifier: ClassifierScores | None = None
     outliers: OutlierScores | None = None
     attacks: AttackScores | None = None
-    unmeasured: dict[str, Unmeasured] = {}
-    """The parts of which nothing could be measured, by name."""
+    unmeasured: dict[str, Unmeasured] = {}  # by name, the parts of which nothing could be measured
 
     def __post_init__(self) -> None:
         _require(self.images is None or self.images.steps is not None, "images.steps")
@@ -227,10 +220,6 @@ class Evaluation(Record):
         """The parts that there are, the unmeasured among them, by name and in their order."""
         found = {name: getattr(self, name) or self.unmeasured.get(name) for name in PARTS}
         return {name: part for name, part in found.items() if part is not None}
-
-
-PARTS = ("images", "classifier", "outliers", "attacks")
-"""The parts of an evaluation, in their order."""
 
 
 def to_plain(record: Record) -> dict[str, Any]:
@@ -247,11 +236,7 @@ def written(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def read_record(folder: Path) -> Evaluation | None:
-    """The evaluation of a run, or None where there is none yet.
-
-    Raises:
-        InputError: it is damaged, or was written by an older version.
-    """
+    """The evaluation of a run, None where there is none yet; InputError where it is damaged or of another version."""
     file = folder / RECORD
     hint = f"write it anew with stic-fast evaluate {shlex.quote(str(folder))}"
     try:
@@ -267,10 +252,7 @@ def read_record(folder: Path) -> Evaluation | None:
 
 
 def evaluation_of(plain: dict[str, Any]) -> Evaluation:
-    """The evaluation that a JSON object is.
-
-    Raises:
-        ValueError: it lacks something, or has it in another form; naming what.
+    """The evaluation that a JSON object is; ValueError, naming what, where it lacks something or has another form.
 
     >>> evaluation_of({"seed": 0})
     Traceback (most recent call last):
@@ -278,7 +260,8 @@ def evaluation_of(plain: dict[str, Any]) -> Evaluation:
     ValueError: Object missing required field `version`
     """
     _check_leaves(plain, "")
-    hollow = {name: part for name, part in plain.items() if name in PARTS and _is_a_note_alone(part)}
+    parts = {name: plain[name] for name in PARTS if isinstance(plain.get(name), dict)}
+    hollow = {name: part for name, part in parts.items() if "note" in part and "rows" not in part}
     whole = {name: part for name, part in plain.items() if name not in hollow}
     try:
         return msgspec.convert({**whole, "unmeasured": hollow}, Evaluation)
@@ -293,10 +276,6 @@ def number(value: float | None) -> float | None:
     (0.5, None, None)
     """
     return None if value is None or not math.isfinite(value) else value
-
-
-def _is_a_note_alone(part: Any) -> bool:
-    return isinstance(part, dict) and "note" in part and "rows" not in part
 
 
 def _check_leaves(value: Any, where: str) -> None:

@@ -1,97 +1,62 @@
 # SPDX-FileCopyrightText: 2026 The stic_fast authors
 # SPDX-License-Identifier: MIT
-"""The parts of an evaluation, as they are measured: rows of scores of drawn images, the classifier, and outliers."""
+"""What an evaluation writes down of a classifier: on real test images, on outliers, and under attack."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from statistics import median
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from stic_fast.evaluation.calibration import PAPER_BINS, negative_log_likelihood, reliability
-from stic_fast.evaluation.features import metric_name
+from stic_fast.errors import InputError
+from stic_fast.evaluation.attacks import PAPER_EPSILONS, in_pixels, pgd
+from stic_fast.evaluation.calibration import FOLDS, PAPER_BINS, negative_log_likelihood, reliability, tempered
+from stic_fast.evaluation.carlini_wagner import carlini_wagner, load_foolbox
 from stic_fast.evaluation.fixed_classifier import Model
-from stic_fast.evaluation.image_scores import COUNT_DEPENDENT, MEANINGS, Score
+from stic_fast.evaluation.gradient_masking import check_gradient_masking
 from stic_fast.evaluation.judge import predict_logits, top_k_accuracy
 from stic_fast.evaluation.manifold import ManifoldScores
 from stic_fast.evaluation.out_of_distribution import auroc, ood_scores
 from stic_fast.evaluation.record_form import (
+    AttackRow,
+    AttackScores,
     Better,
     Bins,
+    CarliniWagner,
     ClassifierScores,
-    ImageRow,
+    Masking,
     OutlierRow,
     OutlierScores,
     ScoreRow,
+    Unmeasured,
     number,
 )
-from stic_fast.evaluation.temperature import FOLDS, tempered
 
+CHECKED_EPSILON = 8 / 255
+"""Radius at which PGD is held against attacks that gradient masking cannot stop."""
+L2_RADIUS = 0.5
+"""Radius at which the L2 accuracy is taken, the usual one for small images with pixels in [0, 1]."""
+LEFT_OUT = "L2 C&W left out: pip install stic_fast[attacks]"
+_TEMPERATURE = "what logits must be divided by to be calibrated; above 1, the classifier is surer than it should be"
+_AFTER = f"of logits over a temperature; each of {FOLDS} parts of the test images takes that of the others"
 CLASSIFIER_SCORES: dict[str, tuple[str, Better | None, str]] = {
     "accuracy": ("accuracy", "higher", "share of real test images that the classifier reads rightly"),
     "NLL": ("NLL", "lower", "mean −log p(y|x) of the right class, in nats, the fake class left out"),
     "ECE": (f"ECE@{PAPER_BINS}", "lower", f"expected calibration error over {PAPER_BINS} bins of confidence"),
-    "temperature": (
-        "temperature",
-        None,
-        "what logits must be divided by to be calibrated; above 1, the classifier is surer than it should be",
-    ),
-    "NLL-T": (
-        "NLL after temperature scaling",
-        "lower",
-        f"of logits over a temperature; each of {FOLDS} parts of the test images takes that of the others",
-    ),
+    "temperature": ("temperature", None, _TEMPERATURE),
+    "NLL-T": ("NLL after temperature scaling", "lower", _AFTER),
     "ECE-T": (f"ECE@{PAPER_BINS} after temperature scaling", "lower", "of the same"),
 }
 """What each is called, which way it is better, and what it is."""
 
 
-def image_rows(
-    drawn: Mapping[str, Score],
-    real: Mapping[str, Score],
-    noise: Mapping[str, Score],
-    *,
-    judge: str,
-    count: int,
-    at_n_real: Mapping[str, Score] | None = None,
-) -> tuple[ImageRow, ...]:
-    """A row per score of the drawn images, beside real test images and noise in their place.
-
-    Args:
-        judge, count: in the scores' names: who read the images, and how many.
-        at_n_real: scores of only as many drawn images as there are real ones, where these are fewer; those that depend
-            on the count are kept.
-
-    >>> (row,) = image_rows({"FD": Score(2.0)}, {"FD": Score(0.5)}, {"FD": Score(90.0)}, judge="cnn", count=1000)
-    >>> row.name, row.drawn, row.real, row.noise, row.better
-    ('FD-cnn@1k', 2.0, 0.5, 90.0, 'lower')
-    """
-    at_n_real = {key: score for key, score in (at_n_real or {}).items() if key in COUNT_DEPENDENT}
-
-    def value(scores: Mapping[str, Score], key: str) -> float | None:
-        return number(scores[key].value) if key in scores else None
-
-    return tuple(
-        ImageRow(
-            key=key,
-            name=metric_name(key, judge, count),
-            better=MEANINGS[key].better,
-            what=MEANINGS[key].what,
-            drawn=number(score.value),
-            spread=number(score.spread),
-            drawn_at_n_real=value(at_n_real, key),
-            real=value(real, key),
-            noise=value(noise, key),
-        )
-        for key, score in drawn.items()
-    )
-
-
 def sweep_rows(sweep: Sequence[ManifoldScores]) -> list[dict[str, float]]:
     """The manifold scores at every k."""
-    return [{name: getattr(at, name) for name in ("k", "precision", "recall", "density", "coverage")} for at in sweep]
+    return [asdict(at) for at in sweep]
 
 
 def classifier_record(
@@ -121,13 +86,8 @@ def classifier_record(
         ScoreRow(key=key, value=values.get(key), name=name, better=better, what=what)
         for key, (name, better, what) in CLASSIFIER_SCORES.items()
     )
-    return ClassifierScores(
-        n=len(images),
-        rows=rows,
-        reliability=None if plain is None else Bins.of(plain),
-        reliability_after=None if scaled is None else Bins.of(scaled),
-        note=note,
-    )
+    bins, bins_after = (None if each is None else Bins.of(each) for each in (plain, scaled))
+    return ClassifierScores(n=len(images), rows=rows, reliability=bins, reliability_after=bins_after, note=note)
 
 
 def outlier_record(
@@ -142,18 +102,75 @@ def outlier_record(
     found = {name: ood_scores(model, each, num_classes, batch_size=batch_size) for name, each in sets.items()}
     by_score = {score: {name: found[name][score] for name in sets} for score in found[inside]}
     broken = {name: int((~torch.stack(list(each.values())).isfinite()).any(0).sum()) for name, each in found.items()}
-    rows = tuple(
-        OutlierRow(
-            score=score,
-            outliers=name,
-            auroc=None if broken[inside] or broken[name] else auroc(values[inside], values[name]),
-        )
-        for score, values in by_score.items()
-        for name in outliers
-    )
+
+    def area(score: str, name: str) -> float | None:
+        return None if broken[inside] or broken[name] else auroc(found[inside][score], found[name][score])
+
+    rows = tuple(OutlierRow(score, name, area(score, name)) for score in by_score for name in outliers)
     told = ", ".join(f"{count} of {len(sets[name])} of {name}" for name, count in broken.items() if count)
     note = f"images whose scores are not finite: {told}; the run diverged" if told else ""
     return OutlierScores(inside=inside, n=len(images), note=note, rows=rows), by_score
+
+
+def attack_record(
+    model: Model, images: Tensor, labels: Tensor, num_classes: int, *, seed: int, batch_size: int, cw: int
+) -> AttackScores | Unmeasured:
+    """Accuracy under L∞ PGD-40 at the papers' radii, whether gradient masking makes it, and how far C&W must go.
+
+    Images whose logits are not finite count as lost, and a note says so; where all are, there is nothing to attack.
+
+    Args:
+        cw: how many of the images the L2 attack of Carlini & Wagner is tried on, at most; 0 leaves it out.
+    """
+    logits = predict_logits(model, images, batch_size=batch_size)[:, :num_classes]
+    note = divergence_note(logits, "images to attack")
+    if not logits.isfinite().all(dim=1).any():
+        return Unmeasured(n=len(images), note=note)
+    settings: dict[str, Any] = {"seed": seed, "batch_size": batch_size}
+    attacked = (model, images, labels, num_classes)
+    results = {epsilon: pgd(*attacked, epsilon=epsilon, **settings) for epsilon in PAPER_EPSILONS}
+    base = results[CHECKED_EPSILON]
+    check = check_gradient_masking(*attacked, epsilon=CHECKED_EPSILON, base=base, **settings)
+    stays = "share of the images that stay rightly read where every pixel may change by"
+    rows = [
+        _row(f"PGD-{255 * epsilon:g}", result.name, result.accuracy, len(images), f"{stays} {in_pixels(epsilon)}")
+        for epsilon, result in results.items()
+    ]
+    key, name = f"all-{255 * CHECKED_EPSILON:g}", f"all attacks at {in_pixels(CHECKED_EPSILON)}"
+    what = "share that neither PGD, nor PGD on the margin, longer and from more starts, nor Square broke"
+    rows.append(_row(key, name, check.accuracy, len(images), what))
+    whole: CarliniWagner | None = None
+    if cw:
+        some, some_labels = subset(images, labels, cw, seed)
+        whole, more = _carlini_wagner(model, some, some_labels, num_classes, batch_size)
+        rows += more
+    masking = Masking(masked=check.masked, verdict=check.verdict, accuracy=check.accuracy)
+    return AttackScores(n=len(images), note=note, rows=tuple(rows), masking=masking, cw=whole)
+
+
+def _carlini_wagner(
+    model: Model, images: Tensor, labels: Tensor, num_classes: int, batch_size: int
+) -> tuple[CarliniWagner, list[AttackRow]]:
+    """What is known of the whole attack, and its scores."""
+    try:
+        load_foolbox()
+    except InputError:
+        return CarliniWagner(note=LEFT_OUT), []
+    result = carlini_wagner(model, images, labels, num_classes, batch_size=batch_size)
+    count, standing = len(images), int(result.distances.isinf().sum())
+    note = f"C&W could not turn {standing} of {count} images: they count as infinitely far" if standing else ""
+    median = "least ‖x' − x‖₂ that turns an image, pixels in [0, 1]; 0 for images read wrongly as they are"
+    mean = "the same over the images that were read rightly and turned, as in GMMC's Table 7"
+    at = f"share of the images that stay rightly read within ‖x' − x‖₂ ≤ {L2_RADIUS:g}"
+    return CarliniWagner(n=count, note=note), [
+        _row("CW-median", "L2 C&W, median distance", result.median_distance, count, median),
+        _row("CW-mean", "L2 C&W, mean distance", result.mean_distance, count, mean),
+        _row(f"CW-{L2_RADIUS:g}", f"L2 C&W at {L2_RADIUS:g}", result.accuracy_at(L2_RADIUS), count, at),
+    ]
+
+
+def _row(key: str, name: str, value: float, count: int, what: str) -> AttackRow:
+    return AttackRow(key=key, name=name, value=number(value), n=count, better="higher", what=what)
 
 
 def divergence_note(logits: Tensor, what: str = "test images") -> str:

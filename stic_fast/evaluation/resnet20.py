@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -36,9 +37,7 @@ class ResNet20(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(3, WIDTHS[0], 3, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(WIDTHS[0])
-        self.layer1 = _stage(WIDTHS[0], WIDTHS[0])
-        self.layer2 = _stage(WIDTHS[0], WIDTHS[1])
-        self.layer3 = _stage(WIDTHS[1], WIDTHS[2])
+        self.layer1, self.layer2, self.layer3 = (_stage(*widths) for widths in pairwise((WIDTHS[0], *WIDTHS)))
         self.linear = nn.Linear(WIDTHS[2], num_classes)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -96,9 +95,8 @@ def load_resnet20_judge(path: Path) -> NetworkJudge:
         raise InputError(f"{path} is no ResNet-20: it has {unknown[0]}, which a ResNet-20 lacks; give another file")
     floats = {key: value.float() if value.is_floating_point() else value for key, value in weights.items()}
     network.load_state_dict(floats, assign=True)
-    judge = NetworkJudge(
-        network, name="resnet20", num_classes=network.linear.out_features, mean=IMAGENET_MEAN, std=IMAGENET_STD
-    )
+    classes = network.linear.out_features
+    judge = NetworkJudge(network, name="resnet20", num_classes=classes, mean=IMAGENET_MEAN, std=IMAGENET_STD)
     return judge.eval().requires_grad_(False)
 
 

@@ -56,55 +56,36 @@ def square_attack(
     ('Square-500 at 32/255', [True, False, False, True])
     """
     check_count("queries", queries)
-    key = noise_seed(seed, "square")
+    key, radius = noise_seed(seed, "square"), 2 * epsilon
 
+    @torch.no_grad()
     def attack(classifier: FixedClassifier, x: Tensor, y: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
-        return _search(classifier, x, y, ids, 2 * epsilon, key, queries)
+        best, stands = x.clone(), torch.ones_like(y, dtype=torch.bool)
+        height = torch.full((len(y),), -torch.inf, dtype=x.dtype, device=x.device)
+        channels, high, wide = x.shape[1:]
+        for query in range(queries):
+            rows = stands.nonzero()[:, 0]
+            if not len(rows):
+                break
+            at: dict[str, Any] = {"seed": key, "step": query, "chain_ids": ids[rows], "dtype": x.dtype}
+            shape = (len(rows), channels, 1, wide) if query == 0 else (len(rows), 2 + channels)
+            u = noise.uniform(shape, stream=noise.Stream.CHAIN_INIT, **at)
+            if query == 0:
+                tried = x[rows] + radius * _signs(u)
+            else:
+                inside = _square(u[:, :2], square_side(query, queries, high, wide), high, wide)
+                tried = torch.where(inside, x[rows] + radius * _signs(u[:, 2:, None, None]), best[rows])
+            tried = tried.clamp(-1, 1)
+            logits = classifier.class_logits(tried)
+            right, new_height = classifier.is_right(logits, y[rows]), margins(logits, y[rows])
+            better = (new_height > height[rows]) | ~right
+            taken = rows[better]
+            best[taken], height[taken], stands[rows] = tried[better], new_height[better], right
+        return stands, best
 
-    return attack_images(
-        f"Square-{queries} at {in_pixels(epsilon)}",
-        attack,
-        model,
-        images,
-        labels,
-        num_classes,
-        epsilon=epsilon,
-        image_ids=image_ids,
-        batch_size=batch_size,
-        keep_images=keep_images,
-    )
-
-
-@torch.no_grad()
-def _search(
-    classifier: FixedClassifier, centre: Tensor, labels: Tensor, ids: Tensor, radius: float, key: int, queries: int
-) -> tuple[Tensor, Tensor]:
-    """Which images stand after the search, and the best image found for each."""
-    best = centre.clone()
-    height = torch.full((len(labels),), -torch.inf, dtype=centre.dtype, device=centre.device)
-    stands = torch.ones_like(labels, dtype=torch.bool)
-    channels, rows_high, columns_wide = centre.shape[1:]
-    for query in range(queries):
-        rows = stands.nonzero()[:, 0]
-        if not len(rows):
-            break
-        at: dict[str, Any] = {"seed": key, "step": query, "chain_ids": ids[rows], "stream": noise.Stream.CHAIN_INIT}
-        if query == 0:
-            stripes = noise.uniform((len(rows), channels, 1, columns_wide), dtype=centre.dtype, **at)
-            tried = centre[rows] + radius * _signs(stripes)
-        else:
-            u = noise.uniform((len(rows), 2 + channels), dtype=centre.dtype, **at)
-            side = square_side(query, queries, rows_high, columns_wide)
-            inside = _square(u[:, :2], side, rows_high, columns_wide)
-            tried = torch.where(inside, centre[rows] + radius * _signs(u[:, 2:, None, None]), best[rows])
-        tried = tried.clamp(-1, 1)
-        logits = classifier.class_logits(tried)
-        right = classifier.is_right(logits, labels[rows])
-        new_height = margins(logits, labels[rows])
-        better = (new_height > height[rows]) | ~right
-        taken = rows[better]
-        best[taken], height[taken], stands[rows] = tried[better], new_height[better], right
-    return stands, best
+    name = f"Square-{queries} at {in_pixels(epsilon)}"
+    batches: dict[str, Any] = {"image_ids": image_ids, "batch_size": batch_size, "keep_images": keep_images}
+    return attack_images(name, attack, model, images, labels, num_classes, epsilon=epsilon, **batches)
 
 
 def square_side(query: int, queries: int, height: int, width: int) -> int:

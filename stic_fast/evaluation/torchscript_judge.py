@@ -9,6 +9,7 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -62,9 +63,8 @@ def load_torchscript_judge(
             ) from error
     for parameter in network.parameters():
         parameter.requires_grad_(False)
-    judge = NetworkJudge(
-        network, name=name or path.stem, num_classes=0, mean=mean, std=std, value_range=value_range, resize=resize
-    )
+    scale: dict[str, Any] = {"mean": mean, "std": std, "value_range": value_range, "resize": resize}
+    judge = NetworkJudge(network, name=name or path.stem, num_classes=0, **scale)
     try:
         return judge.to(device).sized(image_shape)
     except InputError:
@@ -89,18 +89,15 @@ def _refuse_other_formats(path: Path) -> None:
             f"{path} is not TorchScript, and if it is a pickle it is not read, for a pickle can run any code; {hint}"
         ) from error
     if "models/model.json" in inside:
-        raise InputError(
-            f"{path} is a torch.export archive, which torch reads through pickle, so it is not read; {hint}"
-        )
-    if "constants.pkl" not in inside or not any(entry.startswith("code/") for entry in inside):
-        what = (
-            "a pickle of torch.save, which can run any code, so it is not read"
-            if "data.pkl" in inside
-            else "not TorchScript"
-        )
-        raise InputError(f"{path} is {what}; {hint}")
-    if damaged:
-        raise InputError(f"{path} is damaged TorchScript; fetch or export it anew")
+        what = "a torch.export archive, which torch reads through pickle, so it is not read"
+    elif "constants.pkl" in inside and any(entry.startswith("code/") for entry in inside):
+        if damaged:
+            raise InputError(f"{path} is damaged TorchScript; fetch or export it anew")
+        return
+    else:
+        pickled = "a pickle of torch.save, which can run any code, so it is not read"
+        what = pickled if "data.pkl" in inside else "not TorchScript"
+    raise InputError(f"{path} is {what}; {hint}")
 
 
 def _fails_checksums(archive: zipfile.ZipFile) -> bool:

@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from stic_fast.data import ImageSet, Splits, load
 from stic_fast.errors import InputError
 from stic_fast.evaluation import Judge, evaluate_images
+from stic_fast.evaluation.image_record import image_rows
 from stic_fast.evaluation.image_scores import Score
 from stic_fast.evaluation.record_form import ImageScores, JudgeAbout, Nearest
-from stic_fast.evaluation.records import image_rows
 from stic_fast.pixels import to_unit
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -13,8 +13,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from stic_fast.evaluation import attack_record as module
-from stic_fast.evaluation.attack_record import LEFT_OUT, attack_record
+from stic_fast.evaluation import records
 from stic_fast.evaluation.attacks import pgd
 from stic_fast.evaluation.carlini_wagner import carlini_wagner
 from stic_fast.evaluation.gradient_masking import check_gradient_masking
@@ -26,7 +25,7 @@ from stic_fast.evaluation.record_form import (
     Unmeasured,
     to_plain,
 )
-from stic_fast.evaluation.records import subset
+from stic_fast.evaluation.records import LEFT_OUT, attack_record, subset
 from stic_fast.pixels import to_unit
 
 needs_foolbox = pytest.mark.skipif(not importlib.util.find_spec("foolbox"), reason="foolbox, an extra, is missing")
@@ -155,6 +154,6 @@ def test_images_with_broken_logits_are_lost_and_told(model: nn.Module, images: T
 def test_a_wholly_diverged_classifier_is_not_attacked(
     images: Tensor, labels: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "pgd", None)
+    monkeypatch.setattr(records, "pgd", None)
     record = attack_record(lambda x: x.flatten(1)[:, :3] * torch.nan, images, labels, 3, cw=4, **SETTINGS)
     assert record == Unmeasured("12 of 12 images to attack have logits that are not finite: the run diverged", 12)

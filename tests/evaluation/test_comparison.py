@@ -13,8 +13,16 @@ import pytest
 from msgspec.structs import replace
 
 from stic_fast.errors import InputError
-from stic_fast.evaluation.comparison import ComparedScore, compared, notes_of, values_of
-from stic_fast.evaluation.comparison_table import area_table, comparison_text, score_table
+from stic_fast.evaluation.comparison import (
+    ComparedScore,
+    area_table,
+    compared,
+    comparison_text,
+    notes_of,
+    score_table,
+    values_of,
+)
+from stic_fast.evaluation.image_record import image_rows
 from stic_fast.evaluation.image_scores import Score
 from stic_fast.evaluation.record_form import (
     AttackRow,
@@ -31,7 +39,6 @@ from stic_fast.evaluation.record_form import (
     ScoreRow,
     Unmeasured,
 )
-from stic_fast.evaluation.records import image_rows
 
 SETS = ("noise", "constant")
 

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from stic_fast.data import ImageSet, Splits
-from stic_fast.evaluation.image_record import image_record
-from stic_fast.evaluation.image_scores import COUNT_DEPENDENT, ReferenceImages
+from stic_fast.evaluation.image_record import image_record, image_rows
+from stic_fast.evaluation.image_scores import COUNT_DEPENDENT, MEANINGS, ReferenceImages, Score
 from stic_fast.evaluation.judge import Judge
 from stic_fast.evaluation.judging import Judging
 from stic_fast.evaluation.nearest import nearest_distances
@@ -130,3 +130,12 @@ def test_a_judge_whose_weights_are_out_of_reach_reads_anew(judge: Judge, tmp_pat
     network = NetworkJudge(Pair(), name="pair", num_classes=4)
     reference = ReferenceImages.cached(network, TRAIN, most=5, seed=0, cache=tmp_path)
     assert reference.some.shape == (5, 64) and not list(tmp_path.glob("reference-*"))
+
+
+def test_scores_at_the_real_count_stand_only_where_the_count_matters() -> None:
+    scores = {key: Score(1.0, 0.5) for key in MEANINGS}
+    rows = {row.key: row for row in image_rows(scores, scores, {}, judge="cnn", count=1000, at_n_real=scores)}
+    assert {key for key, row in rows.items() if row.drawn_at_n_real is not None} == set(COUNT_DEPENDENT)
+    assert rows["FD"].name == "FD-cnn@1k" and rows["FD"].noise is None and rows["FD"].spread == 0.5
+    assert image_rows({"FD": Score(float("nan"))}, {}, {}, judge="cnn", count=9)[0].drawn is None
+    assert image_rows(scores, scores, {}, judge="cnn", count=9)[0].drawn_at_n_real is None

@@ -14,13 +14,11 @@ import torch
 from torch import Tensor
 
 from stic_fast.errors import InputError
-from stic_fast.evaluation.calibration import expected_calibration_error, negative_log_likelihood
-from stic_fast.evaluation.image_scores import COUNT_DEPENDENT, MEANINGS, Score
+from stic_fast.evaluation.calibration import expected_calibration_error, negative_log_likelihood, tempered
 from stic_fast.evaluation.judge import predict_logits
 from stic_fast.evaluation.outliers import outlier_sets
 from stic_fast.evaluation.record_form import FORMAT, read_record, to_plain, written
-from stic_fast.evaluation.records import classifier_record, divergence_note, image_rows, outlier_record
-from stic_fast.evaluation.temperature import tempered
+from stic_fast.evaluation.records import classifier_record, divergence_note, outlier_record
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 CENTRES = torch.tensor([0.3, 0.5, 0.7])
@@ -57,15 +55,6 @@ def broken_on(rows: list[int], value: float) -> Callable[[Tensor], Tensor]:
         return logits
 
     return model
-
-
-def test_scores_at_the_real_count_stand_only_where_the_count_matters() -> None:
-    scores = {key: Score(1.0, 0.5) for key in MEANINGS}
-    rows = {row.key: row for row in image_rows(scores, scores, {}, judge="cnn", count=1000, at_n_real=scores)}
-    assert {key for key, row in rows.items() if row.drawn_at_n_real is not None} == set(COUNT_DEPENDENT)
-    assert rows["FD"].name == "FD-cnn@1k" and rows["FD"].noise is None and rows["FD"].spread == 0.5
-    assert image_rows({"FD": Score(float("nan"))}, {}, {}, judge="cnn", count=9)[0].drawn is None
-    assert image_rows(scores, scores, {}, judge="cnn", count=9)[0].drawn_at_n_real is None
 
 
 def test_a_sound_classifier_has_all_scores_and_no_note(images: Tensor) -> None:

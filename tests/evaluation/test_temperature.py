@@ -12,8 +12,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from stic_fast.errors import InputError
-from stic_fast.evaluation.calibration import expected_calibration_error, negative_log_likelihood
-from stic_fast.evaluation.temperature import LARGEST, temperature, tempered
+from stic_fast.evaluation.calibration import (
+    LARGEST,
+    expected_calibration_error,
+    negative_log_likelihood,
+    temperature,
+    tempered,
+)
 
 CLASSES = 5
 
