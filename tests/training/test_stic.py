@@ -18,6 +18,7 @@ from stic_fast.errors import InputError
 from stic_fast.models import WideResNet
 from stic_fast.noise_addresses import BATCH_ROWS, MIXUP_ORDER, REAL_ORDER
 from stic_fast.ops import vrm_batch
+from stic_fast.pixels import to_unit
 from stic_fast.sampling import ChainPool
 from stic_fast.training import (
     OptimiserConfig,
@@ -211,6 +212,13 @@ def test_fakes_are_neither_flipped_nor_shifted_nor_mixed(tiny: SticConfig, split
     names = ("flip_probability", "max_shift", "mixup_alpha", "noise_std")
     asked = [tuple(call.options[name] for name in names) for call in calls]
     assert asked == [(0.5, 1, None, 0.3), (0.5, 1, 1.0, 0.3), (0.0, 0, None, 0.3)]
+
+
+def test_fakes_as_floats_get_the_noise_of_fakes_as_bytes(tiny: SticConfig, splits: Splits) -> None:
+    real, images, labels = method_of(tiny, splits).real, splits.train.images[:8], torch.full((8,), 3)
+    (x, y), (as_bytes, same) = (real.of_drawn(form, labels, 2, 5) for form in (to_unit(images), images))
+    torch.testing.assert_close(x, as_bytes)
+    assert torch.equal(y, same) and y.argmax(1).tolist() == [3] * 8
 
 
 def test_the_references_of_the_pool_are_as_configured(tiny: SticConfig, splits: Splits) -> None:
