@@ -46,7 +46,8 @@ def evaluate_images(
     """Scores of images against real ones: distances, IS, manifold scores, and those of labels where there are some.
 
     Real test images and noise stand beside them, as in `stic-fast evaluate`, with which every number agrees. Images of
-    another size or colour than the real ones are brought to theirs (see `fit_images`), and a note says so.
+    another size or colour than the real ones are brought to theirs (see `fit_images`), and a note says so. `print`
+    shows the scores as a table.
 
     Args:
         images: uint8 (N, C, H, W), or floating point in [-1, 1], a tensor or array; or the path of a folder of image
@@ -62,9 +63,6 @@ def evaluate_images(
         judge_iterations: of the cnn's training, and of the networks that learn from the images for Cls_G.
         batch_size: images at a time; no number depends on it beyond its last digits.
         progress: told how far the work is.
-
-    Returns:
-        The scores; `print` shows them as a table.
 
     Raises:
         InputError: images, labels, a reference or a judge that cannot be used.

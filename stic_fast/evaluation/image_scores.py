@@ -107,15 +107,12 @@ def scores_of_reading(
     """The scores of a set of images, by the names in `MEANINGS`, and the manifold scores at k = 1 … 10.
 
     Scores that need more images than there are, labels where there are none, or classes that the judge does not know,
-    are left out.
+    are left out; labels that do not fit the images are an InputError.
 
     Args:
         reading: what a judge, never the classifier that drew the images, read of them, with their features.
         labels: int64 (N,), the classes asked for, if any were.
         seed: of the order in which IS splits the images.
-
-    Raises:
-        InputError: labels that do not fit the images.
 
     >>> features, labels = torch.arange(12.0).view(6, 2), torch.arange(6) % 2
     >>> reading = Reading(torch.eye(2).repeat(3, 1), FeatureStatistics.of(features), features)

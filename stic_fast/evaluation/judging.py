@@ -104,10 +104,7 @@ class Judging:
     def measured(
         self, images: Tensor | Reading, labels: Tensor | None
     ) -> tuple[dict[str, Score], tuple[ManifoldScores, ...]]:
-        """All scores of uint8 images (N, C, H, W), or of what was read of them, and the manifold scores over k.
-
-        The labels, int64 (N,), are the classes asked for, if any were.
-        """
+        """All scores of uint8 images, or of what was read of them, and the manifold scores over k."""
         reading = images if isinstance(images, Reading) else self.read(images)
         return scores_of_reading(reading, self.reference, labels, num_classes=self.num_classes, seed=self.seed)
 

@@ -72,10 +72,8 @@ def load_resnet20_judge(path: Path) -> NetworkJudge:
 
     The prefix "module.", which data-parallel training leaves, may be there or not. Images are normalised with
     ImageNet's mean and standard deviation, as these checkpoints were trained. The number of classes is the last
-    layer's. Nothing but tensors and plain values is unpickled (`weights_only`).
-
-    Returns:
-        The judge on the CPU, in evaluation mode, its parameters frozen.
+    layer's. Nothing but tensors and plain values is unpickled (`weights_only`). The judge is on the CPU, in evaluation
+    mode, its parameters frozen.
 
     Raises:
         InputError: the file is missing, damaged, holds code, or is no ResNet-20.

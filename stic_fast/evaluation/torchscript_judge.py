@@ -30,7 +30,7 @@ def load_torchscript_judge(
     resize: tuple[int, int] | None = None,
     device: str | torch.device = "cpu",
 ) -> NetworkJudge:
-    """A judge from a TorchScript file whose `forward` returns the pair (features, logits).
+    """A judge, frozen and evaluating, from a TorchScript file whose `forward` returns the pair (features, logits).
 
     A network scripted in another form is put into a module that calls it and returns the pair, and scripted again; so
     an Inception file that gives features on a keyword becomes a judge.
@@ -44,9 +44,6 @@ def load_torchscript_judge(
         image_shape: (C, H, W) of images it will see; one blank image tells the number of classes.
         name, mean, std, value_range, resize: as for `NetworkJudge`; the name is the file's by default.
         device: where the judge goes.
-
-    Returns:
-        The judge in evaluation mode, its parameters frozen.
 
     Raises:
         InputError: the file is missing, is a pickle or anything else but TorchScript, or does not return the pair.
