@@ -80,4 +80,4 @@ if not TYPE_CHECKING:  # to a type checker there is nothing but what stands abov
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted(__all__)
