@@ -174,4 +174,5 @@ class FeatureSpace(Space):
             return self.decoder(x)
 
     def bound(self, sampler: Sampler) -> Sampler:
-        return replace(sampler, clamp=self.box)  # type: ignore[type-var]
+        name = "clamp" if hasattr(sampler, "clamp") else "support"  # of GRMALA, of MALA
+        return replace(sampler, **{name: self.box})  # type: ignore[type-var]

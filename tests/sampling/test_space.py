@@ -13,6 +13,7 @@ from stic_fast.models import Classifier, WideResNet, wrap
 from stic_fast.pixels import to_bytes, to_unit
 from stic_fast.sampling import (
     GRMALA,
+    MALA,
     ChainPool,
     Condition,
     FeatureSpace,
@@ -101,6 +102,17 @@ def test_chains_in_a_feature_space(images: Tensor, labels: Tensor, condition: Co
     other = ChainPool(images, labels, recipe, num_classes=3, hard=6, seed=0)
     other.load_state_dict(pool.state_dict())
     assert torch.equal(other.states, pool.states)
+
+
+@pytest.mark.parametrize("box", [None, (-4.0, 4.0)])
+def test_mala_draws_in_a_feature_space(
+    images: Tensor, labels: Tensor, condition: Condition, box: tuple[float, float] | None
+) -> None:
+    recipe = Recipe(Stage(MALA(steps=5, eps1=0.01), LogJoint()), FeatureSpace((70,), Decoder(), box=box))
+    drawn = draw_images(feature_classifier(), recipe, condition, images, labels, seed=3, chain_ids=IDS)
+    assert drawn.shape == (5, 1, 8, 8)
+    (stage,) = recipe.stages
+    assert recipe.space.bound(stage.sampler) == MALA(steps=5, eps1=0.01, support=box)
 
 
 def test_a_feature_space_encodes_where_it_can(images: Tensor) -> None:
