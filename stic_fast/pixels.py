@@ -17,6 +17,15 @@ def to_unit(images: Tensor) -> Tensor:
     return images.float() / 127.5 - 1
 
 
+def as_unit(images: Tensor) -> Tensor:
+    """Images in either form as floats in [−1, 1]: bytes as `to_unit` has them, floats as they are.
+
+    >>> as_unit(torch.tensor([255], dtype=torch.uint8)), as_unit(torch.tensor([0.5]))
+    (tensor([1.]), tensor([0.5000]))
+    """
+    return to_unit(images) if images.dtype == torch.uint8 else images
+
+
 def to_bytes(x: Tensor) -> Tensor:
     """Float images in [−1, 1] to uint8, rounded to nearest.
 

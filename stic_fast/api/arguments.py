@@ -15,7 +15,6 @@ from torch import Tensor
 
 from stic_fast.data.class_names import find_class
 from stic_fast.errors import InputError
-from stic_fast.pixels import to_unit
 
 ROUNDING = 1e-4  # by which floats may leave [−1, 1]
 
@@ -56,11 +55,6 @@ def image_batch(images: AnyImages, image_shape: Sequence[int]) -> Tensor:
             f"float images must lie in [-1, 1], got values from {least:g} to {most:g}; give bytes as uint8"
         )
     return batch
-
-
-def unit_images(images: Tensor) -> Tensor:
-    """Images as `image_batch` returns them, as float32 in [−1, 1]."""
-    return to_unit(images) if images.dtype == torch.uint8 else images.float()
 
 
 def class_number(asked: AnyClass, class_names: Sequence[str]) -> int:

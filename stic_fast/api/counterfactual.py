@@ -188,9 +188,7 @@ def nearest_images(
 
             def step(state: ChainState, search: _Search = search) -> None:
                 search.look(recipe.space.decode(state.x))
-                advance()
-                if sampler.on_step:
-                    sampler.on_step(state)
+                sampler.told(advance, state)
 
             continue_chains(
                 run.model,

@@ -20,7 +20,6 @@ from stic_fast.api.arguments import (
     class_numbers,
     image_batch,
     nearest_names,
-    unit_images,
 )
 from stic_fast.api.counterfactual import Counterfactual, nearest_images
 from stic_fast.api.evaluation import RunEvaluation
@@ -28,9 +27,9 @@ from stic_fast.api.images import Images
 from stic_fast.counts import check_count
 from stic_fast.errors import InputError
 from stic_fast.evaluation import out_of_distribution
+from stic_fast.evaluation.judge import predict_logits
 from stic_fast.evaluation.record_form import Evaluation
 from stic_fast.models import Layout, Precision
-from stic_fast.models.frozen import frozen
 from stic_fast.pixels import to_bytes
 from stic_fast.sampling.sampler import OnStep
 from stic_fast.training import ImageSampler, Progress, TrainedRun, open_run
@@ -179,12 +178,7 @@ class Run(TrainedRun):
         Raises:
             InputError: images of another shape or kind, or a batch size below 1.
         """
-        images = image_batch(x, self.splits.train.image_shape)
-        check_count("batch_size", batch_size)
-        device = next(self.model.parameters()).device
-        with frozen(self.model), torch.no_grad():
-            parts = [self.model(unit_images(part.to(device))) for part in torch.split(images, batch_size)]
-        return torch.cat(parts).float().cpu()
+        return predict_logits(self.model, image_batch(x, self.splits.train.image_shape), batch_size=batch_size)
 
     def predict(self, x: AnyImages, *, batch_size: int = 250) -> Tensor:
         """The class of each image as the classifier reads it, int64 (N,). Arguments and errors as for `logits`."""

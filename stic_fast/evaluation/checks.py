@@ -15,7 +15,7 @@ from torch import Tensor
 
 from stic_fast.counts import check_count
 from stic_fast.errors import InputError
-from stic_fast.pixels import to_unit
+from stic_fast.pixels import as_unit
 
 
 def check_images(images: object, *, what: str = "images", least: int = 1) -> None:
@@ -144,7 +144,7 @@ def unit_images(images: Tensor, *, judge: str, shape: Sequence[int] | None = Non
             f"judge {judge!r} reads images (N, {wanted}), uint8 or floating point in [-1, 1], got "
             f"{described(images)}; convert or resize them, or take another judge"
         )
-    return to_unit(images) if images.dtype == torch.uint8 else images
+    return as_unit(images)
 
 
 def described(value: object) -> str:

@@ -20,7 +20,7 @@ from stic_fast.evaluation.checks import check_labelled_images, unit_images
 from stic_fast.evaluation.fixed_classifier import device_of
 from stic_fast.models.fixed_passes import Precision, multiplies_bf16
 from stic_fast.models.frozen import frozen
-from stic_fast.pixels import to_unit
+from stic_fast.pixels import as_unit, to_unit
 
 SMALLEST_SIDE = 4  # pixels
 FIRST_WIDTH, LARGEST_WIDTH = 32, 256  # channels of the first stage, doubled from stage to stage up to the largest
@@ -186,7 +186,7 @@ def uses_bf16(precision: Precision, device: str | torch.device) -> bool:
 
 
 def predict_logits(model: Callable[[Tensor], Tensor], images: Tensor, *, batch_size: int) -> Tensor:
-    """A model's logits on uint8 images (N, C, H, W), batch by batch, without gradients, as float32 on the CPU.
+    """A model's logits on images (N, C, H, W), uint8 or in [-1, 1], in batches, without gradients, float32 on the CPU.
 
     The model sees float32 in [-1, 1]. An nn.Module gets its images on the device of its first parameter; it runs in
     evaluation mode, and every submodule is given back the mode it had, also after an error.
@@ -197,7 +197,9 @@ def predict_logits(model: Callable[[Tensor], Tensor], images: Tensor, *, batch_s
     check_count("batch_size", batch_size)
     device = device_of(model, images)
     with torch.no_grad(), frozen(model):
-        return torch.cat([model(to_unit(part.to(device))).float().cpu() for part in torch.split(images, batch_size)])
+        return torch.cat(
+            [model(as_unit(part.to(device)).float()).float().cpu() for part in torch.split(images, batch_size)]
+        )
 
 
 def top_k_accuracy(logits: Tensor, labels: Tensor, *, k: int) -> float:

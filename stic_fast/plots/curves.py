@@ -212,10 +212,10 @@ def _curve(records: Sequence[Record], x: str, y: str) -> Curve:
     return table[:, 0], table[:, 1]
 
 
-def _smoothed(values: NDArray[np.float64], window: int) -> NDArray[np.float64]:
+def smoothed(values: NDArray[np.float64], window: int) -> NDArray[np.float64]:
     """Centred means over `window` values, an odd number, of those that are there; NaN stays NaN.
 
-    >>> _smoothed(np.array([0.0, 3.0, 6.0, np.nan, 1.0]), 3).tolist()
+    >>> smoothed(np.array([0.0, 3.0, 6.0, np.nan, 1.0]), 3).tolist()
     [1.5, 3.0, 4.5, nan, 1.0]
     """
     there = np.isfinite(values)
@@ -238,7 +238,7 @@ def _plot_smoothed(axes: Axes, curve: Curve, colour: str, label: str | None) -> 
     window = min(len(curve[1]) // SMOOTHING, WIDEST_SMOOTHING) | 1
     if window > 1:
         _plot(axes, curve, colour, linewidth=0.6, alpha=RAW_ALPHA, zorder=1)
-        curve = (curve[0], _smoothed(curve[1], window))
+        curve = (curve[0], smoothed(curve[1], window))
     _plot(axes, curve, colour, label)
 
 

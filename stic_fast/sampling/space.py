@@ -13,7 +13,7 @@ from torch import Tensor
 
 from stic_fast.errors import InputError
 from stic_fast.ops import noise
-from stic_fast.pixels import to_bytes, to_unit
+from stic_fast.pixels import as_unit, to_bytes
 from stic_fast.sampling.canvas import Canvas, canvas
 
 Keep = Literal["floats", "bytes"]
@@ -109,7 +109,7 @@ class PixelSpace(Space):
         return to_bytes(x) if self.keep == "bytes" else x
 
     def unpack(self, kept: Tensor) -> Tensor:
-        return to_unit(kept) if kept.dtype == torch.uint8 else kept
+        return as_unit(kept)
 
     def view(self, x: Tensor, *, seed: int, step: int | Tensor, chain_ids: Tensor | None) -> Tensor:
         if self.patch is None:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from stic_fast.counts import Count, Options, Seed
 from stic_fast.errors import InputError
 from stic_fast.plots import looks
-from stic_fast.plots.curves import _smoothed
+from stic_fast.plots.curves import smoothed
 from stic_fast.plots.lines import WIDE, Line, LinePanel, plot_lines
 from stic_fast.studies.pass_ends import logged_accuracies
 from stic_fast.studies.sampling_error import Measured, mean_with_error, share_with_error
@@ -258,7 +258,7 @@ def smoothed_by_pass(at: Sequence[int], losses: Sequence[float], iterations: int
     """
     begins = np.flatnonzero(np.diff((np.asarray(at) - 1) // iterations)) + 1
     window = len(losses) // SMOOTHING | 1
-    return np.concatenate([_smoothed(part, window) for part in np.split(np.asarray(losses), begins)])
+    return np.concatenate([smoothed(part, window) for part in np.split(np.asarray(losses), begins)])
 
 
 def _accuracies(pair: Pair, test: int) -> list[Line]:

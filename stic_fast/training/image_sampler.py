@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -92,17 +93,17 @@ class ImageSampler:
         changes = {name: value for name, value in asked.items() if value is not None}
         return (self.recipe or self.run.recipe).with_samplers(**changes)
 
+    def told(self, advance: Callable[..., None], state: ChainState) -> None:
+        """After each step of its chains: moves a display on, and calls `on_step`."""
+        advance()
+        if self.on_step:
+            self.on_step(state)
+
     def _draw(self, condition: Condition, ids: Tensor, progress: Progress) -> Tensor:
         recipe = self.resolved
         check_drawing_fits(self.run.config, self.run.splits, recipe, len(ids), self.batch_size, ids.device)
         batches = -(-len(ids) // self.batch_size)
         with progress.task(f"drawing {len(ids)} images", batches * recipe.steps) as advance:
-
-            def step(state: ChainState) -> None:
-                advance()
-                if self.on_step:
-                    self.on_step(state)
-
             return draw_images(
                 self.run.model,
                 recipe,
@@ -112,7 +113,7 @@ class ImageSampler:
                 seed=self.seed,
                 chain_ids=ids,
                 batch_size=self.batch_size,
-                on_step=step,
+                on_step=partial(self.told, advance),
             ).cpu()
 
 

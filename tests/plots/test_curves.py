@@ -19,7 +19,7 @@ from PIL import Image
 from stic_fast.errors import InputError
 from stic_fast.plots import training_curves, training_figure
 from stic_fast.plots.curves import LOSS as LOSS_PANEL
-from stic_fast.plots.curves import Panel, Series, _smoothed
+from stic_fast.plots.curves import Panel, Series, smoothed
 from stic_fast.training import METHODS, Method, Stic
 
 LOSS, ACCURACY, LOGP, GRAM, GRAD_LOGP, GRAD_GRAM = range(6)
@@ -170,9 +170,9 @@ def test_smoothing_is_a_centred_mean_of_what_is_there() -> None:
     values[[3, 4, 20]] = np.nan
     wanted = [np.nanmean(values[max(0, at - 2) : at + 3]) for at in range(40)]
     wanted = [np.nan if np.isnan(value) else mean for value, mean in zip(values, wanted, strict=True)]
-    np.testing.assert_allclose(_smoothed(values, 5), wanted, rtol=1e-12)
-    np.testing.assert_array_equal(_smoothed(values, 1), values)
-    assert _smoothed(values[:2], 5).shape == (2,)
+    np.testing.assert_allclose(smoothed(values, 5), wanted, rtol=1e-12)
+    np.testing.assert_array_equal(smoothed(values, 1), values)
+    assert smoothed(values[:2], 5).shape == (2,)
 
 
 @pytest.mark.parametrize(("values", "scale"), [([1e3, 1.0], "log"), ([3.0, 1.0], "linear"), ([1e3, 0.0], "linear")])
