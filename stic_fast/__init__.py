@@ -25,6 +25,7 @@ with stopping_at_once():
         grmala_step_,
         metropolis_accept,
         noise,
+        scaled_silu,
         vrm_batch,
     )
 
@@ -55,6 +56,7 @@ __all__ = [
     "ops",
     "plots",
     "sampling",
+    "scaled_silu",
     "studies",
     "train",
     "training",
