@@ -67,7 +67,10 @@ _CHAINS = frozenset({Stream.LANGEVIN, Stream.CHAIN_INIT, Stream.MIXUP, Stream.LA
 
 POOL = ChainIds("the chains of a pool", 0, 2**30, _CHAINS | {Stream.REINIT_COIN})
 BATCH_ROWS = ChainIds(
-    "the rows of training batches", 2**30, 2**30, frozenset({Stream.INSTANCE_NOISE, Stream.AUGMENTATION, Stream.MIXUP})
+    "the rows of training batches",
+    2**30,
+    2**30,
+    frozenset({Stream.INSTANCE_NOISE, Stream.AUGMENTATION, Stream.MIXUP, Stream.NOISE_LEVEL, Stream.PROBE}),
 )
 PASS_ENDS = ChainIds("the chains drawn at the end of a pass", 2**31, 2**19, _CHAINS)
 COUNTERFACTUALS = ChainIds("the chains from an image towards another class", 2**31 + 2**19, 2**19, _CHAINS)
@@ -79,11 +82,12 @@ _ORDER = frozenset({Stream.BATCH_ORDER})
 REAL_ORDER = ChainIds("the order of real images", 0, 2**28, _ORDER)
 MIXUP_ORDER = ChainIds("the order of images that are mixed", 2**28, 2**28, _ORDER)
 POOL_ORDER = ChainIds("the order in which chains are taken from a pool", 2 * 2**28, 2**28, _ORDER)
+DENOISED_ORDER = ChainIds("the order of images that are denoised", 3 * 2**28, 2**28, _ORDER)
 FAKE_PICKS = ChainIds("the fakes of a batch", 2**31, 2**31, _ORDER)
 
 BOOK = (
     *(POOL, BATCH_ROWS, PASS_ENDS, COUNTERFACTUALS, SAMPLES, NEIGHBOURS, PATHS),
-    *(REAL_ORDER, MIXUP_ORDER, POOL_ORDER, FAKE_PICKS),
+    *(REAL_ORDER, MIXUP_ORDER, POOL_ORDER, DENOISED_ORDER, FAKE_PICKS),
 )
 
 

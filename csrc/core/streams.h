@@ -20,6 +20,8 @@ enum Stream : uint32_t {
   kBatchOrder = 7,
   kLatent = 8,
   kPatch = 9,
+  kNoiseLevel = 10,
+  kProbe = 11,
 };
 
 }  // namespace stic

@@ -8,10 +8,13 @@ from stic_fast.models.classifier import Classifier
 from stic_fast.models.convnet import ConvNet
 from stic_fast.models.fixed_passes import FixedPasses, Layout, Precision
 from stic_fast.models.max_mahalanobis import MaxMahalanobisClassifier, max_mahalanobis_centres
+from stic_fast.models.score_classifier import AtNoise, ScoreClassifier
+from stic_fast.models.score_unet import ScoreUNet
 from stic_fast.models.wide_resnet import WideResNet
 from stic_fast.models.wrap import Normalize, WrappedClassifier, wrap
 
 __all__ = [
+    "AtNoise",
     "Classifier",
     "ConvNet",
     "FixedPasses",
@@ -19,6 +22,8 @@ __all__ = [
     "MaxMahalanobisClassifier",
     "Normalize",
     "Precision",
+    "ScoreClassifier",
+    "ScoreUNet",
     "WideResNet",
     "WrappedClassifier",
     "max_mahalanobis_centres",

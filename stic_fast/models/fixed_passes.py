@@ -76,10 +76,14 @@ class FixedPasses:
 
     def __call__(self, x: Tensor, layers: Sequence[str]) -> tuple[Tensor, list[Tensor]]:
         """The logits and the named features of x, see `Classifier.logits_and_features`."""
+        return self.through(self.model.logits_and_features, x, layers)
+
+    def through(self, function: Callable[..., _Made], x: Tensor, *rest: Any, **options: Any) -> _Made:
+        """What a method of the model makes of x, in this precision and layout."""
         half = self.precision == "bf16" or (self.precision == "auto" and multiplies_bf16(x.device))
         autocast = torch.autocast(x.device.type, torch.bfloat16) if half else nullcontext()
         with autocast, self._weights:
-            return self.model.logits_and_features(x, layers)
+            return function(x, *rest, **options)
 
 
 class PreparedWeights(TorchFunctionMode):

@@ -41,6 +41,8 @@ class Stream(enum.IntEnum):
     BATCH_ORDER = 7
     LATENT = 8
     PATCH = 9
+    NOISE_LEVEL = 10
+    PROBE = 11
 
 
 def normal(

@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 from stic_fast.pixels import to_bytes, to_unit
+from stic_fast.sampling.annealed import AnnealedGRMALA
 from stic_fast.sampling.canvas import Canvas, canvas
 from stic_fast.sampling.chain_pool import ChainPool
+from stic_fast.sampling.class_score import ClassScore, Guidance
 from stic_fast.sampling.condition import Condition, draw_hard, draw_soft, interpolate
 from stic_fast.sampling.draw import continue_chains, draw_images
 from stic_fast.sampling.execution import Execution
@@ -25,28 +27,32 @@ from stic_fast.sampling.objective import (
 )
 from stic_fast.sampling.recipe import Recipe, Stage
 from stic_fast.sampling.sampler import ChainRecord, ChainState, Sampler, Stop
-from stic_fast.sampling.space import FeatureSpace, PixelSpace, Space
+from stic_fast.sampling.space import FeatureSpace, NoiseSpace, PixelSpace, Space
 from stic_fast.sampling.steps import Steps
 
 __all__ = [
     "GRMALA",
     "MALA",
+    "AnnealedGRMALA",
     "Canvas",
     "ChainPool",
     "ChainRecord",
     "ChainResult",
     "ChainState",
+    "ClassScore",
     "Climb",
     "Condition",
     "Execution",
     "FeatureSpace",
     "GramRegulariser",
+    "Guidance",
     "LatentGaussian",
     "LogJoint",
     "LogMarginal",
     "LogPosterior",
     "MALAResult",
     "Network",
+    "NoiseSpace",
     "Objective",
     "PixelSpace",
     "Recipe",

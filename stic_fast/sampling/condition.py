@@ -49,6 +49,14 @@ class Condition:
             self.weight.index_copy(0, chains, by.weight),
         )
 
+    def beside(self, other: Condition) -> Condition:
+        """This condition's chains and then another's."""
+        return Condition(
+            torch.cat([self.first, other.first]),
+            torch.cat([self.second, other.second]),
+            torch.cat([self.weight, other.weight]),
+        )
+
     def targets(self, labels: Tensor, num_classes: int) -> Tensor:
         """The soft labels λ·e_first + (1 − λ)·e_second, float32 (chains, num_classes)."""
         first, second = (one_hot(labels[rows[:, 0]], num_classes).float() for rows in (self.first, self.second))

@@ -132,6 +132,29 @@ class PixelSpace(Space):
 
 
 @dataclass(frozen=True)
+class NoiseSpace(Space):
+    """Images with noise, whose level falls as a chain goes on; they start as noise alone, in no box.
+
+    >>> round(NoiseSpace((1, 8, 8), sigma=80.0).start(torch.arange(50), seed=0).std().item())
+    80
+    """
+
+    shape: tuple[int, ...] | None = None
+    """(channels, height, width); None for that of the real images."""
+    sigma: float = 80.0
+    """Standard deviation of the noise that chains start from, in units of [−1, 1]."""
+
+    def of_images(self, image_shape: Sequence[int]) -> NoiseSpace:
+        return self if self.shape is not None else replace(self, shape=tuple(image_shape))
+
+    def start(self, chain_ids: Tensor, *, seed: int, step: int = 0) -> Tensor:
+        if self.shape is None:
+            raise InputError("a space without a shape has no start; give NoiseSpace(shape=(channels, height, width))")
+        where = {"seed": seed, "step": step, "chain_ids": chain_ids, "stream": noise.Stream.CHAIN_INIT}
+        return self.sigma * noise.normal((len(chain_ids), *self.shape), device=chain_ids.device, **where)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
 class FeatureSpace(Space):
     """The numbers that a decoder turns into images (Attentive-STIC's features, PnP's code).
 

@@ -5,16 +5,18 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from stic_fast.counts import LATER, Count, Positive, Probability, Range, Seed, check_count, check_ranges
+from stic_fast.counts import LATER, Count, CountOrZero, Positive, Probability, Range, Seed, check_count, check_ranges
 from stic_fast.data import ImageSet
 from stic_fast.errors import InputError
 from stic_fast.ops.checks import MAX_STEP
 from stic_fast.sampling import GRMALA
+from stic_fast.training.averaging import AverageConfig
 
 NOISE = "beyond which noise has no number"
 FOREIGN = "it was written by another version or by hand"
@@ -38,6 +40,20 @@ class NetworkConfig:
 
 
 @dataclass(frozen=True)
+class ScoreNetworkConfig:
+    """The network, norm-free."""
+
+    # Channels of its levels, from half the images' size downwards, each of half the size of the one before.
+    channels: Annotated[tuple[int, ...], Range(1, 10_000)] = (64, 128, 256)
+    # Standard deviation of the images, in units of [−1, 1].
+    sigma_data: Positive = 0.5
+    # The noise level that images are classified at, in training too.
+    sigma_read: Positive = 0.02
+    # Compared by the Gram term; empty for the two convolutions of the innermost block.
+    gram_layers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class OptimiserConfig:
     """Adam, its decay, and what keeps it from diverging."""
 
@@ -49,6 +65,15 @@ class OptimiserConfig:
     decay_every: Count = 10_000
     # Iterations to decay at instead; empty for every `decay_every`.
     decay_at: Annotated[tuple[int, ...], Range(0, MAX_STEP)] = field(default=(), metadata=LATER)
+    # Iterations after which the learning rate falls with the root of their number instead, at any length of training;
+    # 0 for the decay above.
+    root_after: CountOrZero = field(default=0, metadata=LATER)
+    # Iterations over which the learning rate rises to begin with.
+    warm_up: CountOrZero = field(default=0, metadata=LATER)
+    # Share that Adam keeps of its mean of squared gradients.
+    beta2: Annotated[float, Range(0, 1 - 1e-9)] = field(default=0.999, metadata=LATER)
+    # Adam as one operation over all weights; off, as runs had it before, rounds otherwise.
+    fused: Literal["on", "off"] = field(default="off", metadata=LATER)
     # Largest norm of the gradient; None for no clipping.
     clip_norm: Positive | None = None
     # What a run that diverges does: on, go back to its last good state with half the learning rate; off, stop.
@@ -63,12 +88,15 @@ class OptimiserConfig:
         0.25
         >>> OptimiserConfig(lr=1.0, decay=0.5, decay_at=(3, 90)).rate(25)
         0.5
+        >>> OptimiserConfig(lr=1.0, root_after=100, warm_up=10).rate(400), OptimiserConfig(lr=1.0, warm_up=10).rate(4)
+        (0.5, 0.5)
         """
         done = sum(at <= iteration for at in self.decay_at) if self.decay_at else iteration // self.decay_every
-        return self.lr * self.decay**done
+        factor = math.sqrt(self.root_after / max(iteration, self.root_after)) if self.root_after else self.decay**done
+        return self.lr * factor * min(1.0, (iteration + 1) / max(self.warm_up, 1))
 
-    # Of the network's passes; weights stay fp32.
-    precision: Literal["fp32", "bf16"] = "fp32"
+    # Of the network's passes: fp32, bf16, or auto, which is bf16 where the hardware multiplies it; weights stay fp32.
+    precision: Literal["fp32", "bf16", "auto"] = "fp32"
 
 
 @dataclass(frozen=True)
@@ -101,6 +129,8 @@ class RunConfig:
     network: NetworkConfig = field(default_factory=NetworkConfig)
     # Adam, its decay, and what keeps it from diverging.
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
+    # A running average of the weights, by which a run is judged.
+    average: AverageConfig = field(default_factory=AverageConfig, metadata=LATER)
     # What happens to images on their way into the network.
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
     # The chain of finished samples.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -18,7 +18,9 @@ from torch import Tensor
 
 from stic_fast.errors import Diverged, InputError
 from stic_fast.models import Classifier
+from stic_fast.models.fixed_passes import multiplies_bf16
 from stic_fast.stored import reason
+from stic_fast.training.averaging import AveragedWeights
 from stic_fast.training.checkpoint import WEIGHTS, Checkpoint
 from stic_fast.training.config import RunConfig
 from stic_fast.training.method import Loss, Method
@@ -53,6 +55,10 @@ class Engine:
         self.progress = progress or Progress()
         self.parts = {name: list(part) for name, part in method.parts().items()}
         self.optimisers = self._new_optimisers()
+        self.average = None if config.average.profile == "off" else AveragedWeights(model, config.average)
+        self._autocast = config.optimiser.precision == "bf16" or (
+            config.optimiser.precision == "auto" and multiplies_bf16(next(model.parameters()).device)
+        )
         self.iteration = 0
         self.rollbacks = 0
         self.records: list[dict[str, Any]] = []
@@ -79,7 +85,8 @@ class Engine:
         if self.iteration == begin:
             if self.method.forgets:
                 self.optimisers = self._new_optimisers()
-            self._log(self.method.start_pass(number, self.progress), number)
+            with self._judged():
+                self._log(self.method.start_pass(number, self.progress), number)
         started = time.perf_counter()
         with self.progress.task(f"pass {number} of {self.config.passes}", end - self.iteration) as advance:
             while self.iteration < end:
@@ -97,7 +104,8 @@ class Engine:
                     self._log([{"kind": "train", **values, "lr": rate, "seconds": seconds}], number)
                 if saves:
                     self._save(number, self.iteration)
-        self._log(self.method.end_pass(number, self.run, self.progress), number)
+        with self._judged():
+            self._log(self.method.end_pass(number, self.run, self.progress), number)
         self._save(number, None)
         self.progress.pass_done(self.run, self.method.curves)
 
@@ -105,7 +113,7 @@ class Engine:
         options = self.config.optimiser
         self.model.train()
         device = next(self.model.parameters()).device.type
-        with torch.autocast(device, torch.bfloat16) if options.precision == "bf16" else nullcontext():
+        with torch.autocast(device, torch.bfloat16) if self._autocast else nullcontext():
             loss = self.method.loss(self.iteration)
         for optimiser in self.optimisers.values():
             optimiser.zero_grad(set_to_none=True)
@@ -119,7 +127,13 @@ class Engine:
                 torch.nn.utils.clip_grad_norm_(self.parts[name], options.clip_norm)
             self.optimisers[name].step()
         self.iteration += 1
+        if self.average:
+            self.average.update(self.iteration)
         return loss
+
+    def _judged(self) -> AbstractContextManager[None]:
+        """Within it the model has the weights that it is judged by."""
+        return self.average.in_use() if self.average else nullcontext()
 
     def _totals(self, loss: Loss) -> Mapping[str, Tensor]:
         """The number that each part descends in this iteration."""
@@ -133,7 +147,11 @@ class Engine:
         return self.config.optimiser.rate(iteration) * 0.5**self.rollbacks
 
     def _new_optimisers(self) -> dict[str, torch.optim.Adam]:
-        return {name: torch.optim.Adam(part, lr=self.config.optimiser.lr) for name, part in self.parts.items()}
+        options = self.config.optimiser
+        settings: dict[str, Any] = {"lr": options.lr, "betas": (0.9, options.beta2)}
+        if options.fused == "on":
+            settings["fused"] = True
+        return {name: torch.optim.Adam(part, **settings) for name, part in self.parts.items()}
 
     def _has_ended(self) -> bool:
         """Whether all passes are done, or the method has said at the end of one that no more are needed."""
@@ -194,7 +212,10 @@ class Engine:
             "optimiser": {name: optimiser.state_dict() for name, optimiser in self.optimisers.items()},
             "method": self.method.state_dict(),
         }
-        self.run.save_checkpoint(pass_number, iteration, self.model.state_dict(), state)
+        if self.average:
+            state["weights"] = {name: weight.clone() for name, weight in self.average.state_dict().items()}
+        with self._judged():
+            self.run.save_checkpoint(pass_number, iteration, self.model.state_dict(), state)
 
     def _restore(self) -> Checkpoint:
         checkpoint = self.run.newest_checkpoint()
@@ -222,6 +243,8 @@ class Engine:
             saved = {"model": saved}
         check_adams(saved, self.optimisers)
         self.method.load_state_dict(state["method"])
+        if self.average:
+            self.average.load_state_dict(state["weights"])
         for name, optimiser in self.optimisers.items():
             optimiser.load_state_dict(saved[name])
         self.iteration, self.rollbacks = state["iteration"], state["rollbacks"]

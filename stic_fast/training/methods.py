@@ -23,6 +23,7 @@ from stic_fast.training.config import RunConfig
 from stic_fast.training.gmmc import Gmmc
 from stic_fast.training.jem import Jem
 from stic_fast.training.method import Method
+from stic_fast.training.score_stic import ScoreStic
 from stic_fast.training.softmax import Softmax
 from stic_fast.training.stic import Stic
 
@@ -99,7 +100,7 @@ def register_method(method: Kind) -> Kind:
     return method
 
 
-for _method in (Stic, Gmmc, Jem, Softmax):
+for _method in (Stic, ScoreStic, Gmmc, Jem, Softmax):
     register_method(_method)
 
 

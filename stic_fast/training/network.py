@@ -11,8 +11,8 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from stic_fast.data import Splits
-from stic_fast.models import Classifier, ConvNet, WideResNet
-from stic_fast.training.config import NetworkConfig
+from stic_fast.models import Classifier, ConvNet, ScoreClassifier, ScoreUNet, WideResNet
+from stic_fast.training.config import NetworkConfig, ScoreNetworkConfig
 
 
 def network_of(
@@ -39,6 +39,23 @@ def network_of(
         if config.architecture == "convnet":
             return ConvNet(**options)
         return WideResNet(depth=config.depth, **options)
+
+
+def score_network_of(config: ScoreNetworkConfig, splits: Splits, *, seed: int) -> ScoreClassifier:
+    """The score classifier for these images, with a fake class, its weights drawn from the seed.
+
+    Raises:
+        InputError: settings that make no network, or Gram layers that this one does not have.
+    """
+    with _DrawnFrom(torch.Generator().manual_seed(seed)):
+        return ScoreUNet(
+            channels=config.channels,
+            num_classes=splits.train.num_classes,
+            in_channels=splits.train.image_shape[0],
+            sigma_data=config.sigma_data,
+            sigma_read=config.sigma_read,
+            gram_layers=config.gram_layers or None,
+        )
 
 
 class _DrawnFrom(TorchFunctionMode):

@@ -13,13 +13,13 @@ from torch import Tensor
 
 from stic_fast.data import ImageSet
 from stic_fast.errors import InputError
-from stic_fast.noise_addresses import BATCH_ROWS, MIXUP_ORDER, REAL_ORDER
+from stic_fast.noise_addresses import BATCH_ROWS, DENOISED_ORDER, MIXUP_ORDER, REAL_ORDER
 from stic_fast.ops import noise, vrm_batch
 from stic_fast.training.batch_order import BatchOrder
 from stic_fast.training.config import RunConfig
 
-ORDERS = REAL_ORDER, MIXUP_ORDER
-"""The order of real images at each place of an iteration that takes some."""
+ORDERS = {0: REAL_ORDER, 1: MIXUP_ORDER, 4: DENOISED_ORDER}
+"""The order of real images at each place of an iteration that takes some; two kinds of drawn ones have 2 and 3."""
 
 
 class RealBatches:
@@ -47,6 +47,26 @@ class RealBatches:
         rows, options = self._order(place).rows(iteration), self.config.augmentation
         moves = {"flip_probability": options.flip_probability, "max_shift": options.max_shift}
         return self._batch(self.images[rows], self.labels[rows], place, iteration, mixup_alpha=mixup_alpha, **moves)
+
+    def clean(self, place: int, iteration: int, count: int) -> tuple[Tensor, Tensor, Tensor]:
+        """So many images (count, channels, height, width) in [−1, 1], flipped as configured and without noise.
+
+        Returns:
+            The images, one-hot labels (count, num_logits), and the ids of these rows, the address of their noise.
+        """
+        rows, ids = self._order(place, count).rows(iteration), self._ids(count, place)
+        images, labels = vrm_batch(
+            self.images[rows],
+            self._one_hot[self.labels[rows]],
+            num_classes=self.num_logits,
+            noise_std=0.0,
+            flip_probability=self.config.augmentation.flip_probability,
+            max_shift=0,
+            seed=self.config.seed,
+            step=iteration,
+            chain_ids=ids,
+        )
+        return images, labels, ids
 
     def of_drawn(self, images: Tensor, labels: Tensor, place: int, iteration: int) -> tuple[Tensor, Tensor]:
         """The same of drawn images, uint8 or float in [−1, 1], and int64 labels: instance noise alone.
@@ -98,11 +118,11 @@ class RealBatches:
             self._rows[count, place] = BATCH_ROWS.ids(count, start=start, device=self.labels.device)
         return self._rows[count, place]
 
-    def _order(self, place: int) -> BatchOrder:
+    def _order(self, place: int, count: int | None = None) -> BatchOrder:
         if place not in self._orders:
             self._orders[place] = BatchOrder(
                 count=len(self.labels),
-                batch_size=self.config.batch_size,
+                batch_size=count or self.config.batch_size,
                 seed=self.config.seed,
                 ids=ORDERS[place],
                 device=self.labels.device,

@@ -1,0 +1,111 @@
+# SPDX-FileCopyrightText: 2026 The stic_fast authors
+# SPDX-License-Identifier: MIT
+"""The chain of Score-STIC: from noise to image through falling noise levels."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from torch import Tensor
+
+from stic_fast.counts import Count, CountOrZero, NotNegative, Positive, Range, check_ranges
+from stic_fast.errors import InputError
+from stic_fast.ops import grmala_step
+from stic_fast.sampling.grmala import ChainResult
+from stic_fast.sampling.pull import Record
+from stic_fast.sampling.sampler import ChainRecord, ChainState, Sampler, check_end
+from stic_fast.sampling.steps import Steps
+
+
+@dataclass(frozen=True)
+class AnnealedGRMALA(Sampler[ChainResult]):
+    r"""Predictor steps from noise level to noise level, and GRMALA steps at each to correct them.
+
+    The levels are :math:`σ_i = (σ_{max}^{1/ρ} + \frac{i}{N-1}(σ_{min}^{1/ρ} - σ_{max}^{1/ρ}))^ρ`, i = 0 .. N − 1, and
+    then 0 (Karras et al. 2022, equation 5). From one to the next leads the probability-flow equation
+    :math:`dx/dσ = -σ·s(x, σ)` by Heun's method (there, Algorithm 1): the mean of the slopes here and at the next level.
+    A corrector is a step of equation 3 of STIC at its level (Song et al. 2021, section 4.2), with
+    :math:`α = step\_size·σ²`:
+
+    .. math:: x ← x + \tfrac α2·s(x, σ) - ε_2·\tfrac α2·∇Gram(x) + \sqrt α·N(0, I)
+
+    The objective gives s and is told σ, such as `ClassScore`; chains start from noise of σ_max, see `NoiseSpace`. All
+    moves go through `stic_fast.grmala_step`.
+
+    Raises:
+        InputError: a setting out of its range, or a chain that diverged.
+
+    >>> [round(sigma, 3) for sigma in AnnealedGRMALA(steps=4, sigma_max=10, sigma_min=0.01).levels]
+    [10.0, 2.107, 0.273, 0.01]
+    """
+
+    steps: Count = 18
+    """N, the noise levels."""
+    sigma_max: Positive = 80.0
+    """The noise level that chains start from, in units of [−1, 1]."""
+    sigma_min: Positive = 0.002
+    """The last one before 0."""
+    rho: Annotated[float, Range(1, 100)] = 7.0
+    """ρ: how much nearer to each other levels lie towards the end."""
+    correctors: CountOrZero = 0
+    """GRMALA steps at each level after the first."""
+    step_size: NotNegative = 0.1
+    """Of a corrector, as a multiple of σ²."""
+    eps2: NotNegative = 0.0
+    """Weight of the Gram term beside the score, in correctors."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+        super().__post_init__()
+        if not self.sigma_min < self.sigma_max:
+            raise InputError(f"sigma_min must be below sigma_max={self.sigma_max}, got {self.sigma_min}; lower it")
+
+    @property
+    def levels(self) -> list[float]:
+        """σ_0 .. σ_{N−1}."""
+        first, last = self.sigma_max ** (1 / self.rho), self.sigma_min ** (1 / self.rho)
+        return [(first + step / max(self.steps - 1, 1) * (last - first)) ** self.rho for step in range(self.steps)]
+
+    def step_sizes(self) -> Steps:
+        """A predictor from each level to the next, with ε1 = σ·(σ − σ'), after the correctors of that level."""
+        levels, rows = self.levels, list[tuple[float, float, float, float]]()
+        for sigma, following in zip(levels, [*levels[1:], 0.0], strict=True):
+            alpha = self.step_size * sigma**2
+            corrector = (alpha / 2, self.eps2 * alpha / 2, math.sqrt(alpha), sigma)
+            rows += [corrector] * (self.correctors if rows else 0)
+            rows.append((sigma * (sigma - following), 0.0, 0.0, sigma))
+        eps1, eps2, eps3, sigmas = zip(*rows, strict=True)
+        return Steps(len(rows), eps1, eps2 if any(eps2) else 0.0, eps3 if any(eps3) else 0.0, sigma=sigmas)
+
+    def _transition(self, state: ChainState, record: Record | None) -> tuple[ChainState, Tensor | None]:
+        index = state.step - state.first_step
+        sizes, following = state.sizes.at(index), state.sizes.at(index + 1)
+        move = state.pull(state.x, state.step, sizes, record=record)
+
+        def moved(uphill: Tensor) -> Tensor:
+            return grmala_step(
+                state.x,
+                uphill,
+                move.downhill,
+                eps1=move.eps1,
+                eps2=move.eps2,
+                eps3=sizes.eps3,
+                seed=state.seed,
+                step=state.step,
+                chain_ids=state.chain_ids,
+                clamp=None,
+            )
+
+        x = moved(move.uphill)
+        last = index + 1 == len(state.sizes)
+        if not sizes.eps3 and not last:  # a predictor, and there is a slope where it leads
+            there = state.pull(x, state.step, following).uphill
+            share = cast(float, following.sigma) / cast(float, sizes.sigma)
+            x = moved((move.uphill + share * there) / 2)
+        return state._replace(x=x, step=state.step + 1), move.logp
+
+    def _result(self, state: ChainState, trace: list[ChainRecord]) -> ChainResult:
+        check_end(state.x, "lower the guidance, or step_size and eps2 of the correctors")
+        return ChainResult(state.x, trace)
