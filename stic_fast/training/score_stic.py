@@ -78,7 +78,7 @@ class ScoreSticConfig(RunConfig):
     # Adam, its decay, and what keeps it from diverging.
     optimiser: OptimiserConfig = field(
         default_factory=lambda: OptimiserConfig(
-            lr=5e-3, root_after=2_000, warm_up=50, beta2=0.99, fused="on", precision="auto"
+            lr=1e-2, root_after=2_000, warm_up=50, beta2=0.99, fused="on", precision="auto"
         )
     )
     # A running average of the weights, by which the run is judged.
@@ -119,8 +119,8 @@ PRESETS = {
     "digits": ScoreSticConfig(),
     "cifar10": ScoreSticConfig(
         data="cifar10:",
-        passes=200,
-        iterations=500,
+        passes=100,
+        iterations=1_000,
         augmentation=VicinityConfig(noise_std=0.02, flip_probability=0.5, max_shift=3),
         checkpoint_every=100,
     ),
