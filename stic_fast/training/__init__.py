@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from stic_fast.training.averaging import AverageConfig
 from stic_fast.training.config import AugmentationConfig, NetworkConfig, OptimiserConfig, RunConfig
 from stic_fast.training.engine import Engine
 from stic_fast.training.gmmc import Gmmc, GmmcConfig
@@ -15,12 +16,14 @@ from stic_fast.training.progress import Progress
 from stic_fast.training.replay import ReplayConfig
 from stic_fast.training.run_folder import RunFolder
 from stic_fast.training.runs import TrainedRun, build_network, open_run, resume, train
+from stic_fast.training.score_stic import ScoreStic, ScoreSticConfig
 from stic_fast.training.softmax import Softmax, SoftmaxConfig
 from stic_fast.training.stic import PoolConfig, Stic, SticConfig, VicinityConfig
 
 __all__ = [
     "METHODS",
     "AugmentationConfig",
+    "AverageConfig",
     "Engine",
     "Gmmc",
     "GmmcConfig",
@@ -36,6 +39,8 @@ __all__ = [
     "ReplayConfig",
     "RunConfig",
     "RunFolder",
+    "ScoreStic",
+    "ScoreSticConfig",
     "Softmax",
     "SoftmaxConfig",
     "Stic",

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from stic_fast.data import ImageSet, Splits
 from stic_fast.models import Classifier, wrap
-from stic_fast.sampling import GRMALA
+from stic_fast.sampling import GRMALA, AnnealedGRMALA
 from stic_fast.training import (
     AugmentationConfig,
     Engine,
@@ -31,10 +31,14 @@ from stic_fast.training import (
     ReplayConfig,
     RunConfig,
     RunFolder,
+    ScoreSticConfig,
     SoftmaxConfig,
     SticConfig,
 )
+from stic_fast.training.averaging import AverageConfig
+from stic_fast.training.config import ScoreNetworkConfig
 from stic_fast.training.replay import ReplayRunConfig
+from stic_fast.training.score_stic import FakesConfig, ScoreConfig
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -79,11 +83,31 @@ def tiny_gmmc(tiny_jem: JemConfig) -> GmmcConfig:
 
 
 @pytest.fixture(scope="session")
+def tiny_score_stic() -> ScoreSticConfig:
+    """The same run of Score-STIC, with eight fakes drawn in two steps."""
+    return ScoreSticConfig(
+        passes=2,
+        iterations=6,
+        batch_size=8,
+        network=ScoreNetworkConfig(channels=(8, 16)),
+        score=ScoreConfig(denoised=16),
+        fakes=FakesConfig(images=8, batch_size=8, sampler=AnnealedGRMALA(steps=2)),
+        sampler=AnnealedGRMALA(steps=2),
+        log_every=2,
+        checkpoint_every=2,
+    )
+
+
+@pytest.fixture(scope="session")
 def tiny_of(
-    tiny: SticConfig, tiny_softmax: SoftmaxConfig, tiny_jem: JemConfig, tiny_gmmc: GmmcConfig
+    tiny: SticConfig,
+    tiny_score_stic: ScoreSticConfig,
+    tiny_softmax: SoftmaxConfig,
+    tiny_jem: JemConfig,
+    tiny_gmmc: GmmcConfig,
 ) -> dict[str, RunConfig]:
     """All of them by method."""
-    return {"stic": tiny, "softmax": tiny_softmax, "jem": tiny_jem, "gmmc": tiny_gmmc}
+    return {"stic": tiny, "score-stic": tiny_score_stic, "softmax": tiny_softmax, "jem": tiny_jem, "gmmc": tiny_gmmc}
 
 
 @pytest.fixture
@@ -101,6 +125,7 @@ class ToyConfig:
     passes: int = 2
     iterations: int = 10
     optimiser: OptimiserConfig = field(default_factory=lambda: OptimiserConfig(lr=0.1))
+    average: AverageConfig = field(default_factory=AverageConfig)
     log_every: int = 2
     checkpoint_every: int = 4
 

@@ -28,7 +28,7 @@ import torch
 
 from stic_fast.data import load
 from stic_fast.errors import InputError
-from stic_fast.sampling import GRMALA
+from stic_fast.sampling import GRMALA, AnnealedGRMALA
 from stic_fast.training import (
     GmmcConfig,
     JemConfig,
@@ -37,11 +37,14 @@ from stic_fast.training import (
     Progress,
     ReplayConfig,
     RunConfig,
+    ScoreSticConfig,
     SticConfig,
     resume,
     train,
 )
+from stic_fast.training.config import ScoreNetworkConfig
 from stic_fast.training.jem import DensityWeights
+from stic_fast.training.score_stic import FakesConfig, ScoreConfig
 
 SHARED: dict[str, Any] = {
     "passes": 2,
@@ -56,6 +59,11 @@ REPLAY = ReplayConfig(chains=20, restart_probability=0.3, sampler=GRMALA(steps=2
 CONFIGS: dict[str, RunConfig] = {
     "stic": SticConfig(**SHARED, pool=PoolConfig(chains=8, refresh=3, batch_size=8, sampler=GRMALA(steps=2))),
     "jem": JemConfig(**SHARED, pool=REPLAY, weights=DensityWeights(1.0, 0.1, 0.1)),
+    "score-stic": ScoreSticConfig(
+        **{**SHARED, "network": ScoreNetworkConfig(channels=(8, 16)), "sampler": AnnealedGRMALA(steps=1)},
+        score=ScoreConfig(denoised=16),
+        fakes=FakesConfig(images=8, batch_size=8, sampler=AnnealedGRMALA(steps=2)),
+    ),
     # Draws from iteration 3 on: between the first two checkpoints.
     "gmmc": GmmcConfig(**SHARED, pool=REPLAY, mode="joint", switch=0.25, ramp=4, dimension=16, sampling="injected"),
 }
