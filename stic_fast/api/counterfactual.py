@@ -171,8 +171,8 @@ def nearest_images(
         raise InputError(f"confidence must be above 0 and below 1, got {confidence}; 0.5 is the default")
     run, recipe = sampler.run, sampler.resolved.of_images(images.shape[1:])
     device = next(run.model.parameters()).device
-    check_drawing_fits(run.config, run.splits, recipe, len(images), sampler.batch_size, device)
-    real = run.splits.train.to(device)
+    check_drawing_fits(run.config, run.images.outline, recipe, len(images), sampler.batch_size, device)
+    referred = sampler.images
     batches = torch.split(images, sampler.batch_size)
     searches = []
     with (
@@ -194,9 +194,9 @@ def nearest_images(
                 run.model,
                 recipe,
                 recipe.space.encode(search.start),
-                draw_hard(real.labels, asked, ids, references=recipe.references, seed=sampler.seed),
-                real.images,
-                real.labels,
+                draw_hard(referred.labels, asked, ids, references=recipe.references, seed=sampler.seed),
+                referred.images,
+                referred.labels,
                 seed=sampler.seed,
                 chain_ids=ids,
                 on_step=step,
@@ -208,7 +208,7 @@ def nearest_images(
         probabilities_before=torch.cat([search.probabilities_before for search in searches]).cpu(),
         probabilities_after=torch.cat([search.probabilities for search in searches]).cpu(),
         confidence=confidence,
-        class_names=run.splits.train.class_names,
+        class_names=run.class_names,
     )
 
 

@@ -80,13 +80,8 @@ class Run(TrainedRun):
         return cls(**{field.name: getattr(run, field.name) for field in fields(TrainedRun)})
 
     def __repr__(self) -> str:
-        shape, classes = self.splits.train.image_shape, len(self.class_names)
+        shape, classes = self.image_shape, len(self.class_names)
         return f"Run({str(self.folder.path)!r}: {self.method.name}, {classes} classes of {shape} images)"
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """The names of the classes, in the order of their numbers."""
-        return self.splits.train.class_names
 
     def after_pass(self, number: int) -> Run:
         """The run as it was after a pass, with the same data.
@@ -162,7 +157,7 @@ class Run(TrainedRun):
             InputError: images of another shape or kind, no such class, or a number out of its range.
             Diverged: chains left the finite numbers.
         """
-        batch = image_batch(image, self.splits.train.image_shape)
+        batch = image_batch(image, self.image_shape)
         start = (batch if batch.dtype == torch.uint8 else to_bytes(batch)).cpu()
         sampler = ImageSampler(self, seed, steps, batch_size, on_step=on_step)
         wanted = class_number(to, self.class_names)
@@ -178,7 +173,7 @@ class Run(TrainedRun):
         Raises:
             InputError: images of another shape or kind, or a batch size below 1.
         """
-        return predict_logits(self.model, image_batch(x, self.splits.train.image_shape), batch_size=batch_size)
+        return predict_logits(self.model, image_batch(x, self.image_shape), batch_size=batch_size)
 
     def predict(self, x: AnyImages, *, batch_size: int = 250) -> Tensor:
         """The class of each image as the classifier reads it, int64 (N,). Arguments and errors as for `logits`."""

@@ -16,11 +16,11 @@ from stic_fast.api import load
 from stic_fast.cli.drawing import RunCommand, picture_of
 from stic_fast.cli.progress import RichProgress
 from stic_fast.counts import CountOrZero, Range, Seed
-from stic_fast.data import ImageSet
 from stic_fast.data.class_names import find_class
 from stic_fast.data.folder import read_image
 from stic_fast.errors import InputError
 from stic_fast.evaluation import fit_images
+from stic_fast.training import TrainedRun
 
 TEST = "test:"
 
@@ -51,7 +51,7 @@ class Counterfactual(RunCommand):
     def execute(self) -> None:
         """Searches, writes and tells."""
         run, progress = load(self.run), RichProgress()
-        image, name = _image(self.image, run.splits.test)
+        image, name = _image(self.image, run)
         to = find_class(self.to, run.class_names)
         default = f"samples/counterfactual_{name}_to_{to}_seed{self.seed}.png"
         with picture_of(run.folder, self.out, default, "a counterfactual is written") as target:
@@ -63,10 +63,10 @@ class Counterfactual(RunCommand):
         progress.say(f"picture: {target}")
 
 
-def _image(asked: str, test: ImageSet) -> tuple[Tensor, str]:
+def _image(asked: str, run: TrainedRun) -> tuple[Tensor, str]:
     """The image, uint8 (C, H, W) of the run's shape, and a name for it."""
     if asked.startswith(TEST):
-        number = asked.removeprefix(TEST)
+        test, number = run.splits.test, asked.removeprefix(TEST)
         if not number.isdecimal() or len(number) > 9 or int(number) >= len(test):
             raise InputError(f"{TEST} takes the number of a test image from 0 to {len(test) - 1}, got {asked!r}")
         return test.images[int(number)], f"test{number}"
@@ -74,4 +74,4 @@ def _image(asked: str, test: ImageSet) -> tuple[Tensor, str]:
     if not path.is_file():
         raise InputError(f"there is no image file {asked}; give one, or {TEST}NUMBER for a test image of the run")
     pixels = torch.from_numpy(read_image(path).copy())
-    return fit_images(pixels[None], test.image_shape)[0], path.stem
+    return fit_images(pixels[None], run.image_shape)[0], path.stem

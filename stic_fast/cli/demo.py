@@ -105,7 +105,7 @@ def _drawn_and_judged(run: TrainedRun, scale: Scale, progress: Progress) -> dict
     labels = spread(range(run.model.num_classes), scale.images_per_class * run.model.num_classes)
     drawn = image_sampler.of_classes(labels, progress)
     first = (torch.arange(len(labels)) % scale.images_per_class) < SHOWN
-    write_images(path / "samples.png", drawn[first], labels[first], run.splits.train.class_names)
+    write_images(path / "samples.png", drawn[first], labels[first], run.class_names)
     shares = even_shares(FRAMES)
     paths = image_sampler.of_paths(START, END, PATHS, shares, progress)
     save_paths(path / "interpolation.png", paths, shares, str(START), str(END))

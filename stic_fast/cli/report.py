@@ -146,7 +146,7 @@ def _images(page: Page, run: TrainedRun, record: Evaluation, part: ImageScores) 
 
 def _grids(page: Page, run: TrainedRun, folder: Path, count: int) -> None:
     classes = min(run.model.num_classes, MOST_CLASSES)
-    names = list(run.splits.train.class_names[:classes])
+    names = list(run.class_names[:classes])
     real = run.splits.test
     about = read_about(folder)
     if about is not None:

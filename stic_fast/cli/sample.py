@@ -34,11 +34,11 @@ class Sample(DrawingCommand):
     def execute(self) -> None:
         """Draws and writes."""
         run, progress = open_run(self.run), RichProgress()
-        names = run.splits.train.class_names
+        names = run.class_names
         labels = spread(range(len(names)) if self.labels is None else find_classes(self.labels, names), self.n)
         image_sampler = self.image_sampler(run)
         target = self.out or self.run / "samples" / f"sample_seed{self.seed}.png"
-        check_grid_fits(target, self.n, run.splits.train.image_shape)
+        check_grid_fits(target, self.n, run.image_shape)
         with run.folder.one_writer(target):
             prepare_target(target)
             if is_folder(target):
@@ -49,11 +49,11 @@ class Sample(DrawingCommand):
 
     def _fill(self, target: Path, image_sampler: ImageSampler, labels: Tensor, progress: RichProgress) -> None:
         """Draws what the folder lacks, a batch at a time, so that a kill costs a batch at most."""
-        run, train = image_sampler.run, image_sampler.run.splits.train
+        run, referred = image_sampler.run, image_sampler.images
         about = {
             "run": str(self.run.resolve()),
             "weights": fingerprint({}, *run.model.state_dict().values()),
-            "data": fingerprint({}, train.images, train.labels),
+            "data": fingerprint({}, referred.images, referred.labels),
             "labels": self.labels,
             "n": self.n,
             "seed": self.seed,

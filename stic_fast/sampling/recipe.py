@@ -84,6 +84,10 @@ class Recipe:
         """Transitions of all legs together."""
         return sum(len(stage.sizes) for stage in self.stages)
 
+    def compares(self, model: Classifier) -> bool:
+        """Whether some leg has a Gram term, which compares chains of a model with real images."""
+        return any(stage.sizes.with_gram and stage.compared(stage.network_or(model)) for stage in self.stages)
+
     def of_images(self, image_shape: Sequence[int]) -> Recipe:
         """The recipe for images (channels, height, width), where its space leaves its shape to them."""
         return replace(self, space=self.space.of_images(image_shape))

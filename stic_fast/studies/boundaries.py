@@ -60,7 +60,7 @@ class Boundaries(DrawingStudy):
         """Draws, reads features, and maps them."""
         run = open_run(self.run)
         runs = open_beside(run, [] if self.baseline is None else [self.baseline])
-        names = run.splits.test.class_names[: self.classes]
+        names = run.class_names[: self.classes]
         images, labels = self._real(run, len(names))
         rows = [self._row(name, each, images, labels, len(names), progress) for name, each in runs.items()]
         record = {"n_real": len(images), "n_drawn": self.n, "classes": list(names), "neighbours": NEIGHBOURS}

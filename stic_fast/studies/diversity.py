@@ -63,7 +63,7 @@ class Diversity(JudgingStudy):
         if not radii:
             raise InputError("--radii names no radius; give some from 0 up, 2 is beyond any image")
         run = open_run(self.run)
-        total, names = run.model.num_classes, run.splits.train.class_names
+        total, names = run.model.num_classes, run.class_names
         one = None if self.label is None else find_class(self.label, names)
         place = torch.arange(self.anchors)
         numbers = place if one is None else place * total + one

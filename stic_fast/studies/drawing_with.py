@@ -101,9 +101,9 @@ def around(
     """
     run, recipe, seed = sampler.run, sampler.resolved, sampler.seed
     device = next(run.model.parameters()).device
-    train, numbers = run.splits.train.to(device), numbers.to(device)
+    referred, numbers = sampler.images, numbers.to(device)
     classes, references = numbers % run.model.num_classes, recipe.references
-    condition = draw_hard(train.labels, classes, SAMPLES.of(numbers), references=references, seed=seed)
+    condition = draw_hard(referred.labels, classes, SAMPLES.of(numbers), references=references, seed=seed)
     rows = torch.arange(len(numbers), device=device).repeat_interleave(neighbours)
     ids = NEIGHBOURS.of(torch.arange(neighbours, device=device).repeat(len(numbers)) * MOST_ANCHORS + rows)
     starts = starts_around(to_unit(anchors.to(device))[rows], radii, ids, recipe, run.config.sampler.clamp, seed)
@@ -117,8 +117,8 @@ def around(
                     recipe,
                     start[batch],
                     condition[rows[batch]],
-                    train.images,
-                    train.labels,
+                    referred.images,
+                    referred.labels,
                     seed=seed,
                     chain_ids=ids[batch],
                     on_step=advance,

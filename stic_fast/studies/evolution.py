@@ -57,7 +57,7 @@ class Evolution(DrawingStudy):
         """Draws with the weights of each pass."""
         newest = open_run(self.run)
         ends, accuracies = pass_ends(newest.folder, self.passes), logged_accuracies(newest.folder)
-        names = newest.splits.train.class_names[: self.classes]
+        names = newest.class_names[: self.classes]
         metrics, moments = newest.folder.read_metrics(), []
         for number in ends:
             run = newest.after_pass(number)

@@ -68,7 +68,7 @@ class Extremes(JudgingStudy):
             f"{name}: the judge reads {shares[name]:.1%} as asked": images[torch.cat(rows[: self.classes])]
             for name, rows in ends.items()
         }
-        return StudyResult(extremes_figure(shown, run.splits.train.class_names[: self.classes]), record)
+        return StudyResult(extremes_figure(shown, run.class_names[: self.classes]), record)
 
 
 def extremes_figure(shown: Mapping[str, Tensor], class_names: Sequence[str]) -> Figure:

@@ -69,7 +69,7 @@ class GramLayers(JudgingStudy):
         titles = {"nearest": "distance to the nearest\ntraining image", "seconds_per_image": "seconds per image"}
         titles = {key: titles.get(key) or judged.name(key) for key in QUANTITIES}
         named = {f"{name}\n{_span(sets[name])}": drawn for name, drawn in found.items()}
-        return StudyResult(gram_layers_figure(named, titles, real, run.splits.train.class_names), record)
+        return StudyResult(gram_layers_figure(named, titles, real, run.class_names), record)
 
     def _measured(
         self, run: TrainedRun, judged: Judged, layers: tuple[str, ...], training: Tensor, progress: Progress

@@ -60,7 +60,7 @@ class Interpolation(JudgingStudy):
     def compute(self, progress: Progress) -> StudyResult:
         """Draws both sets of paths, and judges them."""
         run = open_run(self.run)
-        classes = run.splits.train.class_names
+        classes = run.class_names
         ends = find_class(self.start, classes), find_class(self.to, classes)
         names = classes[ends[0]], classes[ends[1]]
         if ends[0] == ends[1]:

@@ -47,5 +47,4 @@ def paths_in(listed: str | None) -> list[Path]:
 
 
 def _images_of(run: TrainedRun) -> tuple[object, ...]:
-    train = run.splits.train
-    return train.class_names, train.image_shape
+    return run.class_names, run.image_shape

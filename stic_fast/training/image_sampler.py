@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from stic_fast.counts import check_count
+from stic_fast.data import ImageSet
 from stic_fast.models import Layout, Precision
 from stic_fast.noise_addresses import PATHS, SAMPLES
 from stic_fast.ops.checks import MAX_SEED
@@ -61,11 +62,12 @@ class ImageSampler:
 
     def of_numbers(self, numbers: Tensor, progress: Progress) -> Tensor:
         """Images by their numbers, int64 (images,): number i is the (i // C)-th of class i mod C of C classes."""
-        numbers = numbers.to(self._labels.device)
+        images = self.images
+        numbers = numbers.to(images.labels.device)
         classes, ids = numbers % self.run.model.num_classes, SAMPLES.of(numbers)
         references = self.resolved.references
-        condition = draw_hard(self._labels, classes, ids, references=references, seed=self.seed)
-        return self._draw(condition, ids, progress)
+        condition = draw_hard(images.labels, classes, ids, references=references, seed=self.seed)
+        return self._draw(images, condition, ids, progress)
 
     def of_paths(self, start: int, end: int, paths: int, shares: Sequence[float], progress: Progress) -> Tensor:
         """Paths from one class to another, uint8 (paths·len(shares), channels, height, width), path by path.
@@ -75,16 +77,17 @@ class ImageSampler:
         Args:
             shares: of class `end` along the path, 0 .. 1.
         """
-        ids, references = PATHS.ids(2 * paths, device=self._labels.device), self.resolved.references
+        images, references = self.images, self.resolved.references
+        ids = PATHS.ids(2 * paths, device=images.labels.device)
         condition = interpolate(
-            self._labels, start, end, paths, shares, references=references, seed=self.seed, chain_ids=ids
+            images.labels, start, end, paths, shares, references=references, seed=self.seed, chain_ids=ids
         )
-        return self._draw(condition, ids[:paths].repeat_interleave(len(shares)), progress)
+        return self._draw(images, condition, ids[:paths].repeat_interleave(len(shares)), progress)
 
     @property
-    def _labels(self) -> Tensor:
-        device = next(self.run.model.parameters()).device
-        return self.run.splits.train.labels.to(device)
+    def images(self) -> ImageSet:
+        """What its chains refer to, on the model's device."""
+        return self.run.images_for(self.resolved).to(next(self.run.model.parameters()).device)
 
     @property
     def resolved(self) -> Recipe:
@@ -99,17 +102,17 @@ class ImageSampler:
         if self.on_step:
             self.on_step(state)
 
-    def _draw(self, condition: Condition, ids: Tensor, progress: Progress) -> Tensor:
+    def _draw(self, images: ImageSet, condition: Condition, ids: Tensor, progress: Progress) -> Tensor:
         recipe = self.resolved
-        check_drawing_fits(self.run.config, self.run.splits, recipe, len(ids), self.batch_size, ids.device)
+        check_drawing_fits(self.run.config, self.run.images.outline, recipe, len(ids), self.batch_size, ids.device)
         batches = -(-len(ids) // self.batch_size)
         with progress.task(f"drawing {len(ids)} images", batches * recipe.steps) as advance:
             return draw_images(
                 self.run.model,
                 recipe,
                 condition,
-                self.run.splits.train.images.to(ids.device),
-                self._labels,
+                images.images,
+                images.labels,
                 seed=self.seed,
                 chain_ids=ids,
                 batch_size=self.batch_size,

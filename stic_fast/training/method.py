@@ -70,7 +70,10 @@ class Method(Generic[Settings]):
 
     @staticmethod
     def build(config: Any, splits: Splits) -> Classifier:
-        """The classifier before training, its weights drawn from the seed."""
+        """The classifier before training, its weights drawn from the seed.
+
+        Of the images it may ask for the classes and the shape alone: a run that is opened has no more of them at hand.
+        """
         return network_of(config.network, splits, seed=config.seed)
 
     @classmethod

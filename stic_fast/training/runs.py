@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from stic_fast.data import Splits, load
+from stic_fast.data import ImageSet, Splits, load
 from stic_fast.errors import InputError
 from stic_fast.evaluation.cache import fingerprint
 from stic_fast.models import Classifier
@@ -24,6 +24,7 @@ from stic_fast.training.method import Method
 from stic_fast.training.methods import METHODS, method_of
 from stic_fast.training.progress import Progress
 from stic_fast.training.run_folder import RunFolder
+from stic_fast.training.run_images import RunImages
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,23 @@ class TrainedRun:
 
     folder: RunFolder
     config: RunConfig
-    splits: Splits
+    images: RunImages
     model: Classifier
+
+    @property
+    def splits(self) -> Splits:
+        """Its real images, loaded when they are first asked for."""
+        return self.images.splits
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The names of the classes, in the order of their numbers."""
+        return self.images.class_names
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(channels, height, width) of its images."""
+        return self.images.image_shape
 
     @property
     def method(self) -> type[Method[Any]]:
@@ -45,13 +61,17 @@ class TrainedRun:
         """How the method draws finished images."""
         return self.method.recipe_of(self.config, self.model)
 
+    def images_for(self, recipe: Recipe) -> ImageSet:
+        """The images that chains of a recipe refer to: real ones where they have a Gram term, or an outline of them."""
+        return (self.splits if recipe.compares(self.model) else self.images.outline).train
+
     def after_pass(self, number: int) -> TrainedRun:
         """The run as it was after a pass, with the same data.
 
         Raises:
             InputError: no checkpoint of that pass, damaged files, weights of another model.
         """
-        return _read(self.folder, self.config, self.splits, self.folder.end_of_pass(number))
+        return _read(self.folder, self.config, self.images, self.folder.end_of_pass(number))
 
 
 def train(config: RunConfig, path: str | os.PathLike[str], *, progress: Progress | None = None) -> TrainedRun:
@@ -96,7 +116,7 @@ def open_run(path: str | os.PathLike[str], *, pass_number: int | None = None) ->
     """
     folder, config = _open(path)
     checkpoint = folder.newest_checkpoint() if pass_number is None else folder.end_of_pass(pass_number)
-    return _read(folder, config, _images(folder, config), checkpoint)
+    return _read(folder, config, RunImages.of(_images(folder, config)), checkpoint)
 
 
 def build_network(config: RunConfig, splits: Splits) -> Classifier:
@@ -137,10 +157,10 @@ def _images(folder: RunFolder, config: RunConfig) -> Splits:
     return splits
 
 
-def _read(folder: RunFolder, config: RunConfig, splits: Splits, checkpoint: Checkpoint) -> TrainedRun:
-    model = build_network(config, splits)
+def _read(folder: RunFolder, config: RunConfig, images: RunImages, checkpoint: Checkpoint) -> TrainedRun:
+    model = build_network(config, images.outline)
     load_weights(model, checkpoint.load_weights(), str(checkpoint.path))
-    return TrainedRun(folder, config, splits, model.to(device()))
+    return TrainedRun(folder, config, images, model.to(device()))
 
 
 def _continue(
@@ -149,4 +169,4 @@ def _continue(
     with folder.one_writer():
         model, splits = model.to(device()), splits.to(device())
         Engine(model, method_of(config)(model, splits, config), config, folder, progress).train()
-    return TrainedRun(folder, config, splits, model)
+    return TrainedRun(folder, config, RunImages.of(splits), model)

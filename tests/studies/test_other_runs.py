@@ -15,6 +15,7 @@ from stic_fast.errors import InputError
 from stic_fast.studies import other_runs
 from stic_fast.studies.other_runs import open_beside
 from stic_fast.training import open_run
+from stic_fast.training.run_images import RunImages
 
 
 def test_runs_are_named_by_their_folders(tiny_run: Path, tmp_path: Path) -> None:
@@ -38,6 +39,8 @@ def test_what_cannot_be_compared_is_refused(tiny_run: Path, tmp_path: Path, monk
         open_beside(run, [tmp_path / "nowhere"])
     train = run.splits.train
     renamed = replace(train, class_names=tuple(f"digit {name}" for name in train.class_names))
-    monkeypatch.setattr(other_runs, "open_run", lambda path: replace(run, splits=Splits(renamed, renamed)))
+    monkeypatch.setattr(
+        other_runs, "open_run", lambda path: replace(run, images=RunImages.of(Splits(renamed, renamed)))
+    )
     with pytest.raises(InputError, match="renamed"):
         open_beside(run, [tmp_path / "renamed"])
