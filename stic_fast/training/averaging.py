@@ -90,6 +90,10 @@ class AveragedWeights:
         finally:
             _assign(self._own, own)
 
+    def take_over(self) -> None:
+        """Leaves the model with the averages for its weights, once it trains no more."""
+        _assign(self._own, self._averages)
+
     def state_dict(self) -> dict[str, Tensor]:
         """The weights themselves, of which the averages in a checkpoint are not made again."""
         return {name: parameter.detach() for name, parameter in self._own.items()}

@@ -9,7 +9,7 @@ import math
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from stic_fast.counts import LATER, Count, CountOrZero, Positive, Probability, Range, Seed, check_count, check_ranges
 from stic_fast.data import ImageSet
@@ -27,6 +27,9 @@ RESTORE = "restore the file as the run wrote it"
 class NetworkConfig:
     """The network, norm-free."""
 
+    size: ClassVar[str] = "width"
+    """The setting that its number of weights follows from most."""
+
     # A WideResNet, or a plain convolutional network of two 3×3 convolutions in each of three groups.
     architecture: Literal["wide_resnet", "convnet"] = field(default="wide_resnet", metadata=LATER)
     # Layers of a WideResNet; 6n + 4 for n blocks in each group.
@@ -42,6 +45,8 @@ class NetworkConfig:
 @dataclass(frozen=True)
 class ScoreNetworkConfig:
     """The network, norm-free."""
+
+    size: ClassVar[str] = "channels"
 
     # Channels of its levels, from half the images' size downwards, each of half the size of the one before.
     channels: Annotated[tuple[int, ...], Range(1, 10_000)] = (64, 128, 256)

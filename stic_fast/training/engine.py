@@ -64,7 +64,7 @@ class Engine:
         self.records: list[dict[str, Any]] = []
 
     def train(self) -> None:
-        """Runs to the last pass, from the newest checkpoint if there is one.
+        """Runs to the last pass, from the newest checkpoint if there is one; the model ends with what it is judged by.
 
         Raises:
             InputError: a checkpoint that is damaged or of another model, a full disk, a run that keeps diverging.
@@ -78,6 +78,8 @@ class Engine:
                 self._train_pass(self.iteration // self.config.iterations + 1)
             except Diverged as divergence:
                 self._roll_back(divergence)
+        if self.average:
+            self.average.take_over()
 
     def _train_pass(self, number: int) -> None:
         """From where the run stands to the end of this pass."""

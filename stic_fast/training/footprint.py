@@ -61,7 +61,7 @@ def training_bytes(config: RunConfig, splits: Splits) -> dict[str, float]:
     """
     model, at_once = network_without_memory(config, splits), config.at_once()
     weights = sum(parameter.numel() for parameter in model.parameters())
-    parts: dict[str, float] = {"network.width": PER_WEIGHT * FLOAT * weights}
+    parts = {f"network.{config.network.size}": float(PER_WEIGHT * FLOAT * weights)}
     shape = splits.train.image_shape
     work = {"batch_size": _pass_bytes(model, at_once.images, shape, frozen_weights=False)}
     if at_once.chains:

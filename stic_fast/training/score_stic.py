@@ -16,6 +16,8 @@ from stic_fast.data import ImageSet, Splits
 from stic_fast.models import Classifier, ScoreClassifier
 from stic_fast.noise_addresses import FAKE_PICKS, POOL
 from stic_fast.ops import noise
+from stic_fast.plots.curves import ACCURACY, LOSS, Panel, Series
+from stic_fast.plots.looks import BLUE, GREEN, ORANGE, PURPLE, VERMILION
 from stic_fast.sampling import (
     AnnealedGRMALA,
     ClassScore,
@@ -112,6 +114,20 @@ class ScoreSticConfig(RunConfig):
         return AtOnce(images=self.score.denoised + self.batch_size * kinds)
 
 
+CLASSES = Panel(
+    "Classification",
+    "cross-entropy (nats)",
+    (
+        Series("loss_real", "real", BLUE),
+        Series("loss_mixup", "mixup", ORANGE),
+        Series("loss_hard_fake", "hard fakes", VERMILION),
+        Series("loss_soft_fake", "soft fakes", GREEN),
+        Series("loss_noisy", "real, at all noise levels", PURPLE),
+    ),
+)
+TOTAL = LOSS.beside(unit="weighted sum")
+SCORE = Panel("Score matching", "loss, 1 for nothing learnt", (Series("score", "denoising", BLUE),))
+
 DENOISED = 4
 """The place of the images that are denoised among the batches of an iteration."""
 
@@ -130,7 +146,7 @@ PRESETS = {
 class ScoreStic(Method[ScoreSticConfig]):
     name, settings = "score-stic", ScoreSticConfig
     summary = "Score-STIC: STIC whose classifier also learns to take noise away, and draws by that"
-    presets = PRESETS
+    presets, curves = PRESETS, (TOTAL, SCORE, CLASSES, ACCURACY)
 
     def __init__(self, model: Classifier, splits: Splits, config: ScoreSticConfig) -> None:
         super().__init__(model, splits, config)

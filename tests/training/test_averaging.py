@@ -75,11 +75,13 @@ AVERAGING = AverageConfig("power", width=0.2)
 
 def test_a_run_is_saved_with_its_averages_and_goes_on_from_its_weights(toy: Any) -> None:
     model, _, _ = toy.train(toy.config(average=AVERAGING))
-    checkpoint, own = toy.run.newest_checkpoint(), dict(model.named_parameters())
+    plain, _, _ = toy.another().train()
+    checkpoint, averages, own = toy.run.newest_checkpoint(), dict(model.named_parameters()), plain.named_parameters()
     weights, state = checkpoint.load_weights(), checkpoint.load_state()["weights"]
-    assert state.keys() == own.keys()
-    assert all(torch.equal(state[name], own[name]) for name in own)
-    assert any(not torch.equal(weights[name], own[name]) for name in own)
+    assert weights.keys() == state.keys() == averages.keys()
+    assert all(torch.equal(state[name], value) for name, value in own), "those that it would have without"
+    assert all(torch.equal(weights[name], averages[name]) for name in weights)
+    assert any(not torch.equal(weights[name], state[name]) for name in weights)
 
 
 def test_passes_begin_and_end_with_the_averages(toy: Any) -> None:
@@ -110,7 +112,7 @@ def test_a_run_that_stops_goes_on_to_the_same_bits(toy: Any, stop: int) -> None:
         toy.train(config, spoil=interrupt)
     resumed, _, _ = toy.train(config)
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), resumed.parameters(), strict=True))
-    ours, theirs = (training.run.newest_checkpoint().load_weights() for training in (toy, other))
+    ours, theirs = (training.run.newest_checkpoint().load_state()["weights"] for training in (toy, other))
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 

@@ -13,9 +13,10 @@ import pytest
 import torch
 
 from stic_fast.errors import Diverged, InputError
-from stic_fast.sampling import GRMALA
+from stic_fast.sampling import GRMALA, AnnealedGRMALA, Guidance
 from stic_fast.training import (
     METHODS,
+    AverageConfig,
     Gmmc,
     GmmcConfig,
     ImageSampler,
@@ -27,19 +28,29 @@ from stic_fast.training import (
     ReplayConfig,
     RunConfig,
     RunFolder,
+    ScoreSticConfig,
     SoftmaxConfig,
     SticConfig,
     open_run,
     resume,
     train,
 )
-from stic_fast.training.config import check, from_plain, to_plain
+from stic_fast.training.config import ScoreNetworkConfig, check, from_plain, to_plain
 from stic_fast.training.jem import DensityWeights
 from stic_fast.training.methods import method_of
+from stic_fast.training.score_stic import FakesConfig, ScoreConfig
 
-NAMES = ["stic", "gmmc", "jem", "softmax"]
+NAMES = ["stic", "score-stic", "gmmc", "jem", "softmax"]
 UNUSUAL: dict[str, RunConfig] = {
     "stic": SticConfig(pool=PoolConfig(refresh=3, start="blank"), references=2, vrm="off", normalize="none"),
+    "score-stic": ScoreSticConfig(
+        network=ScoreNetworkConfig(channels=(8,), sigma_read=0.1, gram_layers=("middle.first",)),
+        score=ScoreConfig(weight=3.0, denoised=7, withheld=0.5, log_sigma_mean=0.0),
+        fakes=FakesConfig(images=9, sampler=AnnealedGRMALA(steps=3, correctors=2, eps2=0.5)),
+        average=AverageConfig("half_life", half_life=9),
+        guidance=Guidance(label=2.0, classifier=0.5, lowest=0.1, highest=10.0),
+        vrm="off",
+    ),
     "gmmc": GmmcConfig(
         mode="joint",
         beta=0.25,
