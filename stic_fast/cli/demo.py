@@ -42,16 +42,15 @@ class Scale:
     judge_iterations: int
 
 
-METHOD = METHODS["stic"]
+METHOD = METHODS["score-stic"]
 DIGITS = METHOD.presets["digits"]
 FULL = Scale(DIGITS, images_per_class=100, judge_iterations=600)
 SHORT = Scale(
     replace(
         DIGITS,
         passes=2,
-        iterations=60,
-        pool=replace(DIGITS.pool, chains=100, sampler=replace(DIGITS.pool.sampler, steps=20)),
-        sampler=replace(DIGITS.sampler, steps=40),
+        iterations=100,
+        sampler=replace(DIGITS.sampler, steps=10),
     ),
     images_per_class=20,
     judge_iterations=150,

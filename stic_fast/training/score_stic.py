@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal, cast
 
 import torch
@@ -38,6 +38,8 @@ from stic_fast.training.progress import Progress
 from stic_fast.training.saved_state import check_form
 from stic_fast.training.score_matching import denoising_loss, with_noise
 from stic_fast.training.stic import VicinityConfig
+
+ADAM = OptimiserConfig(lr=1e-2, root_after=2_000, warm_up=50, beta2=0.99, fused="on", precision="auto")
 
 
 @dataclass(frozen=True)
@@ -78,11 +80,7 @@ class ScoreSticConfig(RunConfig):
     # The network, norm-free.
     network: ScoreNetworkConfig = field(default_factory=ScoreNetworkConfig)  # type: ignore[assignment]
     # Adam, its decay, and what keeps it from diverging.
-    optimiser: OptimiserConfig = field(
-        default_factory=lambda: OptimiserConfig(
-            lr=1e-2, root_after=2_000, warm_up=50, beta2=0.99, fused="on", precision="auto"
-        )
-    )
+    optimiser: OptimiserConfig = ADAM
     # A running average of the weights, by which the run is judged.
     average: AverageConfig = field(default_factory=lambda: AverageConfig("power"))
     # What happens to images on their way into the network, and how they mix; the noise is that of sigma_read.
@@ -132,7 +130,28 @@ DENOISED = 4
 """The place of the images that are denoised among the batches of an iteration."""
 
 PRESETS = {
-    "digits": ScoreSticConfig(),
+    # Images of 8×8 pixels are wide in their values, and coarse: more noise, one level. Small steps would not be worth
+    # their overhead, so that a batch is small and a learning rate high.
+    "digits": ScoreSticConfig(
+        passes=4,
+        iterations=500,
+        batch_size=8,
+        network=ScoreNetworkConfig(channels=(64,), sigma_data=0.75),
+        optimiser=replace(ADAM, lr=4e-2, root_after=200),
+        score=ScoreConfig(denoised=64, log_sigma_mean=-0.8),
+        guidance=Guidance(label=1.4),
+    ),
+    "fashion": ScoreSticConfig(
+        data="idx:",
+        passes=16,
+        iterations=1_000,
+        batch_size=16,
+        network=ScoreNetworkConfig(channels=(64, 128), sigma_data=0.7),
+        optimiser=replace(ADAM, lr=2e-2, root_after=1_000),
+        augmentation=VicinityConfig(noise_std=0.02, flip_probability=0.5, max_shift=2),
+        score=ScoreConfig(log_sigma_mean=-1.0),
+        guidance=Guidance(label=1.5),
+    ),
     "cifar10": ScoreSticConfig(
         data="cifar10:",
         passes=100,
