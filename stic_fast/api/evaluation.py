@@ -51,7 +51,7 @@ class RunEvaluation(Options):
 
     prefix: ClassVar[str] = ""
 
-    # Folder of a trained run.
+    # Folder of a trained run, or pretrained:NAME.
     run: Path
     # Who reads the images: see `stic_fast.evaluation.load_judge`.
     judge: str = "cnn"
@@ -97,20 +97,20 @@ class RunEvaluation(Options):
         }
         found, seconds = {}, {}
         parts = self._applying(run)
+        train, test = run.splits.train, run.splits.test  # refused, where they are not at hand, before anything is made
         with run.folder.one_writer():
             for part in parts:
                 begun = time.perf_counter()
                 found[part] = measure[part]()
                 seconds[part] = round(time.perf_counter() - begun, 1)
             unmeasured = {name: part for name, part in found.items() if isinstance(part, Unmeasured)}
-            train, test = run.splits.train, run.splits.test
             record = Evaluation(
                 version=__version__,
                 command=command_line(["evaluate"], self),
                 method=run.method.name,
                 data={"train": (train.name, len(train.images)), "test": (test.name, len(test.images))},
                 seed=self.seed,
-                checkpoint=run.folder.newest_checkpoint().path.name,
+                checkpoint=run.folder.newest_checkpoint().name,
                 seconds={**seconds, "all": round(time.perf_counter() - started, 1)},
                 unmeasured=unmeasured,
                 **{name: part for name, part in found.items() if name not in unmeasured},
@@ -154,10 +154,10 @@ class RunEvaluation(Options):
 
     def _drawn(self, sampler: ImageSampler, progress: Progress) -> DrawnImages:
         run, steps = sampler.run, sampler.resolved.steps
-        checkpoint = run.folder.newest_checkpoint().path.name
+        checkpoint = run.folder.newest_checkpoint().name
         about = {"checkpoint": checkpoint, "seed": self.seed, "steps": steps}
         about |= {"precision": self.precision, "layout": self.layout}
-        folder = drawn_folder(self.run, checkpoint, self.seed, steps)
+        folder = drawn_folder(run.folder.path, checkpoint, self.seed, steps)
         drawn = DrawnImages(folder, self.n, num_classes=run.model.num_classes, about=about)
         drawn.complete(lambda rows: sampler.of_numbers(rows, progress), progress.say)
         return drawn
@@ -172,7 +172,7 @@ class RunEvaluation(Options):
         others = {spec: load(spec).test.images for spec in (self.others.split(",") if self.others else ())}
         sets = outlier_sets(images, seed=self.seed, others=others)
         record, scores = outlier_record(run.model, images, sets, classes, self.batch_size, test.name)
-        file = self.run / "evaluation" / OUTLIER_SCORES
+        file = run.folder.path / "evaluation" / OUTLIER_SCORES
         file.parent.mkdir(exist_ok=True)
         with listed_file(file) as target:
             target.write(

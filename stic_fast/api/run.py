@@ -35,12 +35,14 @@ from stic_fast.sampling.sampler import OnStep
 from stic_fast.training import ImageSampler, Progress, TrainedRun, open_run
 
 
-def load(run: str | os.PathLike[str], *, pass_number: int | None = None) -> Run:
-    """The run in a folder, as its newest checkpoint has it or as it was after a pass.
+def load(run: str | os.PathLike[str], *, pass_number: int | None = None, data: str | None = None) -> Run:
+    """The run in a folder, as its newest checkpoint has it or as it was after a pass; or one that comes with stic_fast.
 
     Args:
-        run: the run's folder.
+        run: the run's folder, or `pretrained:NAME`.
         pass_number: counted from 1; None for the newest checkpoint.
+        data: where the run's images lie, as `train` takes it; None for where they were when it was trained. Those of a
+            pretrained run are loaded when they are asked for, and some do not come with it.
 
     Raises:
         InputError: no run there, no checkpoint yet, damaged files, or data that changed.
@@ -50,9 +52,7 @@ def load(run: str | os.PathLike[str], *, pass_number: int | None = None) -> Run:
     ...
     stic_fast.errors.InputError: nowhere does not exist; give the folder of a run, as `stic-fast train` printed it
     """
-    if str(run).startswith("pretrained:") and not Path(run).exists():
-        raise InputError(f"no trained run comes with this version, so there is no {run}; give the folder of a run")
-    return Run.of(open_run(run, pass_number=pass_number))
+    return Run.of(open_run(run, pass_number=pass_number, data=data))
 
 
 class Run(TrainedRun):
@@ -81,7 +81,7 @@ class Run(TrainedRun):
 
     def __repr__(self) -> str:
         shape, classes = self.image_shape, len(self.class_names)
-        return f"Run({str(self.folder.path)!r}: {self.method.name}, {classes} classes of {shape} images)"
+        return f"Run({self.folder.address!r}: {self.method.name}, {classes} classes of {shape} images)"
 
     def after_pass(self, number: int) -> Run:
         """The run as it was after a pass, with the same data.
@@ -211,7 +211,8 @@ class Run(TrainedRun):
     def evaluate(self, *, progress: Progress | None = None, **options: Any) -> Evaluation:
         """Judges drawn images and the classifier, as `stic-fast evaluate` does, and writes evaluation.json.
 
-        Drawn images are kept in the run's folder, so that an evaluation that was stopped goes on.
+        Drawn images are kept in the run's folder, so that an evaluation that was stopped goes on. A pretrained run has
+        the folder pretrained-NAME in the current one.
 
         Args:
             progress: told how far it is; silent if None.
@@ -229,7 +230,7 @@ class Run(TrainedRun):
             if name not in known:
                 raise InputError(f"an evaluation has no option {name!r}; did you mean {nearest_names(name, known)}?")
         self._check_newest()
-        return RunEvaluation(self.folder.path, **options).evaluate(self, progress or Progress())
+        return RunEvaluation(Path(self.folder.address), **options).evaluate(self, progress or Progress())
 
     def _check_newest(self) -> None:
         newest, own = self.folder.newest_checkpoint().load_weights(), self.model.state_dict()

@@ -16,9 +16,10 @@ from stic_fast.atomic_write import atomic_write
 from stic_fast.cli.terminal import say
 from stic_fast.errors import InputError
 from stic_fast.evaluation.comparison import ComparedScore, compared, comparison_text
-from stic_fast.evaluation.record_form import Evaluation, read_record
+from stic_fast.evaluation.record_form import Evaluation
 from stic_fast.plots.comparison import Panel, comparison_figure
 from stic_fast.plots.looks import save_figure
+from stic_fast.training import folder_of
 
 PICTURED = ("FD", "recall", "Cls_R", "Cls_G", "accuracy", "ECE", "AUROC-log_density", "PGD-8")
 """Scores in the picture unless others are asked for; those that no run has are left out."""
@@ -67,7 +68,7 @@ def read_groups(texts: Sequence[str]) -> dict[str, dict[str, Evaluation]]:
             raise InputError(f"the label {label.strip()!r} stands twice; name all of its runs at once, LABEL=RUN,RUN")
         records: dict[str, Evaluation] = {}
         for folder in runs:
-            record = read_record(Path(folder))
+            record = folder_of(folder).evaluation()
             if folder in records or record is None:
                 what = "stands twice" if folder in records else "has not been evaluated"
                 evaluate = f"stic-fast evaluate {shlex.quote(folder)}"

@@ -50,7 +50,7 @@ class Counterfactual(RunCommand):
 
     def execute(self) -> None:
         """Searches, writes and tells."""
-        run, progress = load(self.run), RichProgress()
+        run, progress = load(self.run, data=self.data), RichProgress()
         image, name = _image(self.image, run)
         to = find_class(self.to, run.class_names)
         default = f"samples/counterfactual_{name}_to_{to}_seed{self.seed}.png"

@@ -26,8 +26,11 @@ from stic_fast.training import ImageSampler, RunFolder, TrainedRun
 class RunCommand(Options):
     """A command of a run."""
 
-    # Folder of a trained run.
+    # Folder of a trained run, or pretrained:NAME; `stic-fast info` lists the names.
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    # Where the run's images lie, as --data of a training names them; None for where they were when it was trained.
+    # The images of some pretrained runs do not come with them.
+    data: str | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True)

@@ -25,14 +25,17 @@ class Evaluate(RunEvaluation):
 
     prefix: ClassVar[str] = "--"
 
-    # Folder of a trained run.
+    # Folder of a trained run, or pretrained:NAME.
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     judge: Annotated[str, tyro.conf.arg(help=judge_help())] = "cnn"
+    # Where the run's images lie, as --data of a training names them; None for where they were when it was trained.
+    # The images of some pretrained runs do not come with them.
+    data: str | None = None
 
     def execute(self) -> None:
         """Draws what is missing, judges, writes and tells."""
         self.asked()  # refused before the run is read
-        run, progress = open_run(self.run), RichProgress()
+        run, progress = open_run(self.run, data=self.data), RichProgress()
         tell(self.evaluate(run, progress))
         progress.say(f"numbers: {run.folder.path / RECORD}")
         progress.say(f"next:    stic-fast report {shlex.quote(str(self.run))}")

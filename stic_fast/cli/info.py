@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The stic_fast authors
 # SPDX-License-Identifier: MIT
-"""`stic-fast info`: what this installation was built with and what it runs on."""
+"""`stic-fast info`: what this installation was built with, what it runs on, and the trained runs that came with it."""
 
 from __future__ import annotations
 
@@ -11,17 +11,24 @@ import torch
 
 from stic_fast import __version__
 from stic_fast.cli.terminal import say
+from stic_fast.errors import InputError
 from stic_fast.native import kernels
+from stic_fast.training.pretrained import PretrainedFolder, pretrained_names
+
+SHOWN = ("accuracy", "FD-", "recall-", "Cls_R-", "Cls_G-")
+"""How the names of the scores begin that are told of a pretrained run."""
 
 
 @dataclass(frozen=True)
 class Info:
-    """Print versions, instruction sets, CUDA and devices."""
+    """Print versions, instruction sets, CUDA, devices, and the pretrained runs."""
 
     def execute(self) -> None:
         """Prints one fact a line."""
-        for name, value in facts().items():
-            say(f"{name:<18}{value}")
+        told = {**facts(), **pretrained_runs()}
+        width = max(map(len, told)) + 2
+        for name, value in told.items():
+            say(f"{name:<{width}}{value}")
 
 
 def facts() -> dict[str, str]:
@@ -45,3 +52,19 @@ def facts() -> dict[str, str]:
         "CUDA part": f"{cuda}: {build['cuda_reason']}",
         "devices": ", ".join(["cpu", *(f"cuda:{number} {torch.cuda.get_device_name(number)}" for number in gpus)]),
     }
+
+
+def pretrained_runs() -> dict[str, str]:
+    """What is to be known of each pretrained run, or what is wrong with it, by what commands call it."""
+    found = {}
+    for name in pretrained_names():
+        folder = PretrainedFolder(name)
+        try:
+            about = folder.about
+            (method, _), shape = folder.read_config(), "×".join(map(str, about.image_shape))
+            scores = [f"{score} {value:.3g}" for score, value in about.scores.items() if score.startswith(SHOWN)]
+            what = f"{method}, {len(about.class_names)} classes of {shape} images"
+            found[folder.address] = "; ".join([what, *scores])
+        except InputError as error:
+            found[folder.address] = str(error)
+    return found

@@ -39,7 +39,7 @@ class Interpolate(DrawingCommand):
 
     def execute(self) -> None:
         """Draws and writes."""
-        run, progress = open_run(self.run), RichProgress()
+        run, progress = open_run(self.run, data=self.data), RichProgress()
         names, shares = run.class_names, even_shares(self.frames)
         start, end = (_one_class(text, names) for text in (self.start, self.to))
         default = f"samples/interpolate_{start}_{end}_seed{self.seed}.png"

@@ -26,7 +26,6 @@ from stic_fast.evaluation.record_form import (
     Evaluation,
     ImageScores,
     OutlierScores,
-    read_record,
 )
 from stic_fast.evaluation.records import sweep_rows
 from stic_fast.plots.curves import training_figure
@@ -37,6 +36,7 @@ from stic_fast.plots.page import Page
 from stic_fast.plots.reliability import reliability_figure
 from stic_fast.stored import damaged, read_tensors
 from stic_fast.training import TrainedRun, open_run
+from stic_fast.training.pretrained import PretrainedFolder
 
 SHOWN = 8  # images of each class
 MOST_CLASSES = 20  # rows of a grid
@@ -60,15 +60,19 @@ RELIABILITIES = (
 class Report:
     """Put a run on one page: samples, scores, calibration, outliers, attacks, curves and settings."""
 
-    # Folder of a trained run; what `stic-fast evaluate` found there is on the page.
+    # Folder of a trained run, or pretrained:NAME; what `stic-fast evaluate` found there is on the page.
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     # The page; None for report.html in the run's folder.
     out: Path | None = None
+    # Where the run's images lie, as --data of a training names them; None for where they were when it was trained.
+    # The images of some pretrained runs do not come with them.
+    data: str | None = None
 
     def execute(self) -> None:
         """Writes the page."""
-        run, record = open_run(self.run), read_record(self.run)
-        target = self.out or self.run / "report.html"
+        run = open_run(self.run, data=self.data)
+        record = run.folder.evaluation()
+        target = self.out or run.folder.path / "report.html"
         with run.folder.one_writer(target):
             page = Page(f"Run {self.run.resolve().name}", _subtitle(run, record))
             if record is not None:
@@ -91,14 +95,13 @@ def _parts(page: Page, run: TrainedRun, record: Evaluation) -> None:
 
 
 def _subtitle(run: TrainedRun, record: Evaluation | None) -> str:
-    splits = run.splits
-    shape = "×".join(map(str, splits.train.image_shape[1:]))
-    text = (
-        f"A classifier of {run.model.num_classes} classes that also draws, trained on {len(splits.train.images):,} "
-        f"images ({splits.train.name}, {shape} pixels); {len(splits.test.images):,} real test images were held out."
-    )
+    shape = "×".join(map(str, run.image_shape[1:]))
+    text = f"A classifier of {run.model.num_classes} classes that also draws, for images of {shape} pixels."
+    if run.images.at_hand:
+        train, test = run.splits.train, run.splits.test
+        text += f" It learnt from {len(train):,} images ({train.name}); {len(test):,} real test images were held out."
     if record is None or not record.parts():
-        text += f" It has not been evaluated yet: `stic-fast evaluate {shlex.quote(str(run.folder.path))}` does."
+        text += f" It has not been evaluated yet: `stic-fast evaluate {shlex.quote(run.folder.address)}` does."
     return text
 
 
@@ -147,16 +150,16 @@ def _images(page: Page, run: TrainedRun, record: Evaluation, part: ImageScores) 
 def _grids(page: Page, run: TrainedRun, folder: Path, count: int) -> None:
     classes = min(run.model.num_classes, MOST_CLASSES)
     names = list(run.class_names[:classes])
-    real = run.splits.test
     about = read_about(folder)
     if about is not None:
         images, labels = DrawnImages(folder, count, num_classes=run.model.num_classes, about=about).all()
         page.picture(_grid(images, labels, names), caption="Drawn images.", alt="Grid of drawn images, a row per class")
-    page.picture(
-        _grid(real.images, real.labels, names),
-        caption="Real test images, for comparison.",
-        alt="Grid of real images, a row per class",
-    )
+    if run.images.at_hand:
+        page.picture(
+            _grid(run.splits.test.images, run.splits.test.labels, names),
+            caption="Real test images, for comparison.",
+            alt="Grid of real images, a row per class",
+        )
 
 
 def _grid(images: Tensor, labels: Tensor, names: list[str]) -> Any:
@@ -190,7 +193,7 @@ def _outliers(page: Page, run: TrainedRun, record: Evaluation, part: OutlierScor
     known = {key: each for key, each in aurocs.items() if set(each.values()) != {None}}
     file = run.folder.path / "evaluation" / OUTLIER_SCORES
     if known and file.exists():
-        hint = f"evaluate again with stic-fast evaluate {shlex.quote(str(run.folder.path))}"
+        hint = f"evaluate again with stic-fast evaluate {shlex.quote(run.folder.address)}"
         values = read_tensors(file, hint)
         keys = {score: {name: f"{score}/{name}" for name in (part.inside, *sets)} for score in aurocs}
         if not all(key in values and values[key].dim() == 1 for each in keys.values() for key in each.values()):
@@ -247,6 +250,12 @@ def _settings(page: Page, run: TrainedRun, record: Evaluation | None) -> None:
     if record is not None:
         page.paragraph(f"Evaluated by `{record.command}`, stic_fast {record.version}, checkpoint {record.checkpoint}.")
         page.table(["part", "seconds"], [[name, value] for name, value in record.seconds.items()])
+    if isinstance(run.folder, PretrainedFolder):
+        about = run.folder.about
+        page.paragraph(
+            f"It came with stic_fast {about.version}, made by `{about.command}` in {about.seconds:,.0f} seconds on "
+            f"{about.machine} from {about.source}."
+        )
     method, settings = run.folder.read_config()
     page.paragraph(f"Trained by the method {method} with these settings:")
     page.table(["setting", "value"], [[name, json.dumps(value, ensure_ascii=False)] for name, value in _flat(settings)])

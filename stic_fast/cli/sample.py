@@ -33,11 +33,11 @@ class Sample(DrawingCommand):
 
     def execute(self) -> None:
         """Draws and writes."""
-        run, progress = open_run(self.run), RichProgress()
+        run, progress = open_run(self.run, data=self.data), RichProgress()
         names = run.class_names
         labels = spread(range(len(names)) if self.labels is None else find_classes(self.labels, names), self.n)
         image_sampler = self.image_sampler(run)
-        target = self.out or self.run / "samples" / f"sample_seed{self.seed}.png"
+        target = self.out or run.folder.path / "samples" / f"sample_seed{self.seed}.png"
         check_grid_fits(target, self.n, run.image_shape)
         with run.folder.one_writer(target):
             prepare_target(target)

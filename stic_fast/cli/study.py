@@ -24,7 +24,7 @@ from stic_fast.cli.progress import RichProgress
 from stic_fast.digests import listed_file
 from stic_fast.plots.grid import write_png
 from stic_fast.studies import STUDIES, Study
-from stic_fast.training import RunFolder
+from stic_fast.training import folder_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -46,7 +46,7 @@ class StudyCommand(Generic[Chosen]):
     def execute(self) -> None:
         """Carries the study out, and writes picture and numbers."""
         study, name, progress = self.study, _name(self.study), RichProgress()
-        run = RunFolder(study.run)
+        run = folder_of(study.run)
         run.read_config()  # no folder is made in a place that holds no run
         with picture_of(run, self.out, f"studies/{name}.png", "a study is pictured") as target:
             numbers = target.with_suffix(".json")

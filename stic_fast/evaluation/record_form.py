@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import shlex
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 import torch
@@ -33,6 +33,9 @@ Whole = Annotated[int, msgspec.Meta(ge=0)]
 
 class Record(msgspec.Struct, omit_defaults=True):
     """The base of all that is written down; what has a default is left out where it is that."""
+
+
+Kind = TypeVar("Kind", bound=Record)
 
 
 class ImageRow(Record):
@@ -235,10 +238,14 @@ def written(evaluation: Evaluation) -> dict[str, Any]:
     return {"format": FORMAT, **plain, **unmeasured}
 
 
-def read_record(folder: Path) -> Evaluation | None:
-    """The evaluation of a run, None where there is none yet; InputError where it is damaged or of another version."""
+def read_record(folder: Path, run: str | None = None) -> Evaluation | None:
+    """The evaluation of a run, None where there is none yet; InputError where it is damaged or of another version.
+
+    Args:
+        run: what commands call it, if not by that folder.
+    """
     file = folder / RECORD
-    hint = f"write it anew with stic-fast evaluate {shlex.quote(str(folder))}"
+    hint = f"write it anew with stic-fast evaluate {shlex.quote(run or str(folder))}"
     try:
         plain = read_json(file, hint)
     except FileNotFoundError:
@@ -259,12 +266,17 @@ def evaluation_of(plain: dict[str, Any]) -> Evaluation:
     ...
     ValueError: Object missing required field `version`
     """
-    _check_leaves(plain, "")
     parts = {name: plain[name] for name in PARTS if isinstance(plain.get(name), dict)}
     hollow = {name: part for name, part in parts.items() if "note" in part and "rows" not in part}
     whole = {name: part for name, part in plain.items() if name not in hollow}
+    return record_of({**whole, "unmeasured": hollow}, Evaluation)
+
+
+def record_of(plain: dict[str, Any], kind: type[Kind]) -> Kind:
+    """The record that a JSON object is; ValueError, naming what, where it lacks something or has another form."""
+    _check_leaves(plain, "")
     try:
-        return msgspec.convert({**whole, "unmeasured": hollow}, Evaluation)
+        return msgspec.convert(plain, kind)
     except msgspec.ValidationError as error:
         raise ValueError(str(error).replace("`$.", "`")) from error
 

@@ -27,7 +27,7 @@ from stic_fast.pixels import to_unit
 from stic_fast.plots.looks import legend, mark, new_figure, panels
 from stic_fast.studies.other_runs import open_beside
 from stic_fast.studies.study import DrawingStudy, StudyResult
-from stic_fast.training import Progress, TrainedRun, open_run
+from stic_fast.training import Progress, TrainedRun
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,8 +58,8 @@ class Boundaries(DrawingStudy):
 
     def compute(self, progress: Progress) -> StudyResult:
         """Draws, reads features, and maps them."""
-        run = open_run(self.run)
-        runs = open_beside(run, [] if self.baseline is None else [self.baseline])
+        run = self.opened()
+        runs = open_beside(run, [] if self.baseline is None else [self.baseline], self.data)
         names = run.class_names[: self.classes]
         images, labels = self._real(run, len(names))
         rows = [self._row(name, each, images, labels, len(names), progress) for name, each in runs.items()]

@@ -23,7 +23,7 @@ from stic_fast.plots.looks import COLOURS, finish, legend, mark, new_figure, pan
 from stic_fast.studies.other_runs import open_beside, paths_in
 from stic_fast.studies.pass_ends import pass_ends
 from stic_fast.studies.study import RunStudy, StudyResult
-from stic_fast.training import Progress, TrainedRun, open_run
+from stic_fast.training import Progress, TrainedRun
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,7 +58,7 @@ class Calibration(RunStudy):
             InputError: a run or an option that cannot be used, or a run that ended diverged.
         """
         found: dict[str, list[dict[str, Any]]] = {}
-        for name, run in open_beside(open_run(self.run), paths_in(self.others)).items():
+        for name, run in open_beside(self.opened(), paths_in(self.others), self.data).items():
             ends = pass_ends(run.folder, self.passes, first=1)
             with progress.task(f"reading with {name}", len(ends)) as advance:
                 found[name] = []
@@ -73,7 +73,7 @@ class Calibration(RunStudy):
             raise InputError(f"{test.name} has {len(test)} test images; no temperature can be fitted to fewer than two")
         record = classifier_record(model, test.images, test.labels, model.num_classes, self.batch_size, seed=self.seed)
         if record.note:
-            raise InputError(f"{run.folder.path}, pass {end}: {record.note}; take a run that did not")
+            raise InputError(f"{run.folder.address}, pass {end}: {record.note}; take a run that did not")
         plain = to_plain(record)
         scores = {row.key: row.value for row in record.rows}
         return {"n": record.n, **scores, **{key: plain[key] for key in ("reliability", "reliability_after")}}

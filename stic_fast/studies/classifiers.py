@@ -32,6 +32,7 @@ from stic_fast.training import (
     RunFolder,
     SoftmaxConfig,
     SticConfig,
+    folder_of,
     open_run,
 )
 from stic_fast.training.footprint import check_training_fits
@@ -130,7 +131,7 @@ class Classifiers(Options):
     def _path(self, name: str, way: str) -> Path:
         """Of a training; those of another seed have it in their name."""
         seeded = f"-seed-{self.seed}" if self.seed else ""
-        return self.run / "studies" / "classifiers" / f"{name}-{way}{seeded}"
+        return folder_of(self.run).path / "studies" / "classifiers" / f"{name}-{way}{seeded}"
 
 
 def final(iterations: Sequence[int], values: Sequence[float], total: int) -> Measured:

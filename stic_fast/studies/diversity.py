@@ -24,7 +24,7 @@ from stic_fast.studies.drawing_with import MOST_ANCHORS, around, steps_of
 from stic_fast.studies.judged import Judged
 from stic_fast.studies.sampling_error import error_of_mean, error_of_share
 from stic_fast.studies.study import JudgingStudy, StudyResult
-from stic_fast.training import Progress, TrainedRun, open_run
+from stic_fast.training import Progress, TrainedRun
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -62,7 +62,7 @@ class Diversity(JudgingStudy):
         radii = sorted(set(self.radii))
         if not radii:
             raise InputError("--radii names no radius; give some from 0 up, 2 is beyond any image")
-        run = open_run(self.run)
+        run = self.opened()
         total, names = run.model.num_classes, run.class_names
         one = None if self.label is None else find_class(self.label, names)
         place = torch.arange(self.anchors)

@@ -54,7 +54,7 @@ def canvas_of(run: TrainedRun) -> Canvas:
     """What the chains of the run's own recipe start from."""
     space = run.recipe.space
     if not isinstance(space, PixelSpace):
-        raise InputError(f"{run.folder.path} draws in a space without a canvas; study a run that draws pixels")
+        raise InputError(f"{run.folder.address} draws in a space without a canvas; study a run that draws pixels")
     return space.canvas
 
 

@@ -23,7 +23,7 @@ from stic_fast.plots.looks import Band, stack
 from stic_fast.studies.drawing_with import steps_of
 from stic_fast.studies.pass_ends import logged_accuracies, pass_ends
 from stic_fast.studies.study import DrawingStudy, StudyResult
-from stic_fast.training import Progress, open_run
+from stic_fast.training import Progress
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -55,7 +55,7 @@ class Evolution(DrawingStudy):
 
     def compute(self, progress: Progress) -> StudyResult:
         """Draws with the weights of each pass."""
-        newest = open_run(self.run)
+        newest = self.opened()
         ends, accuracies = pass_ends(newest.folder, self.passes), logged_accuracies(newest.folder)
         names = newest.class_names[: self.classes]
         metrics, moments = newest.folder.read_metrics(), []

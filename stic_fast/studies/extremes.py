@@ -16,7 +16,7 @@ from stic_fast.evaluation.judge import predict_logits
 from stic_fast.plots.image_rows import Block, plot_image_rows, row_labels
 from stic_fast.plots.looks import new_figure, panels
 from stic_fast.studies.study import JudgingStudy, StudyResult
-from stic_fast.training import Progress, open_run
+from stic_fast.training import Progress
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,7 +41,7 @@ class Extremes(JudgingStudy):
         log p(x, y) is the logit of the class asked for, for a GMMC −‖φ(x) − μ_y‖²/2γ²: likeliest is closest to the
         class's centre.
         """
-        run = open_run(self.run)
+        run = self.opened()
         count = run.model.num_classes
         check_count("--n", self.n, least=2 * self.shown * count)
         judged = self.judged(run, self.n, progress)

@@ -23,7 +23,7 @@ from stic_fast.plots.looks import BLUE, DASHED, axes_at, finish, mark, new_figur
 from stic_fast.studies.drawing_with import gram_layers_of, step_sizes_of, with_gram_layers
 from stic_fast.studies.judged import Judged
 from stic_fast.studies.study import JudgingStudy, StudyResult
-from stic_fast.training import Progress, TrainedRun, open_run
+from stic_fast.training import Progress, TrainedRun
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,7 +54,7 @@ class GramLayers(JudgingStudy):
 
     def compute(self, progress: Progress) -> StudyResult:
         """Draws with each set, and judges."""
-        run = open_run(self.run)
+        run = self.opened()
         if not step_sizes_of(run)[1]:
             raise InputError(f"{self.run} draws without a Gram term, eps2 being 0; study a run that has one")
         sets = layer_sets(layers_with_positions(run), gram_layers_of(run))

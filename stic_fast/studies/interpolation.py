@@ -26,7 +26,7 @@ from stic_fast.studies.judged import Judged
 from stic_fast.studies.other_runs import open_beside
 from stic_fast.studies.sampling_error import mean_with_error
 from stic_fast.studies.study import JudgingStudy, StudyResult
-from stic_fast.training import Progress, TrainedRun, open_run
+from stic_fast.training import Progress, TrainedRun
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -59,13 +59,13 @@ class Interpolation(JudgingStudy):
 
     def compute(self, progress: Progress) -> StudyResult:
         """Draws both sets of paths, and judges them."""
-        run = open_run(self.run)
+        run = self.opened()
         classes = run.class_names
         ends = find_class(self.start, classes), find_class(self.to, classes)
         names = classes[ends[0]], classes[ends[1]]
         if ends[0] == ends[1]:
             raise InputError(f"--from and --to both name class {names[0]!r}; a path needs two classes")
-        runs = open_beside(run, [] if self.baseline is None else [self.baseline])
+        runs = open_beside(run, [] if self.baseline is None else [self.baseline], self.data)
         judged = self.judged(run, self.n * self.frames, progress)
         shares = [frame / (self.frames - 1) for frame in range(self.frames)]
         drawn = {

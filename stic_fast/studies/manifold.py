@@ -17,7 +17,7 @@ from stic_fast.studies.drawing_with import CANVASES, canvas_of, with_canvas
 from stic_fast.studies.judged import Judged
 from stic_fast.studies.other_runs import open_beside, paths_in
 from stic_fast.studies.study import JudgingStudy, StudyResult
-from stic_fast.training import Progress, open_run
+from stic_fast.training import Progress
 
 MOST_NEIGHBOURS = 10
 
@@ -33,10 +33,10 @@ class Manifold(JudgingStudy):
 
     def compute(self, progress: Progress) -> StudyResult:
         """Draws every set, and counts neighbours."""
-        run = open_run(self.run)
+        run = self.opened()
         test = run.splits.test
         count = min(self.n, len(test))
-        runs = open_beside(run, paths_in(self.others))
+        runs = open_beside(run, paths_in(self.others), self.data)
         judged = self.judged(run, count, progress)
         (first, _), *others = runs.items()
         own = canvas_of(run)

@@ -11,13 +11,16 @@ from stic_fast.errors import InputError
 from stic_fast.training import TrainedRun, open_run
 
 
-def open_beside(run: TrainedRun, others: Sequence[Path]) -> dict[str, TrainedRun]:
+def open_beside(run: TrainedRun, others: Sequence[Path], data: str | None = None) -> dict[str, TrainedRun]:
     """The run and the others, in their order, by the names of their folders, or by their paths where names are alike.
+
+    Args:
+        data: where the images of all of them lie, if not where they were.
 
     Raises:
         InputError: no run there, one that stands twice, or one of other images.
     """
-    folders = [run.folder.path, *others]
+    folders = [Path(run.folder.address), *others]
     resolved = [folder.resolve() for folder in folders]
     for number, path in enumerate(resolved):
         if path in resolved[:number]:
@@ -27,12 +30,10 @@ def open_beside(run: TrainedRun, others: Sequence[Path]) -> dict[str, TrainedRun
         names = [str(folder) for folder in folders]
     opened = [run]
     for folder in others:
-        other = open_run(folder)
+        other = open_run(folder, data=data)
         if _images_of(other) != _images_of(run):
-            raise InputError(
-                f"{folder} was trained on {other.config.data} and {run.folder.path} on {run.config.data}, which differ "
-                "in classes or image size; compare runs of the same images"
-            )
+            both = f"{folder} was trained on {other.config.data} and {run.folder.address} on {run.config.data}"
+            raise InputError(f"{both}, which differ in classes or image size; compare runs of the same images")
         opened.append(other)
     return dict(zip(names, opened, strict=True))
 

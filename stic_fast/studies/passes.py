@@ -21,7 +21,7 @@ from stic_fast.studies.judged import Judged
 from stic_fast.studies.pass_ends import pass_ends
 from stic_fast.studies.sampling_error import Measured, error_of_distance, mean_with_error, share_with_error
 from stic_fast.studies.study import JudgingStudy, StudyResult
-from stic_fast.training import Progress, open_run
+from stic_fast.training import Progress
 
 READINGS = {
     "FD": "Fréchet distance to real images: lower is better",
@@ -46,7 +46,7 @@ class Passes(JudgingStudy):
 
     def compute(self, progress: Progress) -> StudyResult:
         """Draws and judges pass by pass."""
-        newest = open_run(self.run)
+        newest = self.opened()
         test = newest.splits.test
         ends = pass_ends(newest.folder, self.passes, first=1)
         judged = self.judged(newest, self.n, progress)

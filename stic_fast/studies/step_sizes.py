@@ -18,7 +18,7 @@ from stic_fast.plots.heat_map import HeatMap, plot_heat_map
 from stic_fast.plots.looks import legend, new_figure, panels
 from stic_fast.studies.drawing_with import step_sizes_of, with_step_sizes
 from stic_fast.studies.study import JudgingStudy, StudyResult
-from stic_fast.training import Progress, open_run
+from stic_fast.training import Progress
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,7 +40,7 @@ class StepSizes(JudgingStudy):
 
     def compute(self, progress: Progress) -> StudyResult:
         """Draws with each pair, and judges."""
-        run = open_run(self.run)
+        run = self.opened()
         own = step_sizes_of(run)
         eps1, eps2 = _sizes("eps1", own[0], self.eps1), _sizes("eps2", own[1], self.eps2)
         judged = self.judged(run, self.n, progress)

@@ -16,7 +16,7 @@ from stic_fast.counts import Count, CountOrZero, Options, Seed
 from stic_fast.errors import Diverged
 from stic_fast.sampling import Recipe
 from stic_fast.studies.judged import Judged
-from stic_fast.training import ImageSampler, Progress, TrainedRun
+from stic_fast.training import ImageSampler, Progress, TrainedRun, open_run
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -55,12 +55,19 @@ class Study(Protocol):
 class RunStudy(Options):
     """A study of a run."""
 
-    # Folder of a trained run.
+    # Folder of a trained run, or pretrained:NAME.
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     # Of the noise of the chains, and of everything else that is drawn.
     seed: Seed = field(default=0, kw_only=True)
     # Images at a time; no number depends on it beyond its last digits.
     batch_size: Count = field(default=250, kw_only=True)
+    # Where the run's images lie, as --data of a training names them; None for where they were when it was trained.
+    # The images of some pretrained runs do not come with them.
+    data: str | None = field(default=None, kw_only=True)
+
+    def opened(self) -> TrainedRun:
+        """The run with its images; InputError where there is none."""
+        return open_run(self.run, data=self.data)
 
 
 @dataclass(frozen=True)

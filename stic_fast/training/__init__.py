@@ -12,6 +12,7 @@ from stic_fast.training.image_sampler import ImageSampler
 from stic_fast.training.jem import Jem, JemConfig
 from stic_fast.training.method import Loss, Method
 from stic_fast.training.methods import METHODS, register_method
+from stic_fast.training.pretrained import folder_of
 from stic_fast.training.progress import Progress
 from stic_fast.training.replay import ReplayConfig
 from stic_fast.training.run_folder import RunFolder
@@ -48,6 +49,7 @@ __all__ = [
     "TrainedRun",
     "VicinityConfig",
     "build_network",
+    "folder_of",
     "open_run",
     "register_method",
     "resume",

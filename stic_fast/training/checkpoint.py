@@ -31,6 +31,11 @@ class Checkpoint:
     """None at the end of the pass."""
 
     @property
+    def name(self) -> str:
+        """What evaluations call it."""
+        return self.path.name
+
+    @property
     def order(self) -> tuple[int, float]:
         """Later checkpoints have a larger order."""
         return self.pass_number, float("inf") if self.iteration is None else self.iteration

@@ -22,11 +22,13 @@ from torch import Tensor
 
 from stic_fast.digests import listed_file
 from stic_fast.errors import InputError
+from stic_fast.evaluation.record_form import Evaluation, read_record
 from stic_fast.stored import damaged, read_json
 from stic_fast.training.checkpoint import STATE, Checkpoint, write_checkpoint
 from stic_fast.training.metrics import METRICS, Line, lines_of, read_lines
 from stic_fast.training.one_writer import is_fresh, one_writer
 
+CONFIG = "config.json"
 HINT_CONFIG = "restore it as the run wrote it, or delete its line in SHA256SUMS to keep a change that was meant"
 _CHECKPOINT = re.compile(r"pass_(\d+)(?:_iteration_(\d+))?")
 
@@ -40,7 +42,12 @@ class RunFolder:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
+        self.path = self.source = Path(path)  # written, and read
+
+    @property
+    def address(self) -> str:
+        """What commands call the run."""
+        return str(self.path)
 
     @classmethod
     def create(
@@ -57,7 +64,7 @@ class RunFolder:
             run.path.mkdir(parents=True, exist_ok=True)
         with run.one_writer():
             run._refuse_occupied()  # by whoever began here a moment ago
-            run.write_json("config.json", {"method": method, "settings": config, "images": images})
+            run.write_json(CONFIG, {"method": method, "settings": config, "images": images})
         return run
 
     def one_writer(self, target: Path | None = None) -> AbstractContextManager[None]:
@@ -66,15 +73,18 @@ class RunFolder:
         Args:
             target: what is written; outside the folder it needs no lock, for a run that is read alone may be protected.
         """
-        inside = target is None or target.resolve().is_relative_to(self.path.resolve())
-        return one_writer(self.path) if inside else nullcontext()
+        return one_writer(self.path) if self.holds(target) else nullcontext()
+
+    def holds(self, target: Path | None) -> bool:
+        """Whether a file is inside; the folder itself, None, is."""
+        return target is None or target.resolve().is_relative_to(self.path.resolve())
 
     def read_config(self) -> tuple[str, dict[str, Any]]:
         """The method's name and its settings in plain form."""
         plain = self._read_config()
         method, settings = plain.get("method"), plain.get("settings")
         if not isinstance(method, str) or not isinstance(settings, dict):
-            raise damaged(self.path / "config.json", "it lacks the method or its settings", HINT_CONFIG)
+            raise damaged(self.source / CONFIG, "it lacks the method or its settings", HINT_CONFIG)
         return method, settings
 
     def images(self) -> str | None:
@@ -83,7 +93,11 @@ class RunFolder:
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> Path:
         """Writes one JSON file, whole or not at all."""
-        return self._replace(self.path / name, json.dumps(content, indent=2) + "\n")
+        return self._replace(self.path / name, as_text(content))
+
+    def evaluation(self) -> Evaluation | None:
+        """What `stic-fast evaluate` found; None before it has."""
+        return read_record(self.path)
 
     def append_metrics(self, records: list[dict[str, Any]]) -> None:
         """Adds records to metrics.jsonl, one line each."""
@@ -178,16 +192,16 @@ class RunFolder:
     def _refuse_occupied(self) -> None:
         if not self.path.exists() or (self.path.is_dir() and is_fresh(self.path)):
             return
-        if (self.path / "config.json").exists():
+        if (self.path / CONFIG).exists():
             hint = f"continue it with --resume {shlex.quote(str(self.path))}, or give a new folder"
             raise InputError(f"{self.path} holds a run already; {hint}")
         raise InputError(f"{self.path} holds other files; give a new folder")
 
     def _read_config(self) -> dict[str, Any]:
-        if not self.path.is_dir():
+        if not self.source.is_dir():
             raise InputError(f"{self.path} does not exist; give the folder of a run, as `stic-fast train` printed it")
         try:
-            return read_json(self.path / "config.json", HINT_CONFIG)
+            return read_json(self.source / CONFIG, HINT_CONFIG)
         except FileNotFoundError as error:
             raise InputError(f"{self.path} is not a run: config.json is missing; give the folder of a run") from error
 
@@ -201,6 +215,11 @@ class RunFolder:
 
     def _resuming(self) -> str:
         return f", then continue with --resume {shlex.quote(str(self.path))}: the last checkpoint is whole"
+
+
+def as_text(content: Mapping[str, Any]) -> str:
+    """The JSON that is written."""
+    return json.dumps(content, indent=2) + "\n"
 
 
 @contextmanager

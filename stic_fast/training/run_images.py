@@ -27,6 +27,8 @@ class RunImages:
     image_shape: tuple[int, int, int]
     load: Callable[[], Splits]
     """Loads them; raises InputError where they cannot be had."""
+    at_hand: bool = True
+    """Whether they can, if nothing happened to them."""
 
     @classmethod
     def of(cls, splits: Splits) -> RunImages:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -22,9 +22,12 @@ from stic_fast.training.engine import Engine, load_weights
 from stic_fast.training.footprint import check_training_fits
 from stic_fast.training.method import Method
 from stic_fast.training.methods import METHODS, method_of
+from stic_fast.training.pretrained import PREFIX, PretrainedFolder, folder_of
 from stic_fast.training.progress import Progress
-from stic_fast.training.run_folder import RunFolder
+from stic_fast.training.run_folder import CONFIG, RunFolder
 from stic_fast.training.run_images import RunImages
+
+CHANGED = "changed since {} was trained on them; restore them, or train anew into another folder"
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,8 @@ def train(config: RunConfig, path: str | os.PathLike[str], *, progress: Progress
         InputError: settings, data or folder that cannot be used, or a folder that another process writes into.
     """
     check(config)
+    if os.fspath(path).startswith(PREFIX):
+        raise InputError(f"{path} names a run that comes with the package; give another folder")
     splits = load(config.data)
     config.check_against(splits.train)
     check_training_fits(config, splits, device())
@@ -103,20 +108,39 @@ def resume(path: str | os.PathLike[str], *, method: str | None = None, progress:
     if method not in (None, own):
         again = f"stic-fast train {own} --resume {shlex.quote(str(folder.path))}"
         raise InputError(f"{folder.path} is a run of method {own!r}; continue it with {again}")
-    splits = _images(folder, config)
+    if isinstance(folder, PretrainedFolder):
+        raise InputError(f"{folder.address} holds weights alone, and no training goes on from them; train a new run")
+    splits = _images(folder, config.data)
     check_training_fits(config, splits, device())
     return _continue(folder, config, splits, build_network(config, splits), progress)
 
 
-def open_run(path: str | os.PathLike[str], *, pass_number: int | None = None) -> TrainedRun:
+def open_run(path: str | os.PathLike[str], *, pass_number: int | None = None, data: str | None = None) -> TrainedRun:
     """The classifier of a run's newest checkpoint, or as it was after a pass, with its data.
+
+    Args:
+        path: the run's folder; or `pretrained:NAME`, whose images are loaded when something asks for them.
+        data: where its images lie, as `stic_fast.data.load` takes it; where they were when it was trained if None.
 
     Raises:
         InputError: no run there, no checkpoint yet, damaged files, weights of another model, data that changed.
     """
     folder, config = _open(path)
     checkpoint = folder.newest_checkpoint() if pass_number is None else folder.end_of_pass(pass_number)
-    return _read(folder, config, RunImages.of(_images(folder, config)), checkpoint)
+    if data is not None:
+        config = replace(config, data=data)
+        images = RunImages.of(_images(folder, data, "are not those that {} was trained on; give these"))
+    elif isinstance(folder, PretrainedFolder):
+        about = folder.about
+        images = RunImages(
+            about.class_names,
+            about.image_shape,
+            lambda: _images(folder, config.data),
+            at_hand=not config.data.endswith(":"),
+        )
+    else:
+        images = RunImages.of(_images(folder, config.data))
+    return _read(folder, config, images, checkpoint)
 
 
 def build_network(config: RunConfig, splits: Splits) -> Classifier:
@@ -136,24 +160,30 @@ def fingerprint_of(splits: Splits) -> str:
 
 
 def _open(path: str | os.PathLike[str]) -> tuple[RunFolder, RunConfig]:
-    folder = RunFolder(path)
+    folder = folder_of(path)
     method, plain = folder.read_config()
     if method not in METHODS:
         hint = "install the package that provides it, or give its class to stic_fast.training.register_method"
         raise InputError(f"{folder.path} is a run of method {method!r}, which is not known here; {hint}")
-    config = from_plain(METHODS[method].settings, plain, str(folder.path / "config.json"))
+    config = from_plain(METHODS[method].settings, plain, str(folder.source / CONFIG))
     check(config)
     return folder, config
 
 
-def _images(folder: RunFolder, config: RunConfig) -> Splits:
-    """The run's images, as they were when it began."""
-    splits, wanted = load(config.data), folder.images()
-    if wanted is not None and wanted != fingerprint_of(splits):
+def _images(folder: RunFolder, data: str, otherwise: str = CHANGED) -> Splits:
+    """The run's images, as they were when it began.
+
+    Args:
+        otherwise: what to say of other images, with the run in the place of the braces.
+    """
+    if isinstance(folder, PretrainedFolder) and data.endswith(":"):
         raise InputError(
-            f"the images of {config.data} changed since {folder.path} was trained on them; restore them, or train anew "
-            "into another folder"
+            f"this takes the images that {folder.address} was trained on, which do not come with it; give --data "
+            f"{data}PATH, or in Python load(..., data='{data}PATH')"
         )
+    splits, wanted = load(data), folder.images()
+    if wanted is not None and wanted != fingerprint_of(splits):
+        raise InputError(f"the images of {data} {otherwise.format(folder.address)}")
     return splits
 
 

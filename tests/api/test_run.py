@@ -38,7 +38,7 @@ def test_a_run_opens_and_says_what_it_is(tiny_run: Run) -> None:
         assert torch.equal(value, first.model.state_dict()[name])
 
 
-@pytest.mark.parametrize("place", ["nowhere", "pretrained:cifar10"])
+@pytest.mark.parametrize("place", ["nowhere", "pretrained:nothing"])
 def test_runs_that_are_not_there(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=place):

@@ -34,6 +34,8 @@ WORDS = ("", " ", "x", "None,None", CONTROL, DIRECTION, BYTES, "[bold]x[/bold]",
 NUMBERS = ("nan", "inf", "-inf", "1e300", "1e999", "-1", "-0.5", *HUGE)
 PATHS = (
     "nowhere",
+    "pretrained:",
+    "pretrained:nowhere",
     "file.txt",
     "file.txt/run",
     "empty",
@@ -111,6 +113,8 @@ def _by_command(run: str) -> dict[str, list[list[str]]]:
         lines = [[*command, place, *needed] for place in PATHS]
         lines += [[*command, run, *needed, *wrong] for wrong in _mistakes(kind)]
         lines += [[*command, run, run, *needed], [*command, *needed]]
+        if "data" in get_type_hints(kind):
+            lines += [[*command, run, *needed, f"--data={data}"] for data in DATA]
         if command not in (["report"], ["evaluate"]):
             lines += [[*command, run, *needed, f"--out={place}"] for place in PLACES]
         found[" ".join(command)] = lines

@@ -151,12 +151,12 @@ def test_a_model_without_a_fake_class_is_evaluated_in_all_parts(
     with torch.no_grad():
         assert model(torch.zeros(1, 1, 8, 8)).min() < -1e3
     other = dataclasses.replace(run, model=model)
-    monkeypatch.setattr("stic_fast.cli.evaluate.open_run", lambda path: other)
+    monkeypatch.setattr("stic_fast.cli.evaluate.open_run", lambda path, **_: other)
     record = evaluated(own_run)
     assert not any("note" in record[part] for part in ("images", "classifier", "outliers", "attacks"))
     assert {row["score"] for row in record["outliers"]["rows"]} == {"log_density", "class_confidence", "gradient"}
     assert rows_of(record["classifier"])["NLL"]["value"] > 1
-    monkeypatch.setattr("stic_fast.cli.report.open_run", lambda path: other)
+    monkeypatch.setattr("stic_fast.cli.report.open_run", lambda path, **_: other)
     assert main(["report", str(own_run), "--out", str(tmp_path / "page.html")]) == 0
     assert "p(fake|x)" not in (tmp_path / "page.html").read_text()
 

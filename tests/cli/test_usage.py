@@ -175,7 +175,7 @@ def test_a_full_disk_is_one_sentence(
 def test_interrupted_drawing_stops_with_130(
     tiny_run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(*_: object) -> None:
+    def interrupted(*_: object, **__: object) -> None:
         signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(sample, "open_run", interrupted)

@@ -40,7 +40,7 @@ def test_what_cannot_be_compared_is_refused(tiny_run: Path, tmp_path: Path, monk
     train = run.splits.train
     renamed = replace(train, class_names=tuple(f"digit {name}" for name in train.class_names))
     monkeypatch.setattr(
-        other_runs, "open_run", lambda path: replace(run, images=RunImages.of(Splits(renamed, renamed)))
+        other_runs, "open_run", lambda path, **_: replace(run, images=RunImages.of(Splits(renamed, renamed)))
     )
     with pytest.raises(InputError, match="renamed"):
         open_beside(run, [tmp_path / "renamed"])
