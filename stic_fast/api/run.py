@@ -29,7 +29,7 @@ from stic_fast.errors import InputError
 from stic_fast.evaluation import out_of_distribution
 from stic_fast.evaluation.judge import predict_logits
 from stic_fast.evaluation.record_form import Evaluation
-from stic_fast.models import Layout, Precision
+from stic_fast.models import Layout, Precision, ScoreClassifier
 from stic_fast.pixels import to_bytes
 from stic_fast.sampling.sampler import OnStep
 from stic_fast.training import ImageSampler, Progress, TrainedRun, open_run
@@ -207,6 +207,23 @@ class Run(TrainedRun):
             raise InputError(f"a classifier trained by {self.method.name} has no fake class; {hint}")
         logits = self.logits(x, batch_size=batch_size)
         return (-out_of_distribution.real_log_odds(logits, self.model.num_classes)).sigmoid()
+
+    def score_norm(self, x: AnyImages, *, batch_size: int = 250) -> Tensor:
+        """‖s(x, σ)‖ at σ = 0.5, an outlier score of Score-STIC: the higher, the less like the training images.
+
+        Arguments and errors as for `logits`.
+
+        Returns:
+            float64 (N,), see `stic_fast.evaluation.out_of_distribution.score_norm`.
+
+        Raises:
+            InputError: the classifier knows no score.
+        """
+        if not isinstance(self.model, ScoreClassifier):
+            hint = "use log_density, which all have"
+            raise InputError(f"a classifier trained by {self.method.name} knows no score; {hint}")
+        images = image_batch(x, self.splits.train.image_shape)
+        return out_of_distribution.score_norm(self.model, images, batch_size=batch_size)
 
     def evaluate(self, *, progress: Progress | None = None, **options: Any) -> Evaluation:
         """Judges drawn images and the classifier, as `stic-fast evaluate` does, and writes evaluation.json.

@@ -20,12 +20,22 @@ SMALL: dict[str, Any] = {
     "log_every": 1,
 }
 
+OWN: dict[str, dict[str, Any]] = {
+    "softmax": {},
+    "score-stic": {
+        "network": {"channels": (8, 16)},
+        "score": {"denoised": 8},
+        "fakes": {"images": 4, "batch_size": 4, "sampler": {"steps": 1}},
+    },
+}
+"""What a tiny run of a method needs beside this; the others a pool of chains."""
 
-@pytest.fixture(scope="session", params=["stic", "gmmc", "jem", "softmax"])
+
+@pytest.fixture(scope="session", params=["stic", "score-stic", "gmmc", "jem", "softmax"])
 def any_run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> stic_fast.Run:
     """A tiny run of each method."""
-    pool = {} if request.param == "softmax" else {"pool": {"chains": 4, "sampler": {"steps": 1}}}
-    return stic_fast.train(request.param, out=tmp_path_factory.mktemp("api") / request.param, **SMALL, **pool)
+    own = OWN.get(request.param, {"pool": {"chains": 4, "sampler": {"steps": 1}}})
+    return stic_fast.train(request.param, out=tmp_path_factory.mktemp("api") / request.param, **SMALL, **own)
 
 
 @pytest.fixture(scope="session")

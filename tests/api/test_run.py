@@ -147,6 +147,11 @@ def test_scores_are_those_of_the_evaluation(any_run: Run) -> None:
     else:
         with pytest.raises(InputError, match="fake"):
             any_run.fake_probability(images)
+    if "score_norm" in expected:
+        assert torch.allclose(any_run.score_norm(images, batch_size=7), -expected["score_norm"], atol=1e-4)
+    else:
+        with pytest.raises(InputError, match="score"):
+            any_run.score_norm(images)
 
 
 def test_images_in_all_their_forms(tiny_run: Run) -> None:

@@ -12,13 +12,16 @@ from stic_fast.errors import InputError
 from stic_fast.evaluation.judge import predict_logits
 from stic_fast.evaluation.out_of_distribution import (
     SCORE_LABELS,
+    SCORE_NAMES,
+    SIGMA,
     auroc,
     class_confidence,
     log_density,
     ood_scores,
     real_log_odds,
+    score_norm,
 )
-from stic_fast.models import WideResNet
+from stic_fast.models import ScoreUNet, WideResNet
 from stic_fast.pixels import to_unit
 
 
@@ -91,7 +94,7 @@ def test_gradient_score_of_a_linear_classifier_is_known(images: Tensor) -> None:
 
 def test_all_scores_come_together_whatever_the_batch(net: WideResNet, images: Tensor) -> None:
     whole = ood_scores(net, images, 3)
-    assert list(whole) == list(SCORE_LABELS)
+    assert list(SCORE_LABELS) == list(SCORE_NAMES) == [*whole, "score_norm"]
     logits = predict_logits(net, images, batch_size=100)
     torch.testing.assert_close(whole["log_density"], log_density(logits, 3))
     torch.testing.assert_close(whole["class_confidence"], class_confidence(logits, 3))
@@ -108,6 +111,35 @@ def test_no_fake_class_no_score_of_it(images: Tensor) -> None:
     torch.manual_seed(0)
     net = WideResNet(depth=10, width=1, num_classes=3, in_channels=1, fake_class=False)
     assert list(ood_scores(net, images, 3)) == ["log_density", "class_confidence", "gradient"]
+
+
+@pytest.fixture
+def scorer() -> ScoreUNet:
+    """Three classes and the fake one, 8x8 grey images, with a score that is not that of a new network; training."""
+    torch.manual_seed(0)
+    model = ScoreUNet(channels=(8, 16), num_classes=3, in_channels=1)
+    torch.nn.init.constant_(model.out_gain, 0.5)
+    return model
+
+
+def test_a_score_classifier_adds_the_norm_of_its_score(scorer: ScoreUNet, images: Tensor) -> None:
+    found = ood_scores(scorer, images, 3)
+    assert list(found) == list(SCORE_LABELS) and found["score_norm"].dtype == torch.float64
+    x = to_unit(images)
+    denoised = scorer.at_noise(x, SIGMA).denoised.detach()
+    norm = ((denoised - x) / SIGMA**2).flatten(1).double().norm(dim=1)
+    torch.testing.assert_close(found["score_norm"], -norm, rtol=1e-5, atol=1e-5)
+    for given in (images, x):
+        torch.testing.assert_close(score_norm(scorer, given, batch_size=4), norm, rtol=1e-5, atol=1e-5)
+    assert scorer.training and all(p.requires_grad and p.grad is None for p in scorer.parameters())
+
+
+def test_the_norm_of_a_gaussian_s_score(scorer: ScoreUNet) -> None:
+    """A new network knows the score of N(0, 1/4) with noise, −x/(1/4 + σ²): the farther away, the steeper."""
+    scorer.reset_parameters()
+    x = torch.tensor([0.0, 0.1, -0.4, 1.0]).view(4, 1, 1, 1).expand(4, 1, 8, 8)
+    expected = 8 * torch.tensor([0.0, 0.1, 0.4, 1.0], dtype=torch.float64) / (0.25 + SIGMA**2)
+    torch.testing.assert_close(score_norm(scorer, x), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_the_model_is_left_as_it_was(net: WideResNet, images: Tensor) -> None:
@@ -145,6 +177,8 @@ def test_bad_input_is_refused_in_words(net: WideResNet, images: Tensor) -> None:
         ood_scores(net, images[:0], 3)
     with pytest.raises(InputError, match="batch_size"):
         ood_scores(net, images, 3, batch_size=0)
+    with pytest.raises(InputError, match="batch_size"):
+        score_norm(ScoreUNet(channels=(8,), num_classes=3, in_channels=1), images, batch_size=0)
     with pytest.raises(InputError, match="num_classes=2"):
         real_log_odds(torch.zeros(5, 4), 2)
     with pytest.raises(InputError, match="outside"):
