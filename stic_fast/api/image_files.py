@@ -44,6 +44,16 @@ def prepare_target(target: Path) -> None:
         refuse_folder(target)
     elif target.exists():
         raise InputError(f"{target} is a file; let the name end in .png or .npz, or name a new folder")
+    prepare_place(target)
+
+
+def prepare_place(target: Path) -> None:
+    """Makes the folders above, makes sure that they can be written, and removes what was never finished.
+
+    Raises:
+        InputError: there is no permission.
+        OSError: the folders cannot be made.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         tempfile.TemporaryFile(dir=target.parent).close()
@@ -69,8 +79,12 @@ def is_folder(target: Path) -> bool:
 def check_grid_fits(target: Path, count: int, image_shape: tuple[int, ...]) -> None:
     """Refuses a grid of more images than there is memory for."""
     if target.suffix.lower() == ".png":
-        side = max(TILE_SIDE, *image_shape[1:]) + 2
-        check_fits(f"a grid of {count} images", 3 * 3 * count * side**2, "ask for fewer, or for FILE.npz")
+        check_fits(f"a grid of {count} images", 3 * grid_bytes(count, image_shape), "ask for fewer, or for FILE.npz")
+
+
+def grid_bytes(count: int, image_shape: Sequence[int]) -> float:
+    """About what a grid of images takes as a picture."""
+    return 3.0 * count * (max(TILE_SIDE, *image_shape[1:]) + 2) ** 2
 
 
 def write_images(target: Path, images: Tensor, labels: Tensor, class_names: Sequence[str]) -> None:

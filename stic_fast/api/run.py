@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from stic_fast.api.animation import animation_of
 from stic_fast.api.arguments import (
     AnyClass,
     AnyImages,
@@ -101,6 +102,8 @@ class Run(TrainedRun):
         batch_size: int = 250,
         precision: Precision | None = None,
         layout: Layout | None = None,
+        animate: str | os.PathLike[str] | None = None,
+        frames: int | None = None,
         on_step: OnStep | None = None,
         progress: Progress | None = None,
     ) -> Images:
@@ -113,6 +116,9 @@ class Run(TrainedRun):
             steps: of each chain; the run's own if None.
             batch_size: images drawn at a time; they do not depend on it.
             precision, layout: of the network's passes, see `stic_fast.models.FixedPasses`; the run's own if None.
+            animate: FILE.webp or FILE.gif, in which an animation is written too: how the images come out of noise.
+            frames: pictures of the animation, evenly along the chains; None for 40, or for one a step where chains
+                have fewer.
             on_step: called with the state of a batch of chains after each step, see `stic_fast.sampling.ChainState`.
             progress: told how far it is; silent if None.
 
@@ -120,13 +126,19 @@ class Run(TrainedRun):
             uint8 (n·labels, C, H, W), in the order of the labels, on the CPU.
 
         Raises:
-            InputError: no such class, or a number out of its range.
+            InputError: no such class, a number out of its range, or another kind of file.
             Diverged: chains left the finite numbers.
+            OSError: the animation cannot be written.
         """
         check_count("n", n)
         sampler = ImageSampler(self, seed, steps, batch_size, precision, layout, on_step=on_step)
         classes = class_numbers(labels, self.class_names).repeat_interleave(n)
-        return Images(sampler.of_classes(classes, progress or Progress()), classes, self.class_names)
+        animation = animation_of(animate, sampler, classes, frames)
+        if not animation:
+            return Images(sampler.of_classes(classes, progress or Progress()), classes, self.class_names)
+        images = animation.draw(progress or Progress())
+        animation.save()
+        return Images(images, classes, self.class_names)
 
     def counterfactual(
         self,

@@ -6,15 +6,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
+from stic_fast.api.animation import MOST_FRAMES, animation_of
 from stic_fast.api.image_files import check_grid_fits, is_folder, prepare_target, write_images
 from stic_fast.api.image_folder import ImageFolder
 from stic_fast.cli.drawing import DrawingCommand, find_classes, spread
 from stic_fast.cli.progress import RichProgress
-from stic_fast.counts import Count
+from stic_fast.counts import Count, Range
+from stic_fast.errors import InputError
 from stic_fast.evaluation.cache import fingerprint
 from stic_fast.training import ImageSampler, open_run
 
@@ -30,6 +33,10 @@ class Sample(DrawingCommand):
     # FILE.png for a grid, FILE.npz for arrays (arr_0 images, arr_1 labels), else a new folder of PNGs; None for a grid
     # in the run's folder.
     out: Path | None = None
+    # FILE.webp or FILE.gif for an animation too: how the images come out of noise, step by step.
+    animate: Path | None = None
+    # Pictures of the animation, evenly along the chains; None for 40, or for one a step where chains have fewer.
+    frames: Annotated[int, Range(2, MOST_FRAMES)] | None = None
 
     def execute(self) -> None:
         """Draws and writes."""
@@ -39,13 +46,20 @@ class Sample(DrawingCommand):
         image_sampler = self.image_sampler(run)
         target = self.out or run.folder.path / "samples" / f"sample_seed{self.seed}.png"
         check_grid_fits(target, self.n, run.image_shape)
-        with run.folder.one_writer(target):
+        with run.folder.one_writer(target), run.folder.one_writer(self.animate or target):
+            if self.animate and is_folder(target):
+                raise InputError("--animate does not go with a folder of images; let --out end in .png or .npz")
+            animation = animation_of(self.animate, image_sampler, labels, self.frames)
             prepare_target(target)
             if is_folder(target):
                 self._fill(target, image_sampler, labels, progress)
             else:
-                write_images(target, image_sampler.of_classes(labels, progress), labels, names)
-        progress.say(f"{self.n} images in {target}")
+                images = animation.draw(progress) if animation else image_sampler.of_classes(labels, progress)
+                write_images(target, images, labels, names)
+            progress.say(f"{self.n} images in {target}")
+            if animation:
+                animation.save()
+                progress.say(f"{len(animation.steps)} frames in {animation.path}")
 
     def _fill(self, target: Path, image_sampler: ImageSampler, labels: Tensor, progress: RichProgress) -> None:
         """Draws what the folder lacks, a batch at a time, so that a kill costs a batch at most."""

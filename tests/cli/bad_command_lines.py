@@ -55,12 +55,23 @@ DATA = (
 )
 PLACES = ("file.txt", "file.txt/x.png", "full", "x.jpg", "x.pdf", "/dev/null/x.png", "/proc/x.png", "n" * 300 + ".png")
 
+ANIMATIONS = (
+    "x",
+    "full.webp",
+    "file.txt/x.webp",
+    "/dev/null/x.gif",
+    "/proc/x.webp",
+    "n" * 300 + ".gif",
+    f"{BYTES}.png",
+)
+
 
 def places(folder: Path) -> None:
     """Makes the files and folders that command lines name."""
     (folder / "file.txt").write_text("mine")
     (folder / "empty").mkdir()
     (folder / "full").mkdir()
+    (folder / "full.webp").mkdir()
     (folder / "full" / "notes.txt").write_text("mine")
     (folder / "loop").symlink_to("loop")
 
@@ -126,6 +137,9 @@ def _by_command(run: str) -> dict[str, list[list[str]]]:
     found["counterfactual"] += [[*changed, "--to", "8", f"--out={place}"] for place in PLACES]
     found["interpolate"] += [["interpolate", run, "--from", word, "--to", "8"] for word in ("10", "3,4", *WORDS)]
     found["sample"] += [["sample", run, "--labels", word] for word in ("10", "3,3", "-1", *WORDS)]
+    found["sample"] += [["sample", run, f"--animate={place}"] for place in (*PLACES, *ANIMATIONS)]
+    found["sample"] += [["sample", run, "--animate=x.webp", *more] for more in (["--steps=0"], ["--out=new"])]
+    found["sample"] += [["sample", run, "--animate=x.webp", "--n=7000"], ["sample", run, "--frames=5"]]
     found["evaluate"] += [["evaluate", run, "--metrics", word] for word in WORDS]
     found["evaluate"] += [["evaluate", run, "--judge", word] for word in ("resnet20:nowhere", "torchscript:", *WORDS)]
     return found

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
+from stic_fast.api import load
 from stic_fast.api.image_files import write_images
 from stic_fast.api.image_folder import ImageFolder
 from stic_fast.cli.drawing import find_classes
@@ -119,6 +121,71 @@ def test_folder_of_colour_pngs(tmp_path: Path) -> None:
         folder.write(torch.arange(2), images)
     with Image.open(tmp_path / "colour" / "00001_1.png") as picture:
         assert np.array_equal(np.asarray(picture), images[1].permute(1, 2, 0).numpy())
+
+
+def test_an_animation_beside_the_images(tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--labels", "8,3", "--n", "4", "--steps", "6"]
+    alone, _ = drawn(tiny_run, tmp_path / "alone.npz", *options)
+    capsys.readouterr()
+    film, out = tmp_path / "new" / "film.webp", tmp_path / "x.npz"
+    more = ["--animate", str(film), "--frames", "3", "--batch-size", "3"]
+    images, labels = drawn(tiny_run, out, *options, *more)
+    assert np.array_equal(images, alone) and labels.tolist() == [8, 8, 3, 3]
+    assert capsys.readouterr().out == f"4 images in {out}\n3 frames in {film}\n"
+    assert [file.name for file in film.parent.iterdir()] == ["film.webp"]
+    of_python = tmp_path / "python.webp"
+    load(tiny_run).sample(["8", "3"], n=2, steps=6, animate=of_python, frames=3)
+    assert film.read_bytes() == of_python.read_bytes()
+    with Image.open(film) as frames:
+        frames.seek(2)
+        last = frames.convert("RGB")
+    tiles = torch.from_numpy(images).permute(0, 3, 1, 2)
+    assert last.tobytes() == image_grid(tiles, columns=2, row_labels=["8", "3"]).tobytes()
+
+
+def test_an_animation_that_cannot_be_written_loses_no_image(
+    own_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film, out = tmp_path / "film.gif", tmp_path / "x.npz"
+    film.write_bytes(b"older")
+
+    def full_disk(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    capsys.readouterr()
+    with monkeypatch.context() as patch:
+        patch.setattr(Image.Image, "save", full_disk)
+        assert main(["sample", str(own_run), "--n", "2", "--out", str(out), "--animate", str(film)]) == 2
+    told = capsys.readouterr()
+    assert told.out == f"2 images in {out}\n" and "No space left on device" in told.err and told.err.count("\n") == 1
+    assert film.read_bytes() == b"older" and sorted(tmp_path.glob("*.*")) == [film, out]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--animate", "film.mp4"], "film.mp4; let it end in .webp or .gif"),
+        (["--animate", "film.webp", "--frames", "1"], "--frames must be from 2 to 1000, got 1"),
+        (["--animate", "film.webp", "--steps", "0"], "give steps above 0"),
+        (["--animate", "film.webp", "--out", "new"], "--animate does not go with a folder of images"),
+        (["--frames", "5"], "give animate too"),
+        (["--animate", "/proc/film.webp"], "/proc"),
+    ],
+)
+def test_an_animation_that_cannot_be_is_refused_before_anything_is_drawn(
+    options: list[str],
+    told: str,
+    tiny_run: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(ImageSampler, "_draw", lambda *_: pytest.fail("drawing was begun"))
+    capsys.readouterr()
+    assert main(["sample", str(tiny_run), *options]) == 2
+    err = capsys.readouterr().err
+    assert told in err and err.count("\n") == 1 and not list(tmp_path.iterdir())
 
 
 def test_default_outputs_lie_in_the_run(own_run: Path) -> None:

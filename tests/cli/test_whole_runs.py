@@ -27,6 +27,7 @@ READING = {
 WRITING = {
     **{name: [word for word in words if not word.startswith("--out")] for name, words in READING.items()},
     "sample into the run": ["sample", "RUN", "--n=1", "--out=RUN/deep/x.npz"],
+    "animate into the run": ["sample", "RUN", "--n=1", "--out=NEW.png", "--animate=RUN/deep/x.webp"],
     "evaluate": ["evaluate", "RUN", "--n=10", "--judge-iterations=2", "--metrics=classifier"],
     "train": ["train", "stic", "--resume", "RUN"],
 }
