@@ -47,9 +47,9 @@ class Animation:
     def __init__(
         self, path: str | os.PathLike[str], sampler: ImageSampler, classes: Tensor, frames: int | None = None
     ) -> None:
+        shape, self._names = sampler.run.image_shape, sampler.run.class_names
         self.path, self._sampler, self._classes = Path(path), sampler, classes
-        train = sampler.run.splits.train
-        recipe = sampler.resolved.of_images(train.image_shape)
+        recipe = sampler.resolved.of_images(shape)
         frames = FRAMES if frames is None else frames
         check_count("frames", frames, least=2, most=MOST_FRAMES)
         if not recipe.steps:
@@ -57,10 +57,10 @@ class Animation:
         last = min(frames - 1, recipe.steps)
         self.steps = [frame * recipe.steps // last for frame in range(last + 1)]
         """How many steps the chains have made in each frame."""
-        states = len(classes) * math.prod(train.image_shape)
-        needed = len(self.steps) * (states + 2 * grid_bytes(len(classes), train.image_shape))
+        states = len(classes) * math.prod(shape)
+        needed = len(self.steps) * (states + 2 * grid_bytes(len(classes), shape))
         check_fits(f"an animation of {len(classes)} images", needed, "ask for fewer of them, or for fewer frames")
-        blank = torch.zeros(len(classes), *train.image_shape, dtype=torch.uint8)
+        blank = torch.zeros(len(classes), *shape, dtype=torch.uint8)
         animation_kind(path, self._picture(blank).size)
         if self.path.is_dir():
             raise InputError(f"{path} is a folder; name a file in it")
@@ -84,7 +84,7 @@ class Animation:
         save_animation(self.path, [self._picture(images) for images in self._states])
 
     def _see(self, state: ChainState) -> None:
-        """Keeps a batch's state if its step is one of a frame; a step that does not follow the last is a new batch."""
+        """Keeps a batch's state if its step is one of a frame; a step that is not after the last begins a batch."""
         if state.step <= self._step:
             assert state.chain_ids is not None
             self._rows = slice(self._rows.stop, self._rows.stop + len(state.x))
@@ -103,7 +103,7 @@ class Animation:
 
     def _picture(self, images: Tensor) -> Image.Image:
         """The grid of all classes, grey where the images are."""
-        picture = image_grid(**class_grid(images, self._classes, self._sampler.run.splits.train.class_names))
+        picture = image_grid(**class_grid(images, self._classes, self._names))
         return picture.convert("L") if images.shape[1] == 1 else picture
 
 
