@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from stic_fast.errors import InputError
 from stic_fast.models.classifier import Classifier
@@ -52,6 +55,7 @@ class ScoreClassifier(Classifier):
     ) -> None:
         if in_channels < 1:
             raise InputError(f"in_channels must be at least 1, got {in_channels}; give a positive whole number")
+        check_level("sigma_read", sigma_read)
         super().__init__(
             num_classes=num_classes, has_fake_class=has_fake_class, layer_names=layer_names, gram_layers=gram_layers
         )
@@ -93,6 +97,23 @@ class ScoreClassifier(Classifier):
                 f"x must be images of shape (B, {self.in_channels}, H, W), got {tuple(x.shape)}; "
                 "reshape them, or build the network with their in_channels"
             )
+
+
+def check_level(name: str, sigma: float) -> None:
+    """Refuses what is no deviation of images or of noise."""
+    if not 0 < sigma < math.inf:
+        raise InputError(f"{name} must be positive and finite, got {sigma}; images in [-1, 1] have about 0.5")
+
+
+def padded(x: Tensor, multiple: int) -> Tensor:
+    """Images whose height and width are multiples of a number, with their edge repeated below and to the right."""
+    below, right = -x.shape[2] % multiple, -x.shape[3] % multiple
+    return F.pad(x, (0, right, 0, below), mode="replicate") if below or right else x
+
+
+def without_autocast(device: str) -> AbstractContextManager[Any]:
+    """Within it a pass computes in the weights' own precision."""
+    return torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext()
 
 
 def _of_images(sigma: Tensor | float, x: Tensor) -> Tensor | float:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Sequence
-from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -21,7 +20,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from stic_fast.errors import InputError
-from stic_fast.models.score_classifier import AtNoise, ScoreClassifier, levels
+from stic_fast.models.score_classifier import (
+    AtNoise,
+    ScoreClassifier,
+    check_level,
+    levels,
+    padded,
+    without_autocast,
+)
 from stic_fast.models.unit_filters import Ready, UnitFilter, UnitFilters
 from stic_fast.ops.scaled_silu import scaled_silu
 
@@ -84,9 +90,7 @@ class ScoreUNet(ScoreClassifier):
     ) -> None:
         if not channels or min(channels) < 1:
             raise InputError(f"channels must be positive whole numbers, one for each level, got {tuple(channels)}")
-        for name, sigma in (("sigma_data", sigma_data), ("sigma_read", sigma_read)):
-            if not 0 < sigma < math.inf:
-                raise InputError(f"{name} must be positive and finite, got {sigma}; images in [-1, 1] have about 0.5")
+        check_level("sigma_data", sigma_data)
         blocks = [*(f"down{level + 1}" for level in range(len(channels))), "middle"]
         names = [f"{block}.{convolution}" for block in blocks for convolution in ("first", "second")]
         super().__init__(
@@ -161,10 +165,10 @@ class ScoreUNet(ScoreClassifier):
             dtype = torch.get_autocast_dtype(device)
         ready, kept, (down, up) = self._filters.ready(dtype), _Kept(names), self._blocks
         told = self._told(sigma, labels, ready).to(dtype)
-        multiple = 2 ** len(self.channels)
-        if height % multiple or width % multiple:
-            x = F.pad(x, (0, -width % multiple, 0, -height % multiple), mode="replicate")
-        x = F.pixel_unshuffle(x, 2)
+        x = padded(x, 2 ** len(self.channels))
+        # Pixel unshuffle, which torch's own leaves undone in an empty batch.
+        batch, planes, rows, columns = x.shape
+        x = x.reshape(batch, planes, rows // 2, 2, columns // 2, 2).permute(0, 1, 3, 5, 2, 4).flatten(1, 3)
         x = torch.cat([x, torch.ones_like(x[:, :1])], 1).to(dtype, memory_format=torch.channels_last)
         x = F.conv2d(x, ready[self.stem], padding=1)
         outcomes = []
@@ -173,7 +177,7 @@ class ScoreUNet(ScoreClassifier):
             outcomes.append(x)
         x = self.middle(x, told, ready, kept.of("middle"))
         pooled = scaled_silu(x, 1 / self.middle.size).mean((2, 3), dtype=own)
-        with _without_autocast(device):
+        with without_autocast(device):
             logits = F.linear(pooled, ready[self.head].to(own)) * self.head_gain
         if not denoised:
             return logits, x.new_empty(0, self.in_channels, height, width, dtype=own), kept.features
@@ -185,14 +189,14 @@ class ScoreUNet(ScoreClassifier):
 
     def _told(self, sigma: Tensor, labels: Tensor | None, ready: Ready) -> Tensor:
         """What blocks are told of noise level and label; of a label that is withheld, nothing."""
-        with _without_autocast(sigma.device.type):
+        with without_autocast(sigma.device.type):
             waves = (sigma.log() / 4)[:, None] * self._frequencies
             waves = math.sqrt(2) * torch.cat([waves.cos(), waves.sin()], 1)
             told = F.linear(waves, ready[self.noise].to(waves))
             if labels is not None:
                 shown = labels.to(told) * math.sqrt(self.num_classes)
-                told = (told + F.linear(shown, ready[self.label].to(told))) / math.sqrt(2)
-            return scaled_silu(told, 1.0)
+                told = told + F.linear(shown, ready[self.label].to(told))
+            return scaled_silu(told / math.sqrt(2), 1.0)
 
     def config(self) -> dict[str, Any]:
         """The constructor's arguments as JSON-able values, with which a checkpoint rebuilds the model.
@@ -268,7 +272,3 @@ class _Kept:
     def __call__(self, **features: Tensor) -> None:
         named = {f"{self._block}.{name}": feature for name, feature in features.items()}
         self.features |= {name: feature for name, feature in named.items() if name in self._names}
-
-
-def _without_autocast(device: str) -> Any:
-    return torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext()
