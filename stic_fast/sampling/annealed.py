@@ -10,7 +10,7 @@ from typing import Annotated, cast
 
 from torch import Tensor
 
-from stic_fast.counts import Count, CountOrZero, NotNegative, Positive, Range, check_ranges
+from stic_fast.counts import CountOrZero, NotNegative, Positive, Range, check_ranges
 from stic_fast.errors import InputError
 from stic_fast.ops import grmala_step
 from stic_fast.sampling.grmala import ChainResult
@@ -41,7 +41,7 @@ class AnnealedGRMALA(Sampler[ChainResult]):
     [10.0, 2.107, 0.273, 0.01]
     """
 
-    steps: Count = 18
+    steps: CountOrZero = 18
     """N, the noise levels."""
     sigma_max: Positive = 80.0
     """The noise level that chains start from, in units of [−1, 1]."""
@@ -76,6 +76,8 @@ class AnnealedGRMALA(Sampler[ChainResult]):
             corrector = (alpha / 2, self.eps2 * alpha / 2, math.sqrt(alpha), sigma)
             rows += [corrector] * (self.correctors if rows else 0)
             rows.append((sigma * (sigma - following), 0.0, 0.0, sigma))
+        if not rows:
+            return Steps(0, 0.0, sigma=self.sigma_max)
         eps1, eps2, eps3, sigmas = zip(*rows, strict=True)
         return Steps(len(rows), eps1, eps2 if any(eps2) else 0.0, eps3 if any(eps3) else 0.0, sigma=sigmas)
 
