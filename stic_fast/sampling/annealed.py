@@ -70,14 +70,14 @@ class AnnealedGRMALA(Sampler[ChainResult]):
 
     def step_sizes(self) -> Steps:
         """A predictor from each level to the next, with ε1 = σ·(σ − σ'), after the correctors of that level."""
+        if not self.steps:
+            return Steps(0, 0.0, sigma=self.sigma_max)
         levels, rows = self.levels, list[tuple[float, float, float, float]]()
         for sigma, following in zip(levels, [*levels[1:], 0.0], strict=True):
             alpha = self.step_size * sigma**2
             corrector = (alpha / 2, self.eps2 * alpha / 2, math.sqrt(alpha), sigma)
             rows += [corrector] * (self.correctors if rows else 0)
             rows.append((sigma * (sigma - following), 0.0, 0.0, sigma))
-        if not rows:
-            return Steps(0, 0.0, sigma=self.sigma_max)
         eps1, eps2, eps3, sigmas = zip(*rows, strict=True)
         return Steps(len(rows), eps1, eps2 if any(eps2) else 0.0, eps3 if any(eps3) else 0.0, sigma=sigmas)
 
