@@ -195,7 +195,7 @@ def test_a_run_opens_again_and_draws_as_its_method_does(
     assert opened.recipe.stages[0].sampler == config.sampler
 
     classes = torch.arange(10)
-    drawn = [ImageSampler(run, seed=3, steps=2).of_classes(classes, Progress()) for run in (trained, opened)]
+    drawn = [ImageSampler(run, seed=3, steps=5).of_classes(classes, Progress()) for run in (trained, opened)]
     canvas = ImageSampler(opened, seed=3, steps=0).of_classes(classes, Progress())
     assert drawn[0].shape == (10, 1, 8, 8) and torch.equal(*drawn)
     assert bool((drawn[1] != canvas).flatten(1).any(1).all()), "its chains move"
