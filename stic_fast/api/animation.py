@@ -25,7 +25,7 @@ from stic_fast.sampling import ChainState
 from stic_fast.training import ImageSampler, Progress
 
 FRAMES = 40
-"""Of an animation where nothing else is asked for: three seconds."""
+"""Of an animation where nothing else is asked for."""
 MOST_FRAMES = 1_000
 
 

@@ -15,16 +15,18 @@ from stic_fast.errors import InputError
 
 MOST_PIXELS = {".webp": 16_383, ".gif": 65_535}
 """Of a side, as the formats count them."""
-MILLISECONDS = 80
-"""That a frame is seen; whole hundredths of a second, which is what a GIF counts in."""
-HELD = 1_500
-"""Milliseconds that the last one is seen."""
+MOVING, HELD = 3_200, 1_500
+"""Milliseconds that all frames but the last are seen together, and the last."""
+SHORTEST, LONGEST = 40, 160
+"""Milliseconds that a frame is seen, however many there are."""
 GIF_COLOURS = {"L": 32, "RGB": 256}
 """Noise of all greys takes three times the bytes of noise of 32, and looks the same in motion."""
 
 
 def save_animation(path: str | PathLike[str], frames: Sequence[Image.Image]) -> None:
-    """Writes frames that are shown for 0.08 s each, the last for 1.5 s, over and over; whole or not at all.
+    """Writes frames that are shown for 3.2 s, and the last for another 1.5 s, over and over; whole or not at all.
+
+    Of fewer than 20 each is shown for 0.16 s, of more than 80 for 0.04 s.
 
     A WebP has grey frames exactly, which takes fewer bytes of enlarged pixels than to approximate them, and coloured
     ones with quality 80. A GIF has all frames in colours of the last, 32 greys or 256 colours, and is larger. A frame
@@ -49,7 +51,8 @@ def save_animation(path: str | PathLike[str], frames: Sequence[Image.Image]) -> 
     options: dict[str, object] = {"lossless": True, "method": 2} if mode == "L" else {"quality": 80}
     if kind == ".gif":
         frames, options = _in_colours_of_the_last(frames, GIF_COLOURS[mode]), {}
-    durations = [MILLISECONDS] * (len(frames) - 1) + [HELD]
+    each = MOVING // max(len(frames) - 1, 1) // 10 * 10  # a GIF counts in hundredths of a second
+    durations = [min(max(each, SHORTEST), LONGEST)] * (len(frames) - 1) + [HELD]
     with atomic_write(path) as file:
         frames[0].save(
             file,

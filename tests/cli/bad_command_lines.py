@@ -139,7 +139,7 @@ def _by_command(run: str) -> dict[str, list[list[str]]]:
     found["sample"] += [["sample", run, "--labels", word] for word in ("10", "3,3", "-1", *WORDS)]
     found["sample"] += [["sample", run, f"--animate={place}"] for place in (*PLACES, *ANIMATIONS)]
     found["sample"] += [["sample", run, "--animate=x.webp", *more] for more in (["--steps=0"], ["--out=new"])]
-    found["sample"] += [["sample", run, "--animate=x.webp", "--n=7000"], ["sample", run, "--frames=5"]]
+    found["sample"] += [["sample", run, "--frames=5"]]
     found["evaluate"] += [["evaluate", run, "--metrics", word] for word in WORDS]
     found["evaluate"] += [["evaluate", run, "--judge", word] for word in ("resnet20:nowhere", "torchscript:", *WORDS)]
     return found

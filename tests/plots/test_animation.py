@@ -38,13 +38,24 @@ def test_frames_come_in_their_order_and_the_last_is_held(name: str, mode: str, t
     frames = pictures(5, mode)
     save_animation(tmp_path / name, frames)
     found, durations = read(tmp_path / name, mode)
-    assert durations == [80, 80, 80, 80, 1500]
+    assert durations == [160, 160, 160, 160, 1500]
     expected = np.stack([np.asarray(frame) for frame in frames])
     assert found.shape == expected.shape
     distances = np.abs(found[:, None].astype(float) - expected[None]).reshape(5, 5, -1).mean(-1)
     assert distances.argmin(1).tolist() == [0, 1, 2, 3, 4] and distances.diagonal().max() < 30
     if mode == "L" and name == "x.webp":
         assert np.array_equal(found, expected)
+
+
+@pytest.mark.parametrize(("count", "each"), [(1, None), (2, 160), (19, 160), (40, 80), (60, 50), (200, 40)])
+def test_many_frames_are_shown_for_a_shorter_time(count: int, each: int | None, tmp_path: Path) -> None:
+    for name in ("x.webp", "x.gif"):
+        save_animation(tmp_path / name, pictures(count, "L"))
+        if each:
+            assert read(tmp_path / name, "L")[1] == [each] * (count - 1) + [1500]
+        else:
+            with Image.open(tmp_path / name) as still:
+                assert still.size == (24, 24) and getattr(still, "n_frames", 1) == 1
 
 
 @pytest.mark.parametrize(("mode", "most"), [("L", 32), ("RGB", 256)])
@@ -59,7 +70,7 @@ def test_a_frame_like_the_one_before_lengthens_it(tmp_path: Path) -> None:
     first, second = pictures(2, "L")
     for name in ("x.webp", "x.gif"):
         save_animation(tmp_path / name, [first, first, second, second])
-        assert read(tmp_path / name, "L")[1] == [160, 1580]
+        assert read(tmp_path / name, "L")[1] == [320, 1660]
 
 
 def test_the_same_frames_are_the_same_bytes(tmp_path: Path) -> None:
