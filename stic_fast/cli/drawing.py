@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -57,6 +57,8 @@ class DrawingCommand(RunCommand):
 def picture_of(run: RunFolder, out: Path | None, default: str, what: str) -> Iterator[Path]:
     """Around the work for a picture of a run: where it goes, once it is sure that it can be written there.
 
+    Folders that were made for it and hold nothing go again if the work cannot be done.
+
     Args:
         out: as asked for; the default, a path within the run's folder, if None.
         what: the beginning of the sentence that refuses another kind of file.
@@ -65,8 +67,15 @@ def picture_of(run: RunFolder, out: Path | None, default: str, what: str) -> Ite
     if target.suffix.lower() != ".png":
         raise InputError(f"{what} as PNG, got the path {target}; let --out end in .png")
     with run.one_writer(target):
+        made = [folder for folder in target.parents if not folder.exists()]
         prepare_target(target)
-        yield target
+        try:
+            yield target
+        except BaseException:
+            with suppress(OSError):  # one that is not empty
+                for folder in made:
+                    folder.rmdir()
+            raise
 
 
 def find_classes(asked: str, class_names: Sequence[str]) -> list[int]:

@@ -153,3 +153,10 @@ def test_a_footer_stays_within_the_picture(tmp_path: Path) -> None:
 def _folder(path: Path) -> str:
     path.mkdir()
     return str(path)
+
+
+def test_a_study_that_is_refused_leaves_no_folder(own_run: Path, tmp_path: Path, refused: Refused) -> None:
+    before = sorted(own_run.rglob("*"))
+    for out in ([], [f"--out={tmp_path / 'new' / 'newer' / 'x.png'}"]):
+        assert "there is no image source 'nowhere'" in refused("extremes", str(own_run), "--data=nowhere", *out)
+    assert sorted(own_run.rglob("*")) == before and not (tmp_path / "new").exists()

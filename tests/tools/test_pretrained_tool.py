@@ -16,11 +16,12 @@ from stic_fast.training.pretrained import PretrainedFolder
 
 
 @pytest.fixture
-def tool() -> ModuleType:
+def tool(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     path = Path(__file__).parents[2] / "tools" / "pretrained.py"
     found = importlib.util.spec_from_file_location("pretrained_tool", path)
     assert found is not None and found.loader is not None
     module = importlib.util.module_from_spec(found)
+    monkeypatch.setitem(sys.modules, found.name, module)  # where dataclasses look for what their types name
     found.loader.exec_module(module)
     return module
 
@@ -34,7 +35,6 @@ def test_one_command(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     options = [word for name, value in made.items() for word in (f"--{name}", str(value))]
-    monkeypatch.setitem(sys.modules, "pretrained_tool", tool)
     monkeypatch.setattr(sys, "argv", ["pretrained.py", str(pretrained_made.parent / "plain"), "again", *options])
     assert tool.main() == 0
     assert capsys.readouterr().out == f"{own_place / 'again'}\n"
