@@ -10,6 +10,7 @@ from stic_fast.models.fixed_passes import FixedPasses, Layout, Precision
 from stic_fast.models.max_mahalanobis import MaxMahalanobisClassifier, max_mahalanobis_centres
 from stic_fast.models.score_classifier import AtNoise, ScoreClassifier
 from stic_fast.models.score_unet import ScoreUNet
+from stic_fast.models.score_wide_resnet import ScoreWideResNet
 from stic_fast.models.wide_resnet import WideResNet
 from stic_fast.models.wrap import Normalize, WrappedClassifier, wrap
 
@@ -24,6 +25,7 @@ __all__ = [
     "Precision",
     "ScoreClassifier",
     "ScoreUNet",
+    "ScoreWideResNet",
     "WideResNet",
     "WrappedClassifier",
     "max_mahalanobis_centres",
