@@ -8,15 +8,16 @@ import math
 from dataclasses import dataclass
 from typing import Annotated, cast
 
+import torch
 from torch import Tensor
 
 from stic_fast.counts import CountOrZero, NotNegative, Positive, Range, check_ranges
 from stic_fast.errors import InputError
 from stic_fast.ops import grmala_step
 from stic_fast.sampling.grmala import ChainResult
-from stic_fast.sampling.pull import Record
+from stic_fast.sampling.pull import Move, Record
 from stic_fast.sampling.sampler import ChainRecord, ChainState, Sampler, check_end
-from stic_fast.sampling.steps import Steps
+from stic_fast.sampling.steps import Steps, StepSizes
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,10 @@ class AnnealedGRMALA(Sampler[ChainResult]):
     .. math:: x ← x + \tfrac α2·s(x, σ) - ε_2·\tfrac α2·∇Gram(x) + \sqrt α·N(0, I)
 
     The objective gives s and is told σ, such as `ClassScore`; chains start from noise of σ_max, see `NoiseSpace`. All
-    moves go through `stic_fast.grmala_step`.
+    moves go through `stic_fast.grmala_step`, and a level that the Gram term has no part in does not compute it.
 
     Raises:
-        InputError: a setting out of its range, or a chain that diverged.
+        InputError: a setting out of its range, steps without a noise level, or a chain that diverged.
 
     >>> [round(sigma, 3) for sigma in AnnealedGRMALA(steps=4, sigma_max=10, sigma_min=0.01).levels]
     [10.0, 2.107, 0.273, 0.01]
@@ -52,7 +53,7 @@ class AnnealedGRMALA(Sampler[ChainResult]):
     correctors: CountOrZero = 0
     """GRMALA steps at each level after the first."""
     step_size: NotNegative = 0.1
-    """Of a corrector, as a multiple of σ²."""
+    """Of a corrector, as a multiple of σ²; 0.1 is Song's signal-to-noise ratio of 0.16, squared and times four."""
     eps2: NotNegative = 0.0
     """Weight of the Gram term beside the score, in correctors."""
 
@@ -81,33 +82,40 @@ class AnnealedGRMALA(Sampler[ChainResult]):
         eps1, eps2, eps3, sigmas = zip(*rows, strict=True)
         return Steps(len(rows), eps1, eps2 if any(eps2) else 0.0, eps3 if any(eps3) else 0.0, sigma=sigmas)
 
+    def _begun(self, state: ChainState) -> ChainState:
+        if state.sizes.at(0).sigma is None:
+            raise InputError("annealed chains need the noise level of each step; give steps that have a sigma")
+        return state
+
     def _transition(self, state: ChainState, record: Record | None) -> tuple[ChainState, Tensor | None]:
+        """One row of `step_sizes`; comments name the lines of Karras's Algorithm 1."""
         index = state.step - state.first_step
         sizes, following = state.sizes.at(index), state.sizes.at(index + 1)
         move = state.pull(state.x, state.step, sizes, record=record)
-
-        def moved(uphill: Tensor) -> Tensor:
-            return grmala_step(
-                state.x,
-                uphill,
-                move.downhill,
-                eps1=move.eps1,
-                eps2=move.eps2,
-                eps3=sizes.eps3,
-                seed=state.seed,
-                step=state.step,
-                chain_ids=state.chain_ids,
-                clamp=None,
-            )
-
-        x = moved(move.uphill)
-        last = index + 1 == len(state.sizes)
-        if not sizes.eps3 and not last:  # a predictor, and there is a slope where it leads
-            there = state.pull(x, state.step, following).uphill
+        x = _moved(state, move, sizes)  # lines 4 and 5
+        if not sizes.eps3 and sizes.sigma != following.sigma:  # a predictor, and not the last: line 6
             share = cast(float, following.sigma) / cast(float, sizes.sigma)
-            x = moved((move.uphill + share * there) / 2)
+            there = state.pull(x, state.step, following._replace(eps1=share * cast(float, sizes.eps1), eps2=0.0))
+            both = torch.lerp(move.eps1 * move.uphill, there.eps1 * there.uphill, 0.5)  # lines 7 and 8
+            x = _moved(state, Move(both, None, 1.0, 0.0, None), sizes)
         return state._replace(x=x, step=state.step + 1), move.logp
 
     def _result(self, state: ChainState, trace: list[ChainRecord]) -> ChainResult:
         check_end(state.x, "lower the guidance, or step_size and eps2 of the correctors")
         return ChainResult(state.x, trace)
+
+
+def _moved(state: ChainState, move: Move, sizes: StepSizes) -> Tensor:
+    """Where a move leads, in no box: a state with noise has none."""
+    return grmala_step(
+        state.x,
+        move.uphill,
+        move.downhill,
+        eps1=sizes.scale * move.eps1,
+        eps2=sizes.scale * move.eps2,
+        eps3=sizes.scale * sizes.eps3,
+        seed=state.seed,
+        step=state.step,
+        chain_ids=state.chain_ids,
+        clamp=None,
+    )

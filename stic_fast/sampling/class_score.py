@@ -17,23 +17,40 @@ from stic_fast.errors import InputError
 from stic_fast.models.fixed_passes import FixedPasses
 from stic_fast.models.score_classifier import ScoreClassifier
 from stic_fast.sampling.objective import Climb, LogPosterior, Network, Objective, Time
+from stic_fast.sampling.outputs import Outputs
 
 
 @dataclass(frozen=True)
 class Guidance:
-    """How strongly chains are led towards their class, and at which noise levels."""
+    """How strongly chains are led towards their class, and at which noise levels (Kynkäänniemi et al. 2024).
+
+    Raises:
+        InputError: a setting out of its range, or no noise level between the two.
+    """
 
     # g: the score is s(x, σ) + g·(s(x, σ, y) − s(x, σ)); 0 withholds the label, 1 gives it, more exaggerates it.
     label: NotNegative = 1.0
     # w: weight of ∇ log p(y|x, σ), the classifier's own.
     classifier: NotNegative = 0.0
-    # Noise levels beyond which chains are led by the score of their label alone.
+    # Only noise levels above this are guided: at the others w is 0, and g at most 1.
     lowest: NotNegative = 0.0
-    # And above which they are.
+    # And only those up to this.
     highest: NotNegative = 1e30
 
     def __post_init__(self) -> None:
         check_ranges(self)
+        if not self.lowest < self.highest:
+            raise InputError(f"lowest must be below highest={self.highest}, got {self.lowest}; lower it")
+
+    def at(self, sigma: float | Tensor) -> tuple[float | Tensor, float | Tensor]:
+        """g and w at a noise level; tensors where that is a tensor and they depend on it.
+
+        >>> guidance = Guidance(label=2.0, classifier=0.5, highest=10.0)
+        >>> guidance.at(10.0), guidance.at(20.0)
+        ((2.0, 0.5), (1.0, 0.0))
+        """
+        led = (sigma > self.lowest) & (sigma <= self.highest)
+        return _where(led, self.label, min(self.label, 1.0)), _where(led, self.classifier, 0.0)
 
 
 @dataclass(frozen=True)
@@ -44,6 +61,9 @@ class ClassScore(Objective):
 
     with g = `guidance.label` and w = `guidance.classifier`. Sampling by s + ∇ log p(y|x), the paper's, is g = 0, w = 1.
     Its chains run through noise levels, which `Steps` tells it; for a network whose score takes no label, g is 0.
+
+    A Gram term reads the features of D(x; σ), the image that the network makes of a state, as it reads those of the
+    real images that it compares with: neither has noise.
 
     Targets as for `LogPosterior`: classes, or soft labels.
 
@@ -62,22 +82,19 @@ class ClassScore(Objective):
 
     def outputs(self, network: Network, x: Tensor, layers: Sequence[str], time: Time) -> tuple[Tensor, list[Tensor]]:
         passes, model = _score_classifier(network)
-        logits, _, features = passes.through(model.at_noise, x, _sigma(time), layers=layers, denoised=0)
-        return logits, [features[name] for name in layers]
+        return passes(passes.through(model.at_noise, x, _sigma(time)).denoised, layers)
 
     def climb(self, network: Network, x: Tensor, target: Tensor, time: Time) -> Climb:
         passes, model = _score_classifier(network)
-        sigma, guidance = _sigma(time), self.guidance
-        leads = not isinstance(sigma, Tensor) and guidance.lowest < sigma <= guidance.highest
-        label, classifier = (guidance.label, guidance.classifier) if leads else (min(guidance.label, 1.0), 0.0)
+        sigma = _sigma(time)
+        label, classifier = self.guidance.at(sigma)
         with torch.no_grad():
             direction = self._score(passes, model, x, _shown(target, model.num_classes), sigma, label)
-        if not classifier:
+        if _is(classifier, 0):
             return Climb(direction)
-        logits = passes.through(model.at_noise, x, sigma, denoised=0).logits
-        logp = LogPosterior()(logits, target)
-        (uphill,) = torch.autograd.grad(logp.sum(), x)
-        return Climb(direction + classifier * uphill, logp.detach())
+        outputs = Outputs(x, [passes.through(model.at_noise, x, sigma, denoised=0).logits])
+        logp = LogPosterior()(*outputs.values, target)
+        return Climb(direction + classifier * outputs.gradient(logp), logp.detach())
 
     def _score(
         self,
@@ -86,27 +103,37 @@ class ClassScore(Objective):
         x: Tensor,
         labels: Tensor,
         sigma: float | Tensor,
-        label: float,
+        label: float | Tensor,
     ) -> Tensor:
-        if not model.takes_labels or label == 0:
+        if not model.takes_labels or _is(label, 0):
             return passes.through(model.score, x, sigma)
-        if label == 1:
+        if _is(label, 1):
             return passes.through(model.score, x, sigma, labels)
         both = torch.cat([labels, torch.zeros_like(labels)])
         told, untold = passes.through(model.score, torch.cat([x, x]), sigma, both).chunk(2)
-        return torch.lerp(untold, told, label)
+        return untold + label * (told - untold)
+
+
+def _where(led: bool | Tensor, inside: float, outside: float) -> float | Tensor:
+    if inside == outside:
+        return inside
+    return torch.where(led, inside, outside) if isinstance(led, Tensor) else inside if led else outside
+
+
+def _is(size: float | Tensor, number: float) -> bool:
+    """Whether it is known, without waiting for a device, to be this number."""
+    return not isinstance(size, Tensor) and size == number
 
 
 def _shown(target: Tensor, num_classes: int) -> Tensor:
-    """Targets as the network is told them, (chains, C)."""
-    if target.is_floating_point():
-        return target[:, :num_classes].float()
-    return torch.nn.functional.one_hot(target, num_classes).float()
+    """Targets as the network is told them, (chains, C): of the fake class, nothing."""
+    shown = target if target.is_floating_point() else torch.nn.functional.one_hot(target, num_classes + 1)
+    return shown[:, :num_classes].float()
 
 
 def _score_classifier(network: Network) -> tuple[FixedPasses, ScoreClassifier]:
     passes = cast(FixedPasses, network)
-    if not isinstance(getattr(passes, "model", None), ScoreClassifier):
+    if not hasattr(getattr(passes, "model", None), "at_noise"):  # what torch.compile makes of one has it too
         raise InputError("this objective needs a network that knows a score; give a ScoreClassifier, such as ScoreUNet")
     return passes, cast(ScoreClassifier, passes.model)
 

@@ -92,9 +92,11 @@ class Pull:
         """The move of ε1·log p − ε2·Gram at x, by one forward and one backward pass.
 
         To record or to bound takes both gradients. So does float16, in whose range the smaller of the two might be
-        lost beside the larger.
+        lost beside the larger. A Gram term of ε2 = 0 is computed only to record it.
         """
         objective, gram = self._objective, self.gram
+        if record is None and not isinstance(sizes.eps2, Tensor) and sizes.eps2 == 0:
+            gram = None
         time, target = Time(number, sizes.sigma), self._goal
         if objective.renews_targets:
             target = self._targets(step=number)

@@ -11,6 +11,7 @@ from typing import Literal, TypeVar, get_args
 import torch
 from torch import Tensor
 
+from stic_fast.counts import Positive, check_ranges
 from stic_fast.errors import InputError
 from stic_fast.ops import noise
 from stic_fast.pixels import as_unit, to_bytes
@@ -141,8 +142,11 @@ class NoiseSpace(Space):
 
     shape: tuple[int, ...] | None = None
     """(channels, height, width); None for that of the real images."""
-    sigma: float = 80.0
+    sigma: Positive = 80.0
     """Standard deviation of the noise that chains start from, in units of [−1, 1]."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def of_images(self, image_shape: Sequence[int]) -> NoiseSpace:
         return self if self.shape is not None else replace(self, shape=tuple(image_shape))
@@ -152,6 +156,12 @@ class NoiseSpace(Space):
             raise InputError("a space without a shape has no start; give NoiseSpace(shape=(channels, height, width))")
         where = {"seed": seed, "step": step, "chain_ids": chain_ids, "stream": noise.Stream.CHAIN_INIT}
         return self.sigma * noise.normal((len(chain_ids), *self.shape), device=chain_ids.device, **where)  # type: ignore[arg-type]
+
+    def decode(self, x: Tensor) -> Tensor:
+        return x.clamp(-1, 1)
+
+    def bound(self, sampler: Sampler) -> Sampler:
+        return _in_box(sampler, None)
 
 
 @dataclass(frozen=True)
@@ -197,5 +207,10 @@ class FeatureSpace(Space):
             return self.decoder(x)
 
     def bound(self, sampler: Sampler) -> Sampler:
-        name = "clamp" if hasattr(sampler, "clamp") else "support"  # of GRMALA, of MALA
-        return replace(sampler, **{name: self.box})  # type: ignore[type-var]
+        return _in_box(sampler, self.box)
+
+
+def _in_box(sampler: Sampler, box: tuple[float, float] | None) -> Sampler:
+    """The sampler with another box, if it has one: GRMALA's clamp, MALA's support."""
+    named = {name: box for name in ("clamp", "support") if hasattr(sampler, name)}
+    return replace(sampler, **named)  # type: ignore[type-var]
