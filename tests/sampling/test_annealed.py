@@ -258,7 +258,7 @@ def test_steps_of_ones_own(unasked: Classifier) -> None:
 
 @pytest.mark.parametrize(
     ("settings", "named"),
-    [({"steps": 0}, "steps"), ({"sigma_min": 80.0}, "sigma_min"), ({"rho": 0.5}, "rho"), ({"eps2": -1.0}, "eps2")],
+    [({"steps": -1}, "steps"), ({"sigma_min": 80.0}, "sigma_min"), ({"rho": 0.5}, "rho"), ({"eps2": -1.0}, "eps2")],
 )
 def test_settings_that_make_no_chain(settings: dict[str, float], named: str) -> None:
     with pytest.raises(InputError, match=named):
