@@ -38,6 +38,8 @@ LEADING = (
     "gram_loss of a kept target",
     "metropolis_accept",
     "noise.normal",
+    "scaled_silu",
+    "scaled_silu and gradients",
     "vrm_batch",
 )
 """Ops that a reader looks for first; the picture shows only these."""

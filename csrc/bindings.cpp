@@ -137,6 +137,9 @@ PYBIND11_MODULE(_native, module) {
   module.def("gram_loss_gradient", &gram_loss_gradient, release());
   module.def("metropolis_accept", on_cpu(&stic::KernelTable::metropolis_accept, &stic::metropolis_accept_arguments),
              release());
+  module.def("scaled_silu", on_cpu(&stic::KernelTable::scaled_silu, &stic::scaled_silu_arguments), release());
+  module.def("scaled_silu_backward",
+             on_cpu(&stic::KernelTable::scaled_silu_backward, &stic::scaled_silu_backward_arguments), release());
   module.def("vrm_batch", on_cpu(&stic::KernelTable::vrm_batch, &stic::vrm_batch_arguments), release());
   module.def("prefer_huge_pages", &stic::prefer_huge_pages);
   module.def("philox4x32_10", &philox4x32_10);

@@ -94,4 +94,17 @@ inline VrmBatch vrm_batch_arguments(Address out, Address images, Address partner
           addressed(chain_ids, step_on_device, seed, step)};
 }
 
+inline ScaledSilu scaled_silu_arguments(Address out, Address x, Address scales, int dtype, int64_t batch,
+                                        int64_t channels, int64_t positions, bool channels_last, double scale) {
+  return {at<const void>(x), at<void>(out), static_cast<DType>(dtype), batch, channels,
+          positions,         channels_last, at<const void>(scales),    scale};
+}
+
+inline ScaledSiluBackward scaled_silu_backward_arguments(Address grad_x, Address grad_scales, Address grad, Address x,
+                                                         Address scales, int dtype, int64_t batch, int64_t channels,
+                                                         int64_t positions, bool channels_last, double scale) {
+  return {scaled_silu_arguments(0, x, scales, dtype, batch, channels, positions, channels_last, scale),
+          at<const void>(grad), at<void>(grad_x), at<void>(grad_scales)};
+}
+
 }  // namespace stic

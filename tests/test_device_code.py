@@ -14,8 +14,10 @@ from typing import NamedTuple
 import pytest
 
 SOURCES = Path(__file__).parents[1] / "csrc" / "cuda"
-KERNELS = {"noise": 4, "grmala_step": 4, "metropolis_accept": 4, "vrm_batch": 4, "gram_gradient": 2, "gram_loss": 3}
-"""How many each source has: one for each of its storage types, whatever the options; of float32 gram_loss has two."""
+KERNELS = {"noise": 4, "grmala_step": 4, "metropolis_accept": 4, "scaled_silu": 16, "vrm_batch": 4}
+KERNELS |= {"gram_gradient": 2, "gram_loss": 3}
+"""How many each source has: one for each of its storage types, whatever the options; of float32 gram_loss has two, and
+scaled_silu has for each its value and three ways to its gradient."""
 STREAMING = [name for name in KERNELS if name != "gram_loss"]
 REGISTERS_FOR_HALF_OF_THE_THREADS = 64
 
@@ -99,7 +101,9 @@ def test_sixteen_bytes_at_a_time(name: str, report, folder: Path) -> None:
     report(name)
     entries = (folder / f"{name}.ptx").read_text().split(".entry ")[1:]
     assert len(entries) == KERNELS[name]
-    inputs = {"grmala_step": 3, "metropolis_accept": 4, "gram_gradient": 1}.get(name, 0)  # vrm_batch reads pixels
+    inputs = {"grmala_step": 3, "metropolis_accept": 4, "scaled_silu": 1, "gram_gradient": 1}.get(
+        name, 0
+    )  # vrm_batch reads pixels
     for entry in entries:
         loads = re.findall(r"ld\.global\.(?:v4\.[bfu]32|v2\.[bfu]64)", entry)
         stores = re.findall(r"st\.global\.(?:v4\.[bfu]32|v2\.[bfu]64)", entry)

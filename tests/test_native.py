@@ -61,7 +61,7 @@ def test_the_cuda_part_is_there_as_built_and_loads_without_a_driver() -> None:
     assert (kernels.cuda is None) == (kernels.build_info()["cuda_toolkit"] is None)
     if kernels.cuda is None:
         pytest.skip("built without CUDA")
-    for name in ("noise_fill", "grmala_step", "metropolis_accept", "vrm_batch"):
+    for name in ("noise_fill", "grmala_step", "metropolis_accept", "scaled_silu", "scaled_silu_backward", "vrm_batch"):
         assert callable(getattr(kernels.cuda, name))
     if torch.cuda.is_available():
         return

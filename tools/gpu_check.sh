@@ -47,7 +47,7 @@ declare -A PURPOSES=(
   [suites]="all suites of the benchmarks"
 )
 export OUT=${OUT:-gpu_check_results} WORK=${WORK:-build/gpu_check} PYTHON=${PYTHON:-python3}
-SUITES=${SUITES:-ceilings grmala_step gram_loss grmala_chain noise metropolis_accept vrm_batch gram scaling}
+SUITES=${SUITES:-ceilings grmala_step gram_loss grmala_chain noise metropolis_accept scaled_silu vrm_batch gram scaling}
 SKIPPED=77
 TIMED_OUT=124
 KILLED=137

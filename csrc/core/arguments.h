@@ -94,4 +94,23 @@ struct VrmBatch {
   NoiseSource noise;
 };
 
+// out = silu(s·x)/0.596
+struct ScaledSilu {
+  const void* x;  // (batch, channels, positions), or (batch, positions, channels) with the channels last
+  void* out;      // like x
+  DType dtype;
+  int64_t batch, channels, positions;
+  bool channels_last;
+  const void* scales;  // s, (batch, channels), fp32, or fp64 for fp64; or null: then the scalar holds for all
+  double scale;
+};
+
+// Of `of`, whose out is not used: grad_x = s·grad·f′(s·x), and the sums of x·grad·f′(s·x) over positions.
+struct ScaledSiluBackward {
+  ScaledSilu of;
+  const void* grad;   // like x
+  void* grad_x;       // like x
+  void* grad_scales;  // like scales, and null where those are
+};
+
 }  // namespace stic

@@ -84,6 +84,8 @@ void grmala_step(const GrmalaStep&, int threads);
 void gram_loss(const GramLayer*, int64_t count, int threads);
 void gram_loss_gradient(const GramLayer*, int64_t count, int threads);
 void metropolis_accept(const MetropolisAccept&, int threads);
+void scaled_silu(const ScaledSilu&, int threads);
+void scaled_silu_backward(const ScaledSiluBackward&, int threads);
 void vrm_batch(const VrmBatch&, int threads);
 
 }  // namespace STIC_ISA

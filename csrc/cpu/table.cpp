@@ -11,8 +11,8 @@ namespace stic {
 namespace STIC_ISA {
 
 extern const KernelTable table;
-const KernelTable table = {STIC_STRING(STIC_ISA), noise_fill,        grmala_step, gram_loss,
-                           gram_loss_gradient,    metropolis_accept, vrm_batch};
+const KernelTable table = {STIC_STRING(STIC_ISA), noise_fill,  grmala_step,          gram_loss, gram_loss_gradient,
+                           metropolis_accept,     scaled_silu, scaled_silu_backward, vrm_batch};
 
 }  // namespace STIC_ISA
 }  // namespace stic

@@ -130,6 +130,9 @@ void add_module(py::module_& parent) {
   module.def("grmala_step", on_cuda("grmala_step", &grmala_step, &grmala_step_arguments), release());
   module.def("metropolis_accept", on_cuda("metropolis_accept", &metropolis_accept, &metropolis_accept_arguments),
              release());
+  module.def("scaled_silu", on_cuda("scaled_silu", &scaled_silu, &scaled_silu_arguments), release());
+  module.def("scaled_silu_backward",
+             on_cuda("scaled_silu's gradient", &scaled_silu_backward, &scaled_silu_backward_arguments), release());
   module.def("vrm_batch", on_cuda("vrm_batch", &vrm_batch, &vrm_batch_arguments), release());
   module.def("gram_loss", &gram_loss_on, release());
   module.def("gram_gradient", &gram_gradient_on, release());

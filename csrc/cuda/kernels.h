@@ -22,6 +22,8 @@ cudaError_t find_kernels();
 cudaError_t noise_fill(const NoiseFill& args, cudaStream_t stream);
 cudaError_t grmala_step(const GrmalaStep& args, cudaStream_t stream);
 cudaError_t metropolis_accept(const MetropolisAccept& args, cudaStream_t stream);
+cudaError_t scaled_silu(const ScaledSilu& args, cudaStream_t stream);
+cudaError_t scaled_silu_backward(const ScaledSiluBackward& args, cudaStream_t stream);
 cudaError_t vrm_batch(const VrmBatch& args, cudaStream_t stream);
 
 }  // namespace cuda

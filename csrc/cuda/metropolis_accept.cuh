@@ -7,21 +7,18 @@
 //     log α = log p(x') − log p(x) + (‖x' − x − ε1·∇log p(x)‖² − ‖x − x' − ε1·∇log p(x')‖²) / (2ε3²),
 // and the chain moves to x' if log u < log α.
 //
-// A row of threads (x) owns a chain: a warp, or for long chains a whole block. Each thread sums over every n-th pack in
-// double precision; a tree of shuffles joins a warp's sums, and shared memory those of the warps in their order, so the
-// result depends on the chain alone. Then the row copies the chosen state. Bound by memory: six times the state's
-// bytes, of which a state of up to some 100 KB is read for the last time from the L2 cache.
+// Each thread of a chain's row sums over every n-th pack in double precision. Then the row copies the chosen state.
+// Bound by memory: six times the state's bytes, of which a state of up to some 100 KB is read for the last time from
+// the L2 cache.
 #pragma once
 
 #include <cmath>
 
 #include "../core/streams.h"
-#include "packs.cuh"
+#include "rows.cuh"
 
 namespace stic {
 namespace cuda {
-
-constexpr int kMostAlong = 1024;  // threads of a row
 
 struct ProposalSums {
   double forward, backward;  // ‖x' − x − ε1·∇log p(x)‖², ‖x − x' − ε1·∇log p(x')‖²
@@ -32,6 +29,11 @@ __device__ __forceinline__ void add(ProposalSums& sums, const ProposalSums& more
   sums.forward += more.forward;
   sums.backward += more.backward;
   sums.outside |= more.outside;
+}
+
+__device__ __forceinline__ ProposalSums of_lane(const ProposalSums& sums, int lanes) {
+  return {__shfl_xor_sync(0xFFFFFFFFu, sums.forward, lanes), __shfl_xor_sync(0xFFFFFFFFu, sums.backward, lanes),
+          __shfl_xor_sync(0xFFFFFFFFu, sums.outside, lanes)};
 }
 
 template <typename T, bool aligned>
@@ -58,21 +60,6 @@ __device__ __forceinline__ ProposalSums thread_sums(const MetropolisAccept& args
       sums.outside |= (to < args.low) | (to > args.high);
     }
   }
-  return sums;
-}
-
-// The row's sums, the same bits in each of its threads.
-__device__ __forceinline__ ProposalSums row_sums(ProposalSums sums) {
-#pragma unroll
-  for (int lanes = kWarp / 2; lanes > 0; lanes /= 2)
-    add(sums, {__shfl_xor_sync(0xFFFFFFFFu, sums.forward, lanes), __shfl_xor_sync(0xFFFFFFFFu, sums.backward, lanes),
-               __shfl_xor_sync(0xFFFFFFFFu, sums.outside, lanes)});
-  if (blockDim.x == kWarp) return sums;
-  ProposalSums* const of_warps = reinterpret_cast<ProposalSums*>(dynamic_shared());
-  if (threadIdx.x % kWarp == 0) of_warps[threadIdx.x / kWarp] = sums;
-  __syncthreads();
-  sums = of_warps[0];
-  for (unsigned warp = 1; warp < blockDim.x / kWarp; ++warp) add(sums, of_warps[warp]);
   return sums;
 }
 

@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
 from stic_fast.ops.checks import check_float_tensor, check_like, check_tensor
-from stic_fast.ops.gram_loss_blas import gradient_like
-from stic_fast.ops.library import register, register_autograd
+from stic_fast.ops.gram_loss_blas import channels_last, gradient_like, laid_out
+from stic_fast.ops.library import DTYPE_CODES, fresh, register, register_autograd, run
 
 _GAIN = 1 / 0.596
 
@@ -88,7 +90,7 @@ def _beside(scales: Tensor, x: Tensor) -> Tensor:
 
 
 def _sum_of_positions(values: Tensor) -> Tensor:
-    return values.flatten(2).sum(2) if values.dim() > 2 else values
+    return values[..., None].flatten(2).sum(2)
 
 
 def _laid_out(values: Tensor, like: Tensor) -> Tensor:
@@ -111,6 +113,41 @@ def reference_backward(grad: Tensor, x: Tensor, scales: Tensor | None, scale: fl
     if scales is None:
         return grad_x, x.new_empty(0)
     return grad_x, _sum_of_positions(towards_product * values).to(scales.dtype)
+
+
+def _native(x: Tensor, scales: Tensor | None, scale: float) -> Tensor:
+    out = fresh(gradient_like(x))
+    _run("scaled_silu", (out,), (x,), scales, scale)
+    return out
+
+
+def _native_backward(grad: Tensor, x: Tensor, scales: Tensor | None, scale: float) -> tuple[Tensor, Tensor]:
+    grad_x = fresh(gradient_like(x))
+    grad_scales = x.new_empty(0) if scales is None else scales.new_empty(scales.shape, dtype=_compute(x))
+    _run("scaled_silu_backward", (grad_x, grad_scales), (grad, x), scales, scale)
+    return grad_x, grad_scales if scales is None else grad_scales.to(scales.dtype)
+
+
+def _run(
+    kernel: str, outputs: tuple[Tensor, ...], inputs: tuple[Tensor, ...], scales: Tensor | None, scale: float
+) -> None:
+    """Calls a kernel, the last of whose inputs is x; all are read in its order."""
+    x = inputs[-1]
+    last = channels_last(x)
+    batch, channels, *sides = x.shape
+    positions = math.prod(sides)
+    run(
+        kernel,
+        x.device,
+        outputs,
+        (*(laid_out(tensor[..., None], last) for tensor in inputs), None if scales is None else scales.to(_compute(x))),
+        DTYPE_CODES[x.dtype],
+        batch,
+        channels,
+        positions,
+        last or positions == 1,
+        scale,
+    )
 
 
 def _fake(x: Tensor, scales: Tensor | None, scale: float) -> Tensor:
@@ -167,7 +204,7 @@ register(
     "Tensor x, Tensor? scales, float scale",
     "Tensor",
     check=_check,
-    cpu=reference,
+    cpu=_native,
     reference=reference,
     fake=_fake,
 )
@@ -177,7 +214,7 @@ register(
     "Tensor grad, Tensor x, Tensor? scales, float scale",
     "(Tensor, Tensor)",
     check=_check_backward,
-    cpu=reference_backward,
+    cpu=_native_backward,
     reference=reference_backward,
     fake=_fake_backward,
 )

@@ -29,6 +29,7 @@ inline cudaError_t cudaGetLastError() {
 #include "../../csrc/cuda/grmala_step.cu"
 #include "../../csrc/cuda/metropolis_accept.cu"
 #include "../../csrc/cuda/noise.cu"
+#include "../../csrc/cuda/scaled_silu.cu"
 #include "../../csrc/cuda/vrm_batch.cu"
 
 PYBIND11_MODULE(emulated_device, module) {

@@ -134,6 +134,25 @@ def test_vrm_batch_has_the_same_bits(dtype: torch.dtype, both: Both) -> None:
     assert torch.equal(cpu.x, device.x) and torch.equal(cpu.y, device.y)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("per_channel", [False, True])
+def test_scaled_silu_and_its_gradient_agree(dtype: torch.dtype, last: bool, per_channel: bool, both: Both) -> None:
+    generator = torch.Generator().manual_seed(0)
+    order = torch.channels_last if last else torch.contiguous_format
+    x, grad = torch.randn(2, 3, 20, 5, 7, generator=generator).to(dtype).unbind(0)
+    x = x.contiguous(memory_format=order)
+    scale = torch.randn(3, 20, generator=generator).to(dtype) if per_channel else None
+
+    def draw() -> tuple[Tensor, ...]:
+        value = torch.ops.stic_fast.scaled_silu(x, scale, 0.7)
+        return value, *torch.ops.stic_fast.scaled_silu_backward(grad, x, scale, 0.7)
+
+    for cpu, device in zip(*both(draw), strict=True):
+        assert cpu.stride() == device.stride()
+        torch.testing.assert_close(cpu, device, rtol=2 * torch.finfo(dtype).eps, atol=20 * torch.finfo(dtype).eps)
+
+
 LAYERS = [(33, 7, 7), (64, 8, 8), (20, 12, 5), (6, 10, 10), (5, 1, 3)]
 
 

@@ -74,9 +74,9 @@ FAULTS = [
         "row[at + i]",
         sanitized=True,
     ),
-    Fault("reduction without a lane", "metropolis_accept", "cuda/metropolis_accept.cuh", "kWarp / 2", "kWarp / 4"),
-    Fault("no barrier between warps", "metropolis_accept", "cuda/metropolis_accept.cuh", "  __syncthreads();\n"),
-    Fault("a warp's sums left out", "metropolis_accept", "cuda/metropolis_accept.cuh", "warp = 1;", "warp = 2;"),
+    Fault("reduction without a lane", "metropolis_accept", "cuda/rows.cuh", "kWarp / 2", "kWarp / 4"),
+    Fault("no barrier between warps", "metropolis_accept", "cuda/rows.cuh", "  __syncthreads();\n"),
+    Fault("a warp's sums left out", "metropolis_accept", "cuda/rows.cuh", "warp = 1;", "warp = 2;"),
     Fault(
         "some lanes skip a shuffle",
         "metropolis_accept",

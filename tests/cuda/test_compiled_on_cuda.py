@@ -53,13 +53,21 @@ def arguments_of_ops() -> dict[str, tuple[Any, ...]]:
         "grmala_step": (*states[:3], ids, step, eps, 0.0, 0.0, 0.0, -1.0, 1.0, 5, 0),
         "grmala_step_": (*states[:2], None, None, None, None, 0.5, 0.0, 0.1, -1.0, 1.0, 5, 6),
         "metropolis_accept": (*states[:2], *logs, *states[2:], eps[:2].contiguous(), ids, step, -4.0, 4.0, 5, 0),
+        "scaled_silu": (states[0], states[1][:, :, 0].contiguous(), 1.0),
+        "scaled_silu_backward": (*states[:2], None, 0.5),
         "vrm_batch": (images, ids, ids, None, 4, 0.4, 0.3, 0.5, 1, 5, 6, torch.float32),
         "gram": (layers[0],),
         "gram_loss": (layers, references, [False, False], dual, "log", False, True),
     }
 
 
-@pytest.mark.parametrize("name", ["normal", "uniform", "grmala_step", "grmala_step_", "metropolis_accept", "vrm_batch"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("normal", "uniform", "grmala_step", "grmala_step_", "metropolis_accept"),
+        *("scaled_silu", "scaled_silu_backward", "vrm_batch"),
+    ],
+)
 def test_opcheck(name: str) -> None:
     torch.library.opcheck(getattr(torch.ops.stic_fast, name).default, arguments_of_ops()[name])
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from stic_fast.ops import grmala_step, grmala_step_, metropolis_accept, noise, vrm_batch
+from stic_fast.ops import grmala_step, grmala_step_, metropolis_accept, noise, scaled_silu, vrm_batch
 from stic_fast.ops.library import has_cuda_kernels
 
 pytestmark = [pytest.mark.cuda, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]
@@ -186,6 +186,30 @@ def test_metropolis_accept(cuda: torch.device, dtype: torch.dtype, shape: tuple[
 def test_metropolis_accept_of_nothing(cuda: torch.device, shape: tuple[int, ...]) -> None:
     x, accepted, _ = metropolis_accept(**all_there(proposals(shape, torch.float32), cuda))
     assert x.shape == shape and accepted.shape == shape[:1]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(6, 64, 8, 8), (5, 3, 7, 13), (2, 300, 5, 5), (1, 2, 200, 201), (0, 3, 4, 4)])
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("per_channel", [False, True])
+def test_scaled_silu_and_its_gradients(
+    cuda: torch.device, dtype: torch.dtype, shape: tuple[int, ...], last: bool, per_channel: bool
+) -> None:
+    generator = torch.Generator().manual_seed(sum(shape))
+    order = torch.channels_last if last else torch.contiguous_format
+    x, along = (torch.randn(shape, generator=generator).to(dtype).contiguous(memory_format=order) for _ in range(2))
+    scale = torch.randn(shape[:2], generator=generator).to(dtype)
+
+    def results(place: torch.device) -> list[Tensor]:
+        leaves = [x.to(place).requires_grad_(), scale.to(place).requires_grad_()][: 1 + per_channel]
+        value = scaled_silu(leaves[0], leaves[1] if per_channel else 0.7)
+        return [value.detach(), *torch.autograd.grad(value, leaves, along.to(place))]
+
+    for ours, expected, again in zip(results(cuda), results(torch.device("cpu")), results(cuda), strict=True):
+        assert ours.stride() == expected.stride() and torch.equal(ours, again)
+        within = 4 * torch.finfo(dtype).eps
+        largest = float(expected.double().abs().max()) if expected.numel() else 0.0
+        torch.testing.assert_close(ours.cpu(), expected, rtol=within, atol=within * max(largest, 1.0))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

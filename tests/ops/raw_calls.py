@@ -26,6 +26,8 @@ from stic_fast.ops.gram_loss import reference_loss
 from stic_fast.ops.grmala_step import reference as step_reference
 from stic_fast.ops.metropolis_accept import reference as metropolis_reference
 from stic_fast.ops.noise import reference_normal, reference_uniform
+from stic_fast.ops.scaled_silu import reference as silu_reference
+from stic_fast.ops.scaled_silu import reference_backward as silu_backward_reference
 from stic_fast.ops.vrm_batch import reference as vrm_reference
 
 OPS = torch.ops.stic_fast
@@ -106,6 +108,18 @@ class Calls:
         logs = [self.guarded(torch.randn(chains, dtype=torch.float64)) for _ in range(2)]
         eps = self.guarded(torch.rand(2, chains, dtype=torch.float64) + 0.5)
         return [x, proposal, *logs, up, up_end, eps, self.ids(chains), self.step(), -9.0, 9.0, 7, 3]
+
+    def scaled_silu(self) -> Arguments:
+        batch, dtype = self.chains(), self.random.choice(FLOATS)
+        x = self.floats(batch, self.random.choice([1, 3, 9, 70, 600]), *self.sample(), dtype=dtype)
+        if x.dim() == 4 and self.random.random() < 0.5:
+            x = self.guarded(x.permute(0, 2, 3, 1).contiguous()).permute(0, 3, 1, 2)
+        wide = torch.float32 if dtype in (torch.bfloat16, torch.float16) and self.random.random() < 0.5 else dtype
+        return [x, self.floats(*x.shape[:2], dtype=wide) if self.random.random() < 0.6 else None, 0.5]
+
+    def scaled_silu_backward(self) -> Arguments:
+        x, *scale = self.scaled_silu()
+        return [self.floats(*x.shape, dtype=x.dtype), x, *scale]
 
     def vrm_batch(self) -> Arguments:
         rows = self.chains()
@@ -254,6 +268,8 @@ KINDS: dict[str, tuple[str, Callable[..., Any]]] = {
     "grmala_step": ("grmala_step", step_reference),
     "grmala_step_": ("grmala_step", step_reference),
     "metropolis_accept": ("metropolis_accept", metropolis_reference),
+    "scaled_silu": ("scaled_silu", silu_reference),
+    "scaled_silu_backward": ("scaled_silu_backward", silu_backward_reference),
     "vrm_batch": ("vrm_batch", vrm_reference),
     "gram": ("gram", gram_reference),
     "gram_loss": ("gram_loss", loss_reference),

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch._dynamo.testing import CompileCounterWithBackend
 
-from stic_fast.ops import gram, gram_loss, grmala_step, grmala_step_, metropolis_accept, noise, vrm_batch
+from stic_fast.ops import gram, gram_loss, grmala_step, grmala_step_, metropolis_accept, noise, scaled_silu, vrm_batch
 
 needs_inductor = [
     pytest.mark.skipif(not any(map(shutil.which, ("c++", "g++", "clang++"))), reason="inductor needs a C++ compiler"),
@@ -30,6 +30,7 @@ class Results(NamedTuple):
     state: Tensor
     log_alpha: Tensor
     losses: Tensor
+    activations: Tensor
     gradient: Tensor
 
 
@@ -52,12 +53,14 @@ def all_ops(images: Tensor, labels: Tensor, ids: Tensor, step: int | Tensor) -> 
     state = moved.x.clone()
     grmala_step_(state, uphill, eps1=0.1, eps3=0.05, **where)
     losses = gram_loss([state, state.flatten(2)[:, :, :2]], [x, None], [None, gram(x)])
-    return Results(x, y, state, moved.log_alpha, losses, gram(state).sum((1, 2)))
+    activations = scaled_silu(scaled_silu(state, y[:, :1].expand(-1, state.shape[1])), 1.5)
+    return Results(x, y, state, moved.log_alpha, losses, activations, gram(state).sum((1, 2)))
 
 
 def differentiable(x: Tensor, target: Tensor, step: Tensor) -> Tensor:
     moved = grmala_step(x, x.sin(), x.cos(), eps1=0.1, eps2=0.2, eps3=0.1, seed=3, step=step, clamp=(-2, 2))
     kept = metropolis_accept(x, moved, x[:, 0, 0], x[:, 0, 1], x, x, eps1=0.1, eps3=0.9, seed=3, step=step).x
+    kept = scaled_silu(kept, kept[:, :, 0]) + scaled_silu(kept, 0.7)
     return gram_loss([kept, moved], [target, None], [None, gram(target)]).sum() + gram(kept).square().sum()
 
 

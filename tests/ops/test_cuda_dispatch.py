@@ -16,7 +16,7 @@ from stic_fast import grmala_step, grmala_step_, metropolis_accept, noise
 from stic_fast.ops import library
 from stic_fast.ops.vrm_batch import _native as native_vrm_batch
 
-OPS = ("normal", "uniform", "grmala_step", "grmala_step_", "metropolis_accept", "vrm_batch")
+OPS = ("normal", "uniform", "grmala_step", "grmala_step_", "metropolis_accept", "scaled_silu", "vrm_batch")
 
 
 @pytest.mark.parametrize("name", OPS)

@@ -15,12 +15,12 @@ import stic_fast
 from stic_fast.native import kernels
 
 # Prints one line per op: its name and the SHA-256 of all it gives, over dtypes, ragged sizes and options; of gram_loss,
-# whose sums may round differently, the greatest error against float64, as a share of the greatest value.
+# and scaled_silu, which may round differently, the greatest error against float64, as a share of the greatest value.
 PROGRAM = """
 import hashlib
 import torch
 from stic_fast.native import kernels
-from stic_fast.ops import gram_loss, grmala_step, metropolis_accept, noise, vrm_batch
+from stic_fast.ops import gram_loss, grmala_step, metropolis_accept, noise, scaled_silu, vrm_batch
 
 DIGESTS = {}
 
@@ -63,6 +63,20 @@ for channels, sides in ((5, (7, 9)), (70, (20, 15)), (65, (3, 2)), (270, (6, 7))
         theirs = [wanted.detach(), *torch.autograd.grad(wanted.sum(), exact)]
         worst = max(worst, *(float((a - b).abs().max() / b.abs().max()) for a, b in zip(ours, theirs)))
 print("gram_loss", worst)
+worst = 0.0
+for shape in ((2, 3, 7, 9), (2, 70, 5, 3), (1, 600, 2, 3), (2, 4, 1, 2100), (3, 17)):
+    for layout in (torch.contiguous_format, torch.channels_last):
+        x, along = (4 * torch.randn(shape, generator=generator) for _ in range(2))
+        scale = torch.randn(shape[:2], generator=generator)
+        if layout == torch.channels_last and x.dim() == 4:
+            x = x.contiguous(memory_format=layout)
+        results = []
+        for kind in (torch.float32, torch.float64):
+            leaves = [x.to(kind).requires_grad_(), scale.to(kind).requires_grad_()]
+            value = scaled_silu(*leaves)
+            results.append([value.detach(), *torch.autograd.grad(value, leaves, along.to(kind))])
+        worst = max(worst, *(float((a - b).abs().max() / b.abs().max()) for a, b in zip(*results)))
+print("scaled_silu", worst)
 print("isa", kernels.build_info()["isa"])
 for name, sha in DIGESTS.items():
     print(name, sha.hexdigest())
@@ -110,9 +124,10 @@ def test_all_give_the_same_bits(outcomes: dict[str, dict[str, str]], op: str) ->
     assert len(set(digests.values())) == 1, digests
 
 
-def test_all_sum_the_gram_loss_exactly(outcomes: dict[str, dict[str, str]]) -> None:
-    errors = {isa: float(printed["gram_loss"]) for isa, printed in outcomes.items()}
-    assert max(errors.values()) < 5e-6, errors
+@pytest.mark.parametrize(("op", "bound"), [("gram_loss", 5e-6), ("scaled_silu", 1e-6)])
+def test_all_compute_exactly(outcomes: dict[str, dict[str, str]], op: str, bound: float) -> None:
+    errors = {isa: float(printed[op]) for isa, printed in outcomes.items()}
+    assert max(errors.values()) < bound, errors
 
 
 def test_an_unknown_one_is_refused_at_import_in_one_sentence(tmp_path: Path) -> None:
