@@ -64,6 +64,8 @@ class Counterfactual:
     confidence: float
     """p(to|x) from which on an image is called `to`."""
     class_names: tuple[str, ...]
+    noise: Tensor | None = None
+    """Where images were given noise and led back: its level for each, 0 for one that stayed as it is; float64 (N,)."""
 
     @property
     def succeeded(self) -> Tensor:
@@ -107,7 +109,8 @@ class Counterfactual:
         if target.suffix.lower() == ".png":
             save_grid(target, **self._grid())
         elif target.suffix.lower() == ".npz":
-            names = ("before", "after", "probabilities_before", "probabilities_after", "l2", "linf", "succeeded")
+            names = ["before", "after", "probabilities_before", "probabilities_after", "l2", "linf", "succeeded"]
+            names += ["noise"] * (self.noise is not None)
             with atomic_write(target) as file:
                 np.savez(file, **{name: getattr(self, name).numpy() for name in names})
         else:
@@ -140,15 +143,17 @@ class Counterfactual:
         best = int(before.argmax())
         had, has = float(before[self.to]), float(after[self.to])
         if not self.succeeded[row]:
+            more = "steps" if self.noise is None else "noise"
             return (
                 f"no image called {name} was found: its probability went from {had:.3f} to {has:.3f}, and "
-                f"{self.confidence:g} was asked for; give more steps, another seed, or a lower confidence"
+                f"{self.confidence:g} was asked for; give more {more}, another seed, or a lower confidence"
             )
         if not self.l2[row]:
             return f"the image is called {name} as it is, with probability {had:.3f}"
+        through = "" if self.noise is None else f"led back from noise of {self.noise[row]:.2f}; "
         return (
             f"called {self.class_names[best]} before (probability {float(before[best]):.3f}; {name} {had:.3f}), {name} "
-            f"after ({has:.3f}); distance L2 {self.l2[row]:.3f}, L∞ {self.linf[row]:.3f}, pixels from −1 to 1"
+            f"after ({has:.3f}); {through}distance L2 {self.l2[row]:.3f}, L∞ {self.linf[row]:.3f}, pixels from −1 to 1"
         )
 
 
@@ -167,8 +172,7 @@ def nearest_images(
         InputError: a confidence that is not between 0 and 1, or more images than there is memory for.
         Diverged: chains left the finite numbers.
     """
-    if not 0 < confidence < 1:
-        raise InputError(f"confidence must be above 0 and below 1, got {confidence}; 0.5 is the default")
+    check_confidence(confidence)
     run, recipe = sampler.run, sampler.resolved.of_images(images.shape[1:])
     device = next(run.model.parameters()).device
     check_drawing_fits(run.config, run.images.outline, recipe, len(images), sampler.batch_size, device)
@@ -210,6 +214,12 @@ def nearest_images(
         confidence=confidence,
         class_names=run.class_names,
     )
+
+
+def check_confidence(confidence: float) -> None:
+    """Refuses a p(to|x) that no image has, or that every one has."""
+    if not 0 < confidence < 1:
+        raise InputError(f"confidence must be above 0 and below 1, got {confidence}; 0.5 is the default")
 
 
 class _Search:

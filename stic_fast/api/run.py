@@ -25,6 +25,7 @@ from stic_fast.api.arguments import (
 from stic_fast.api.counterfactual import Counterfactual, nearest_images
 from stic_fast.api.evaluation import RunEvaluation
 from stic_fast.api.images import Images
+from stic_fast.api.led_back import led_back
 from stic_fast.counts import check_count
 from stic_fast.errors import InputError
 from stic_fast.evaluation import out_of_distribution
@@ -32,6 +33,7 @@ from stic_fast.evaluation.judge import predict_logits
 from stic_fast.evaluation.record_form import Evaluation
 from stic_fast.models import Layout, Precision, ScoreClassifier
 from stic_fast.pixels import to_bytes
+from stic_fast.sampling import NoiseSpace
 from stic_fast.sampling.sampler import OnStep
 from stic_fast.training import ImageSampler, Progress, TrainedRun, open_run
 
@@ -146,6 +148,7 @@ class Run(TrainedRun):
         to: AnyClass,
         *,
         confidence: float = 0.5,
+        noise: float | None = None,
         seed: int = 0,
         steps: int | None = None,
         batch_size: int = 250,
@@ -158,22 +161,30 @@ class Run(TrainedRun):
         the line from the original to the chain's state is looked for that the classifier gives `to` with enough
         confidence; the nearest of all steps is returned. What comes of an image does not depend on those beside it.
 
+        Where chains go through noise levels, as those of Score-STIC do, the image is given noise and the chain leads it
+        back as class `to`; what it ends with is returned, from the lowest level that was enough.
+
         Args:
             image: one, or several.
             to: the class that they are to be called.
             confidence: p(to|x) from which on an image is called so, above 0 and below 1, by the softmax over the real
                 classes.
+            noise: Score-STIC: the one level to try, in units of [−1, 1]; None for levels from 0.5 to 8.
             seed, steps, batch_size, on_step, progress: as for `sample`.
 
         Raises:
-            InputError: images of another shape or kind, no such class, or a number out of its range.
+            InputError: images of another shape or kind, no such class, a number out of its range, or noise for a run
+                whose chains go through no noise levels.
             Diverged: chains left the finite numbers.
         """
         batch = image_batch(image, self.image_shape)
         start = (batch if batch.dtype == torch.uint8 else to_bytes(batch)).cpu()
         sampler = ImageSampler(self, seed, steps, batch_size, on_step=on_step)
         wanted = class_number(to, self.class_names)
-        return nearest_images(sampler, start, wanted, confidence=confidence, progress=progress or Progress())
+        options: dict[str, Any] = {"confidence": confidence, "progress": progress or Progress()}
+        if noise is None and not isinstance(sampler.resolved.space, NoiseSpace):
+            return nearest_images(sampler, start, wanted, **options)
+        return led_back(sampler, start, wanted, noise=noise, **options)
 
     def logits(self, x: AnyImages, *, batch_size: int = 250) -> Tensor:
         """The classifier's logits, float32 (N, classes), with one more of a fake class; on the CPU.

@@ -15,7 +15,7 @@ from torch import Tensor
 from stic_fast.api import load
 from stic_fast.cli.drawing import RunCommand, picture_of
 from stic_fast.cli.progress import RichProgress
-from stic_fast.counts import CountOrZero, Range, Seed
+from stic_fast.counts import CountOrZero, Positive, Range, Seed
 from stic_fast.data.class_names import find_class
 from stic_fast.data.folder import read_image
 from stic_fast.errors import InputError
@@ -41,6 +41,9 @@ class Counterfactual(RunCommand):
     to: Annotated[str, tyro.conf.arg(metavar="CLASS")]
     # Probability of that class from which on an image is called so.
     confidence: Annotated[float, Range(0.001, 0.999)] = 0.5
+    # Score-STIC: standard deviation of the noise that the image is given, and led back from, in units of [−1, 1]; the
+    # more, the more changes. None for the lowest of some levels, 0.5 to 8, that does.
+    noise: Positive | None = None
     # Steps of the chain; None for as many as the run is configured for.
     steps: CountOrZero | None = None
     # Of all noise.
@@ -56,7 +59,13 @@ class Counterfactual(RunCommand):
         default = f"samples/counterfactual_{name}_to_{to}_seed{self.seed}.png"
         with picture_of(run.folder, self.out, default, "a counterfactual is written") as target:
             found = run.counterfactual(
-                image, to, confidence=self.confidence, seed=self.seed, steps=self.steps, progress=progress
+                image,
+                to,
+                confidence=self.confidence,
+                noise=self.noise,
+                seed=self.seed,
+                steps=self.steps,
+                progress=progress,
             )
             found.save(target)
         progress.say(f"{self.image}: {found}")

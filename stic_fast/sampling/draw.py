@@ -90,10 +90,15 @@ def draw_images(
     chain_ids: Tensor | None = None,
     batch_size: int = 250,
     on_step: OnStep | None = None,
+    starts: Tensor | None = None,
 ) -> Tensor:
     """Images drawn by fresh chains, uint8 (chains, channels, height, width), in batches of any size the same.
 
     Other arguments as for `continue_chains`.
+
+    Args:
+        starts: images that chains start at, float (chains, channels, height, width) in [−1, 1]; None for the start of
+            the recipe's space, noise.
 
     >>> from stic_fast.models import WideResNet
     >>> from stic_fast.sampling import GRMALA, Recipe, draw_hard
@@ -107,7 +112,10 @@ def draw_images(
     recipe = recipe.of_images(images.shape[1:])
     drawn = []
     for rows in torch.split(torch.arange(len(condition), device=ids.device), batch_size):
-        x = recipe.space.start(ids[rows], seed=seed)
+        if starts is None:
+            x = recipe.space.start(ids[rows], seed=seed)
+        else:
+            x = recipe.space.start_at(starts[rows], ids[rows], seed=seed)
         x, _ = continue_chains(
             model, recipe, x, condition[rows], images, labels, seed=seed, chain_ids=ids[rows], on_step=on_step
         )

@@ -8,11 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from stic_fast.errors import InputError
 from stic_fast.models import Classifier
 from stic_fast.ops.gram_loss import GramScale
+from stic_fast.sampling.annealed import AnnealedGRMALA
 from stic_fast.sampling.objective import LogPosterior, Objective
 from stic_fast.sampling.sampler import Sampler, Stop
-from stic_fast.sampling.space import PixelSpace, Space
+from stic_fast.sampling.space import NoiseSpace, PixelSpace, Space
 from stic_fast.sampling.steps import Steps
 
 
@@ -91,6 +93,42 @@ class Recipe:
     def of_images(self, image_shape: Sequence[int]) -> Recipe:
         """The recipe for images (channels, height, width), where its space leaves its shape to them."""
         return replace(self, space=self.space.of_images(image_shape))
+
+    def noise_range(self) -> tuple[float, float]:
+        """The lowest and the highest noise level of its chains; they start from the highest.
+
+        Raises:
+            InputError: they run through none.
+
+        >>> from stic_fast.sampling import AnnealedGRMALA
+        >>> Recipe(AnnealedGRMALA(), NoiseSpace()).noise_range()
+        (0.002, 80.0)
+        """
+        lowest = [stage.sampler.sigma_min for stage in self.stages if isinstance(stage.sampler, AnnealedGRMALA)]
+        if not isinstance(self.space, NoiseSpace) or not lowest:
+            raise InputError(
+                "noise is for chains that run through noise levels, as Score-STIC's do, and these do not; leave it out"
+            )
+        return max(lowest), self.space.sigma
+
+    def from_noise(self, sigma: float) -> Recipe:
+        """The recipe of chains that start from less noise, and go through as many levels from there on.
+
+        Raises:
+            InputError: its chains run through no noise levels, or through none as high or as low as this.
+
+        >>> from stic_fast.sampling import AnnealedGRMALA
+        >>> recipe = Recipe(AnnealedGRMALA(steps=3), NoiseSpace()).from_noise(1.0)
+        >>> recipe.noise_range(), recipe.steps
+        ((0.002, 1.0), 3)
+        """
+        lowest, highest = self.noise_range()
+        if not lowest < sigma <= highest:
+            raise InputError(
+                f"noise must be above {lowest:g} and at most {highest:g}, the levels of the run's chains, got {sigma}; "
+                "give a level between"
+            )
+        return replace(self.with_samplers(sigma_max=sigma), space=NoiseSpace(sigma=sigma))
 
     def with_samplers(self, **changes: Any) -> Recipe:
         """The recipe with these settings changed in the samplers of all stages.

@@ -39,6 +39,10 @@ class Space:
         """
         raise NotImplementedError(f"{type(self).__name__} does not say how chains start")
 
+    def start_at(self, images: Tensor, chain_ids: Tensor, *, seed: int) -> Tensor:
+        """The state x_0 of chains that start at images, float (chains, channels, height, width) in [−1, 1]."""
+        return self.encode(images)
+
     def encode(self, images: Tensor) -> Tensor:
         """The states (N, *shape) of images, float (N, channels, height, width) in [−1, 1]."""
         return images
@@ -156,6 +160,9 @@ class NoiseSpace(Space):
             raise InputError("a space without a shape has no start; give NoiseSpace(shape=(channels, height, width))")
         where = {"seed": seed, "step": step, "chain_ids": chain_ids, "stream": noise.Stream.CHAIN_INIT}
         return self.sigma * noise.normal((len(chain_ids), *self.shape), device=chain_ids.device, **where)  # type: ignore[arg-type]
+
+    def start_at(self, images: Tensor, chain_ids: Tensor, *, seed: int) -> Tensor:
+        return images + self.of_images(images.shape[1:]).start(chain_ids, seed=seed)
 
     def decode(self, x: Tensor) -> Tensor:
         return x.clamp(-1, 1)

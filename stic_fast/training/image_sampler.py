@@ -62,12 +62,18 @@ class ImageSampler:
 
     def of_numbers(self, numbers: Tensor, progress: Progress) -> Tensor:
         """Images by their numbers, int64 (images,): number i is the (i // C)-th of class i mod C of C classes."""
-        images = self.images
-        numbers = numbers.to(images.labels.device)
-        classes, ids = numbers % self.run.model.num_classes, SAMPLES.of(numbers)
-        references = self.resolved.references
+        numbers = numbers.to(self.images.labels.device)
+        return self.of_chains(numbers % self.run.model.num_classes, SAMPLES.of(numbers), progress)
+
+    def of_chains(self, classes: Tensor, ids: Tensor, progress: Progress, starts: Tensor | None = None) -> Tensor:
+        """Images of these classes by chains of these ids, both int64 (images,) on the model's device.
+
+        Args:
+            starts: images that the chains start at, see `draw_images`.
+        """
+        images, references = self.images, self.resolved.references
         condition = draw_hard(images.labels, classes, ids, references=references, seed=self.seed)
-        return self._draw(images, condition, ids, progress)
+        return self._draw(images, condition, ids, progress, starts)
 
     def of_paths(self, start: int, end: int, paths: int, shares: Sequence[float], progress: Progress) -> Tensor:
         """Paths from one class to another, uint8 (paths·len(shares), channels, height, width), path by path.
@@ -102,7 +108,9 @@ class ImageSampler:
         if self.on_step:
             self.on_step(state)
 
-    def _draw(self, images: ImageSet, condition: Condition, ids: Tensor, progress: Progress) -> Tensor:
+    def _draw(
+        self, images: ImageSet, condition: Condition, ids: Tensor, progress: Progress, starts: Tensor | None = None
+    ) -> Tensor:
         recipe = self.resolved
         check_drawing_fits(self.run.config, self.run.images.outline, recipe, len(ids), self.batch_size, ids.device)
         batches = -(-len(ids) // self.batch_size)
@@ -117,6 +125,7 @@ class ImageSampler:
                 chain_ids=ids,
                 batch_size=self.batch_size,
                 on_step=partial(self.told, advance),
+                starts=starts,
             ).cpu()
 
 

@@ -56,3 +56,12 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> stic_fast.Run:
     """A run that has learnt to tell digits apart."""
     out = tmp_path_factory.mktemp("api") / "reader"
     return stic_fast.train("softmax", out=out, passes=1, iterations=100, **{"sampler.steps": 20})
+
+
+@pytest.fixture(scope="session")
+def scorer(tmp_path_factory: pytest.TempPathFactory) -> stic_fast.Run:
+    """A Score-STIC run that has learnt to tell digits apart and to draw them, if not well."""
+    out = tmp_path_factory.mktemp("api") / "scorer"
+    settings = {"network.channels": (16, 32), "score.denoised": 32, "batch_size": 8, "sampler.steps": 6}
+    precision = {"optimiser.precision": "fp32", "sampler.precision": "fp32"}
+    return stic_fast.train("score-stic", out=out, passes=1, iterations=200, **settings, **precision)

@@ -57,6 +57,8 @@ def test_of_an_image_file_of_another_size_and_kind(tiny_run: Path, tmp_path: Pat
         (["test:1", "--to", "8", "--out", "notes.txt/x.png"], "notes.txt"),
         (["test:1", "--to", "8", "--confidence", "1"], "--confidence"),
         (["test:1", "--to", "8", "--seed", "-1"], "--seed"),
+        (["test:1", "--to", "8", "--noise", "0"], "--noise"),
+        (["test:1", "--to", "8", "--noise", "0.5"], "noise is for chains"),
         (["test:1"], "--to"),
     ],
 )

@@ -9,15 +9,19 @@ import torch
 from torch import Tensor, nn
 
 from stic_fast.errors import InputError
-from stic_fast.models import Classifier, WideResNet, wrap
+from stic_fast.models import Classifier, ScoreUNet, WideResNet, wrap
+from stic_fast.ops import noise
 from stic_fast.pixels import to_bytes, to_unit
 from stic_fast.sampling import (
     GRMALA,
     MALA,
+    AnnealedGRMALA,
     ChainPool,
+    ClassScore,
     Condition,
     FeatureSpace,
     LogJoint,
+    NoiseSpace,
     PixelSpace,
     Recipe,
     Stage,
@@ -120,6 +124,29 @@ def test_a_feature_space_encodes_where_it_can(images: Tensor) -> None:
     assert FeatureSpace((64,), Decoder(), encoder=lambda x: x.flatten(1)).encode(real).shape == (12, 64)
     with pytest.raises(InputError, match="encoder"):
         FeatureSpace((64,), Decoder()).encode(real)
+
+
+def test_chains_that_start_at_images(images: Tensor) -> None:
+    real = to_unit(images[:5])
+    assert PixelSpace().start_at(real, IDS, seed=3) is real
+    codes = FeatureSpace((64,), Decoder(), encoder=lambda x: x.flatten(1)).start_at(real, IDS, seed=3)
+    assert torch.equal(codes, real.flatten(1))
+    where = {"seed": 3, "step": 0, "chain_ids": IDS, "stream": noise.Stream.CHAIN_INIT}
+    noisy = real + 0.7 * noise.normal(real.shape, **where)  # type: ignore[arg-type]
+    assert torch.equal(NoiseSpace(sigma=0.7).start_at(real, IDS, seed=3), noisy)
+
+
+def test_images_drawn_from_images_are_the_same_in_any_batch(
+    images: Tensor, labels: Tensor, condition: Condition
+) -> None:
+    torch.manual_seed(0)
+    model = ScoreUNet(channels=(8,), num_classes=3, in_channels=1)
+    recipe = Recipe(Stage(AnnealedGRMALA(steps=3), ClassScore()), NoiseSpace()).from_noise(0.1)
+    real, at = to_unit(images[:5]), {"seed": 3, "chain_ids": IDS}
+    whole = draw_images(model, recipe, condition, images, labels, **at, starts=real)  # type: ignore[arg-type]
+    parts = draw_images(model, recipe, condition, images, labels, **at, starts=real, batch_size=2)  # type: ignore[arg-type]
+    assert (whole.int() - parts.int()).abs().max() <= 1
+    assert float((to_unit(whole) - real).abs().mean()) < 0.2, "little noise, little change"
 
 
 def test_bytes_and_floats(images: Tensor) -> None:
