@@ -10,7 +10,9 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from stic_fast.api.animation import animation_of
@@ -25,6 +27,7 @@ from stic_fast.api.arguments import (
 from stic_fast.api.counterfactual import Counterfactual, nearest_images
 from stic_fast.api.evaluation import RunEvaluation
 from stic_fast.api.images import Images
+from stic_fast.api.inpainting import drawn_into
 from stic_fast.api.led_back import led_back
 from stic_fast.counts import check_count
 from stic_fast.errors import InputError
@@ -185,6 +188,42 @@ class Run(TrainedRun):
         if noise is None and not isinstance(sampler.resolved.space, NoiseSpace):
             return nearest_images(sampler, start, wanted, **options)
         return led_back(sampler, start, wanted, noise=noise, **options)
+
+    def inpaint(
+        self,
+        images: AnyImages,
+        mask: Tensor | NDArray[np.bool_],
+        labels: AnyClass | Iterable[AnyClass],
+        *,
+        seed: int = 0,
+        steps: int | None = None,
+        batch_size: int = 250,
+        on_step: OnStep | None = None,
+        progress: Progress | None = None,
+    ) -> Images:
+        """Draws parts of images anew, so that they fit the rest and the class; of Score-STIC.
+
+        The other pixels keep their values. What is under the mask in the images given makes no difference.
+
+        Args:
+            images: one, or several.
+            mask: bool, True where pixels are to be drawn; (H, W) for all alike, or a shape that broadcasts with the
+                images.
+            labels: the class of all, or one for each.
+            seed, steps, batch_size, on_step, progress: as for `sample`.
+
+        Returns:
+            uint8 (N, C, H, W), on the CPU.
+
+        Raises:
+            InputError: images or a mask of another shape or kind, no such class, another number of them, a number out
+                of its range, or a run whose chains go through no noise levels.
+            Diverged: chains left the finite numbers.
+        """
+        batch = image_batch(images, self.splits.train.image_shape).cpu()
+        classes = class_numbers(labels, self.class_names)
+        sampler = ImageSampler(self, seed, steps, batch_size, on_step=on_step)
+        return Images(*drawn_into(sampler, batch, mask, classes, progress or Progress()), self.class_names)
 
     def logits(self, x: AnyImages, *, batch_size: int = 250) -> Tensor:
         """The classifier's logits, float32 (N, classes), with one more of a fake class; on the CPU.

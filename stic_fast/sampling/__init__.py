@@ -14,6 +14,7 @@ from stic_fast.sampling.draw import continue_chains, draw_images
 from stic_fast.sampling.execution import Execution
 from stic_fast.sampling.gram_regulariser import GramRegulariser
 from stic_fast.sampling.grmala import GRMALA, ChainResult
+from stic_fast.sampling.known_pixels import KnownPixels
 from stic_fast.sampling.mala import MALA, MALAResult
 from stic_fast.sampling.objective import (
     Climb,
@@ -46,6 +47,7 @@ __all__ = [
     "FeatureSpace",
     "GramRegulariser",
     "Guidance",
+    "KnownPixels",
     "LatentGaussian",
     "LogJoint",
     "LogMarginal",
