@@ -284,7 +284,7 @@ class Run(TrainedRun):
         if not isinstance(self.model, ScoreClassifier):
             hint = "use log_density, which all have"
             raise InputError(f"a classifier trained by {self.method.name} knows no score; {hint}")
-        images = image_batch(x, self.splits.train.image_shape)
+        images = image_batch(x, self.image_shape)
         return out_of_distribution.score_norm(self.model, images, batch_size=batch_size)
 
     def evaluate(self, *, progress: Progress | None = None, **options: Any) -> Evaluation:
