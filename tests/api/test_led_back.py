@@ -19,7 +19,7 @@ from stic_fast.errors import InputError
 from stic_fast.noise_addresses import COUNTERFACTUALS
 from stic_fast.ops import noise
 from stic_fast.pixels import to_bytes, to_unit
-from stic_fast.sampling import GRMALA, AnnealedGRMALA, ClassScore, Guidance, NoiseSpace, Recipe
+from stic_fast.sampling import GRMALA, AnnealedGRMALA, ClassScore, NoiseSpace, Recipe
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def led_by_hand(run: Run, images: Tensor, to: int, sigma: float, seed: int = 0) 
     sampler = run.recipe.stages[0].sampler
     assert isinstance(sampler, AnnealedGRMALA)
     target = one_hot(torch.full((len(images),), to), 10).float()
-    objective = ClassScore(Guidance(classifier=LED))
+    objective = ClassScore(replace(run.config.guidance, classifier=LED))  # type: ignore[attr-defined]
     chain = replace(sampler, sigma_max=sigma).run(run.model, x, target, seed=seed, objective=objective, chain_ids=ids)
     return to_bytes(chain.x)
 
