@@ -140,6 +140,8 @@ class PixelSpace(Space):
 class NoiseSpace(Space):
     """Images with noise, whose level falls as a chain goes on; they start as noise alone, in no box.
 
+    What a last state has beyond [−1, 1] is cut off as it becomes bytes.
+
     >>> round(NoiseSpace((1, 8, 8), sigma=80.0).start(torch.arange(50), seed=0).std().item())
     80
     """
@@ -163,9 +165,6 @@ class NoiseSpace(Space):
 
     def start_at(self, images: Tensor, chain_ids: Tensor, *, seed: int) -> Tensor:
         return images + self.of_images(images.shape[1:]).start(chain_ids, seed=seed)
-
-    def decode(self, x: Tensor) -> Tensor:
-        return x.clamp(-1, 1)
 
     def bound(self, sampler: Sampler) -> Sampler:
         return _in_box(sampler, None)

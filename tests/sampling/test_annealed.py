@@ -266,13 +266,13 @@ def test_settings_that_make_no_chain(settings: dict[str, float], named: str) -> 
 
 
 def test_spaces_and_boxes() -> None:
-    """A state with noise has no box, whoever moves it; its image is in that of pixels."""
+    """A state with noise has no box, whoever moves it and whoever looks at it."""
     space = NoiseSpace((1, 2, 2), sigma=2.0)
     assert space.bound(GRMALA()).clamp is None and space.bound(AnnealedGRMALA()) == AnnealedGRMALA()
     assert space.bound(MALA(steps=1, eps1=0.1, support=(-1, 1))).support is None
     assert FeatureSpace((4,), lambda z: z, box=(-3, 3)).bound(AnnealedGRMALA()) == AnnealedGRMALA()
     x = space.start(torch.arange(50), seed=0)
-    assert float(x.abs().max()) > 3 and torch.equal(space.decode(x), x.clamp(-1, 1))
+    assert float(x.abs().max()) > 3 and space.decode(x) is x
     for bad in (0.0, -1.0, math.inf):
         with pytest.raises(InputError, match="sigma"):
             NoiseSpace(sigma=bad)
