@@ -19,8 +19,8 @@ from torch import Tensor
 
 from stic_fast.errors import InputError
 from stic_fast.noise_addresses import SAMPLES
-from stic_fast.pixels import as_unit
-from stic_fast.sampling import AnnealedGRMALA, KnownPixels, NoiseSpace, Recipe
+from stic_fast.pixels import as_unit, to_bytes
+from stic_fast.sampling import AnnealedGRMALA, KnownPixels, Recipe
 from stic_fast.training import ImageSampler, Progress
 from stic_fast.training.image_sampler import occurrence
 
@@ -48,7 +48,7 @@ def drawn_into(
         raise InputError(f"labels must be one class, or {len(images)} as there are images; got {len(classes)}")
     classes, mask = classes.expand(len(images)).contiguous(), mask_of(mask, images.shape)
     recipe, device = sampler.resolved, next(sampler.run.model.parameters()).device
-    if not isinstance(recipe.space, NoiseSpace):
+    if recipe.noise_range is None:
         method = sampler.run.method.name
         raise InputError(f"chains of {method} go through no noise levels, which inpainting needs; use Score-STIC")
     ids = SAMPLES.of(occurrence(classes) * sampler.run.model.num_classes + classes)
@@ -58,7 +58,8 @@ def drawn_into(
         known = as_unit(images[rows]).float().to(device).masked_fill(hidden, 0)
         part = replace(sampler, recipe=_knowing(recipe, known, ~hidden))
         drawn.append(part.of_chains(classes[rows].to(device), ids[rows].to(device), progress, known))
-    return torch.cat(drawn), classes
+    given = images if images.dtype == torch.uint8 else to_bytes(images)
+    return torch.where(mask, torch.cat(drawn), given), classes
 
 
 def _knowing(recipe: Recipe, images: Tensor, known: Tensor) -> Recipe:

@@ -89,7 +89,9 @@ def noises(recipe: Recipe, asked: float | None) -> tuple[float, ...]:
     """
     if asked is not None:
         return (asked,)
-    lowest, highest = recipe.noise_range()
+    if recipe.noise_range is None:
+        return ()
+    lowest, highest = recipe.noise_range
     return tuple(sigma for sigma in NOISES if lowest < sigma <= highest) or (highest,)
 
 

@@ -36,7 +36,6 @@ from stic_fast.evaluation.judge import predict_logits
 from stic_fast.evaluation.record_form import Evaluation
 from stic_fast.models import Layout, Precision, ScoreClassifier
 from stic_fast.pixels import to_bytes
-from stic_fast.sampling import NoiseSpace
 from stic_fast.sampling.sampler import OnStep
 from stic_fast.training import ImageSampler, Progress, TrainedRun, open_run
 
@@ -185,7 +184,7 @@ class Run(TrainedRun):
         sampler = ImageSampler(self, seed, steps, batch_size, on_step=on_step)
         wanted = class_number(to, self.class_names)
         options: dict[str, Any] = {"confidence": confidence, "progress": progress or Progress()}
-        if noise is None and not isinstance(sampler.resolved.space, NoiseSpace):
+        if noise is None and sampler.resolved.noise_range is None:
             return nearest_images(sampler, start, wanted, **options)
         return led_back(sampler, start, wanted, noise=noise, **options)
 
@@ -271,7 +270,7 @@ class Run(TrainedRun):
         return (-out_of_distribution.real_log_odds(logits, self.model.num_classes)).sigmoid()
 
     def score_norm(self, x: AnyImages, *, batch_size: int = 250) -> Tensor:
-        """‖s(x, σ)‖ at σ = 0.5, an outlier score of Score-STIC: the higher, the less like the training images.
+        """‖s(x, σ)‖, an outlier score of Score-STIC: the higher, the less like the training images.
 
         Arguments and errors as for `logits`.
 

@@ -37,14 +37,14 @@ SCORE_LABELS = {
     "class_confidence": "log-odds of the likeliest class, in the order of max p(y|x) (nats)",
     "gradient": "−‖∂ log p(x)/∂x‖ (nats per unit of x in [−1, 1])",
     "real_log_odds": "log-odds of real against fake (nats)",
-    "score_norm": f"−‖s(x, {SIGMA:g})‖ (nats per unit of x in [−1, 1])",
+    "score_norm": "−‖s(x, σ)‖ (nats per unit of x in [−1, 1])",
 }
 SCORE_NAMES = {
     "log_density": "log p(x)",
     "class_confidence": "max p(y|x)",
     "gradient": "−‖∂ log p(x)/∂x‖",
     "real_log_odds": "1 − p(fake|x)",
-    "score_norm": f"−‖s(x, {SIGMA:g})‖",
+    "score_norm": "−‖s(x, σ)‖",
 }
 
 
@@ -96,6 +96,8 @@ def real_log_odds(logits: Tensor, num_classes: int) -> Tensor:
 def score_norm(model: ScoreClassifier, images: Tensor, *, batch_size: int = 256) -> Tensor:
     r"""‖s(x, σ)‖₂ at σ = `SIGMA`, the lower, the more like the training images: how steep their density is at x.
 
+    Of a network that knows one noise level, at that one.
+
     .. math:: ‖s(x, σ)‖_2 = ‖∇_x \log p(x; σ)‖_2 = ‖D(x; σ) - x‖_2/σ²
 
     without a label. No noise is added to x, so that an image has one value.
@@ -109,9 +111,9 @@ def score_norm(model: ScoreClassifier, images: Tensor, *, batch_size: int = 256)
     tensor([4.], dtype=torch.float64)
     """
     check_count("batch_size", batch_size)
-    device = device_of(model, images)
+    device, sigma = device_of(model, images), SIGMA if model.knows_every_level else model.sigma_read
     with torch.no_grad(), frozen(model):
-        scores = [model.score(as_unit(part.to(device)).float(), SIGMA) for part in torch.split(images, batch_size)]
+        scores = [model.score(as_unit(part.to(device)).float(), sigma) for part in torch.split(images, batch_size)]
         return torch.cat([score.flatten(1).double().norm(dim=1).cpu() for score in scores])
 
 

@@ -41,6 +41,8 @@ class ScoreClassifier(Classifier):
 
     takes_labels: bool
     """Whether the score can be asked for under a label."""
+    knows_every_level: bool = True
+    """Whether the score can be asked for at every noise level, or at `sigma_read` alone."""
 
     def __init__(
         self,

@@ -94,35 +94,33 @@ class Recipe:
         """The recipe for images (channels, height, width), where its space leaves its shape to them."""
         return replace(self, space=self.space.of_images(image_shape))
 
-    def noise_range(self) -> tuple[float, float]:
-        """The lowest and the highest noise level of its chains; they start from the highest.
-
-        Raises:
-            InputError: they run through none.
+    @property
+    def noise_range(self) -> tuple[float, float] | None:
+        """The lowest and the highest noise level of its chains, which start from the highest; None if they have none.
 
         >>> from stic_fast.sampling import AnnealedGRMALA
-        >>> Recipe(AnnealedGRMALA(), NoiseSpace()).noise_range()
+        >>> Recipe(AnnealedGRMALA(), NoiseSpace()).noise_range
         (0.002, 80.0)
         """
         lowest = [stage.sampler.sigma_min for stage in self.stages if isinstance(stage.sampler, AnnealedGRMALA)]
-        if not isinstance(self.space, NoiseSpace) or not lowest:
-            raise InputError(
-                "noise is for chains that run through noise levels, as Score-STIC's do, and these do not; leave it out"
-            )
-        return max(lowest), self.space.sigma
+        return (max(lowest), self.space.sigma) if lowest and isinstance(self.space, NoiseSpace) else None
 
     def from_noise(self, sigma: float) -> Recipe:
         """The recipe of chains that start from less noise, and go through as many levels from there on.
 
         Raises:
-            InputError: its chains run through no noise levels, or through none as high or as low as this.
+            InputError: its chains go through no noise levels, or through none as high or as low as this.
 
         >>> from stic_fast.sampling import AnnealedGRMALA
         >>> recipe = Recipe(AnnealedGRMALA(steps=3), NoiseSpace()).from_noise(1.0)
-        >>> recipe.noise_range(), recipe.steps
+        >>> recipe.noise_range, recipe.steps
         ((0.002, 1.0), 3)
         """
-        lowest, highest = self.noise_range()
+        if self.noise_range is None:
+            raise InputError(
+                "noise is for chains that go through noise levels, as Score-STIC's do, and these do not; leave it out"
+            )
+        lowest, highest = self.noise_range
         if not lowest < sigma <= highest:
             raise InputError(
                 f"noise must be above {lowest:g} and at most {highest:g}, the levels of the run's chains, got {sigma}; "

@@ -134,6 +134,12 @@ def test_a_score_classifier_adds_the_norm_of_its_score(scorer: ScoreUNet, images
     assert scorer.training and all(p.requires_grad and p.grad is None for p in scorer.parameters())
 
 
+def test_a_network_of_one_noise_level_is_asked_at_that(scorer: ScoreUNet, images: Tensor) -> None:
+    scorer.knows_every_level, scorer.sigma_read = False, 0.1
+    norm = scorer.score(to_unit(images), 0.1).detach().flatten(1).double().norm(dim=1)
+    torch.testing.assert_close(ood_scores(scorer, images, 3)["score_norm"], -norm, rtol=1e-5, atol=1e-4)
+
+
 def test_the_norm_of_a_gaussian_s_score(scorer: ScoreUNet) -> None:
     """A new network knows the score of N(0, 1/4) with noise, −x/(1/4 + σ²): the farther away, the steeper."""
     scorer.reset_parameters()
