@@ -36,6 +36,19 @@ IMPLEMENTATIONS = {OWN: [], EAGER: [], BF16: [], COMPILED_BF16: [pytest.mark.com
 @pytest.mark.slow
 @pytest.mark.parametrize("implementation", [pytest.param(name, marks=marks) for name, marks in IMPLEMENTATIONS.items()])
 def test_score_training(benchmark: BenchmarkFixture, implementation: str, tmp_path: Path) -> None:
+    measure(
+        benchmark,
+        op="one iteration of Score-STIC",
+        case=CASE,
+        implementation=implementation,
+        function=iteration_of(implementation, tmp_path),
+        draw=lambda: (),
+        images=CASE.shape[0],
+    )
+
+
+def iteration_of(implementation: str, folder: Path) -> Callable[[], object]:
+    """One whole iteration, on images of noise."""
     config = ScoreStic.presets["cifar10"]
     size, channels, side, _ = CASE.shape
     images = ImageSet(
@@ -48,31 +61,23 @@ def test_score_training(benchmark: BenchmarkFixture, implementation: str, tmp_pa
     config = replace(config, score=replace(config.score, denoised=size))
     model = ScoreStic.build(config, splits)
     if implementation == OWN:
-        engine = Engine(model, ScoreStic(model, splits, config), config, RunFolder(tmp_path))
-        iterate: Callable[..., Any] = lambda *_: engine._iterate()  # noqa: E731
-    else:
-        iterate = plain_iteration(model, implementation)
-    measure(
-        benchmark,
-        op="one iteration of Score-STIC",
-        case=CASE,
-        implementation=implementation,
-        function=iterate,
-        draw=lambda: (
-            torch.rand(CASE.shape) * 2 - 1,
-            torch.randint(10, (size,)),
-            torch.rand(4 * config.batch_size, channels, side, side) * 2 - 1,
-            torch.randint(10, (4 * config.batch_size,)),
-        ),
-        images=size,
+        return Engine(model, ScoreStic(model, splits, config), config, RunFolder(folder))._iterate
+    read = 4 * config.batch_size
+    return plain_iteration(
+        model,
+        implementation,
+        torch.rand(CASE.shape) * 2 - 1,
+        torch.randint(10, (size,)),
+        torch.rand(read, channels, side, side) * 2 - 1,
+        torch.randint(10, (read,)),
     )
 
 
-def plain_iteration(model: Any, implementation: str) -> Callable[..., None]:
+def plain_iteration(model: Any, implementation: str, *batch: Tensor) -> Callable[[], None]:
     optimiser = torch.optim.Adam(model.parameters(), lr=1e-2, betas=(0.9, 0.99))
     loss_of = torch.compile(plain_loss) if implementation == COMPILED_BF16 else plain_loss
 
-    def iterate(*batch: Tensor) -> None:
+    def iterate() -> None:
         optimiser.zero_grad(set_to_none=True)
         with nullcontext() if implementation == EAGER else torch.autocast("cpu", torch.bfloat16):
             loss = loss_of(model, *batch)
