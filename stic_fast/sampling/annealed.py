@@ -39,7 +39,7 @@ class AnnealedGRMALA(Sampler[ChainResult]):
         InputError: a setting out of its range, steps without a noise level, or a chain that diverged.
 
     >>> [round(sigma, 3) for sigma in AnnealedGRMALA(steps=4, sigma_max=10, sigma_min=0.01).levels]
-    [10.0, 2.107, 0.273, 0.01]
+    [10.0, 1.936, 0.226, 0.01]
     """
 
     steps: CountOrZero = 18

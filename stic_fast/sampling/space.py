@@ -142,8 +142,8 @@ class NoiseSpace(Space):
 
     What a last state has beyond [−1, 1] is cut off as it becomes bytes.
 
-    >>> round(NoiseSpace((1, 8, 8), sigma=80.0).start(torch.arange(50), seed=0).std().item())
-    80
+    >>> round(NoiseSpace((1, 8, 8), sigma=80.0).start(torch.arange(50), seed=0).std().item(), -1)
+    80.0
     """
 
     shape: tuple[int, ...] | None = None
