@@ -37,7 +37,7 @@ class AverageConfig:
         Of the half-life profile :math:`2^{-1/h}`, in the beginning the plain mean of all weights so far.
 
         >>> round(AverageConfig("power", width=0.1).decay(100), 4), AverageConfig("half_life", half_life=1).decay(9)
-        (0.9232, 0.5)
+        (0.9233, 0.5)
         """
         plain = 1 - 1 / iteration
         if self.profile == "power":
