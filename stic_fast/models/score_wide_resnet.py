@@ -49,6 +49,8 @@ class ScoreWideResNet(ScoreClassifier):
     (torch.Size([2, 4]), torch.Size([2, 1, 9, 8]), ('conv9', 'conv10'))
     """
 
+    knows_every_level = False
+
     def __init__(
         self,
         *,

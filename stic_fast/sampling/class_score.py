@@ -60,10 +60,11 @@ class ClassScore(Objective):
     .. math:: s(x, σ) + g·(s(x, σ, y) - s(x, σ)) + w·∇_x \log p(y|x, σ)
 
     with g = `guidance.label` and w = `guidance.classifier`. Sampling by s + ∇ log p(y|x), the paper's, is g = 0, w = 1.
-    Its chains run through noise levels, which `Steps` tells it; for a network whose score takes no label, g is 0.
+    Its chains run through noise levels, which `Steps` tells it; those of steps that have none stay at the level that
+    the network reads images at. For a network whose score takes no label, g is 0.
 
     A Gram term reads the features of D(x; σ), the image that the network makes of a state, as it reads those of the
-    real images that it compares with: neither has noise.
+    real images that it compares with: neither has noise. A network that knows one noise level reads the state itself.
 
     Targets as for `LogPosterior`: classes, or soft labels.
 
@@ -82,11 +83,13 @@ class ClassScore(Objective):
 
     def outputs(self, network: Network, x: Tensor, layers: Sequence[str], time: Time) -> tuple[Tensor, list[Tensor]]:
         passes, model = _score_classifier(network)
-        return passes(passes.through(model.at_noise, x, _sigma(time)).denoised, layers)
+        if not model.knows_every_level:
+            return passes(x, layers)
+        return passes(passes.through(model.at_noise, x, _sigma(time, model)).denoised, layers)
 
     def climb(self, network: Network, x: Tensor, target: Tensor, time: Time) -> Climb:
         passes, model = _score_classifier(network)
-        sigma = _sigma(time)
+        sigma = _sigma(time, model)
         label, classifier = self.guidance.at(sigma)
         with torch.no_grad():
             direction = self._score(passes, model, x, _shown(target, model.num_classes), sigma, label)
@@ -138,7 +141,9 @@ def _score_classifier(network: Network) -> tuple[FixedPasses, ScoreClassifier]:
     return passes, cast(ScoreClassifier, passes.model)
 
 
-def _sigma(time: Time) -> float | Tensor:
-    if time.sigma is None or (isinstance(time.sigma, float) and not 0 < time.sigma < math.inf):
-        raise InputError("this objective is of one noise level at a time; give steps that have a sigma")
+def _sigma(time: Time, model: ScoreClassifier) -> float | Tensor:
+    if time.sigma is None:
+        return model.sigma_read
+    if isinstance(time.sigma, float) and not 0 < time.sigma < math.inf:
+        raise InputError(f"a score is of a noise level above 0, got {time.sigma}; give steps whose sigma is positive")
     return time.sigma

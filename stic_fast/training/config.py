@@ -46,16 +46,27 @@ class NetworkConfig:
 class ScoreNetworkConfig:
     """The network, norm-free."""
 
-    size: ClassVar[str] = "channels"
-
-    # Channels of its levels, from half the images' size downwards, each of half the size of the one before.
+    # A U-shaped network that knows the score at every noise level, or the paper's WideResNet, which knows it at one.
+    architecture: Literal["unet", "wide_resnet"] = field(default="unet", metadata=LATER)
+    # Channels of a U-shaped network's levels, from half the images' size downwards, each of half the size of the one
+    # before.
     channels: Annotated[tuple[int, ...], Range(1, 10_000)] = (64, 128, 256)
+    # Layers of a WideResNet; 6n + 4 for n blocks in each group.
+    depth: Annotated[int, Range(10, 2_002)] = field(default=28, metadata=LATER)
+    # Multiplier of a WideResNet's 16, 32 and 64 channels.
+    width: Annotated[int, Range(1, 1_000)] = field(default=10, metadata=LATER)
     # Standard deviation of the images, in units of [−1, 1].
     sigma_data: Positive = 0.5
-    # The noise level that images are classified at, in training too.
+    # The noise level that images are classified at, in training too; the one whose score a WideResNet knows.
     sigma_read: Positive = 0.02
-    # Compared by the Gram term; empty for the two convolutions of the innermost block.
+    # Compared by the Gram term; empty for the two convolutions of a U-shaped network's innermost block, and all of a
+    # WideResNet's last group.
     gram_layers: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> str:
+        """The setting that its number of weights follows from most."""
+        return "channels" if self.architecture == "unet" else "width"
 
 
 @dataclass(frozen=True)

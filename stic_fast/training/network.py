@@ -11,7 +11,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from stic_fast.data import Splits
-from stic_fast.models import Classifier, ConvNet, ScoreClassifier, ScoreUNet, WideResNet
+from stic_fast.models import Classifier, ConvNet, ScoreClassifier, ScoreUNet, ScoreWideResNet, WideResNet
 from stic_fast.training.config import NetworkConfig, ScoreNetworkConfig
 
 
@@ -47,15 +47,16 @@ def score_network_of(config: ScoreNetworkConfig, splits: Splits, *, seed: int) -
     Raises:
         InputError: settings that make no network, or Gram layers that this one does not have.
     """
+    options: dict[str, Any] = {
+        "num_classes": splits.train.num_classes,
+        "in_channels": splits.train.image_shape[0],
+        "sigma_read": config.sigma_read,
+        "gram_layers": config.gram_layers or None,
+    }
     with _DrawnFrom(torch.Generator().manual_seed(seed)):
-        return ScoreUNet(
-            channels=config.channels,
-            num_classes=splits.train.num_classes,
-            in_channels=splits.train.image_shape[0],
-            sigma_data=config.sigma_data,
-            sigma_read=config.sigma_read,
-            gram_layers=config.gram_layers or None,
-        )
+        if config.architecture == "unet":
+            return ScoreUNet(channels=config.channels, sigma_data=config.sigma_data, **options)
+        return ScoreWideResNet(depth=config.depth, width=config.width, **options)
 
 
 class _DrawnFrom(TorchFunctionMode):

@@ -4,11 +4,41 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal, NamedTuple
 
+import torch
 from torch import Tensor
 
+from stic_fast.counts import LATER, Count, NotNegative, Probability, Range
 from stic_fast.ops import noise
+from stic_fast.training.config import ScoreNetworkConfig
+
+Probe = Literal["signs", "normal"]
+
+
+@dataclass(frozen=True)
+class ScoreConfig:
+    """How the score is learnt."""
+
+    # From images with noise of many levels, by taking it away; or, sliced, from images with noise of sigma_read alone,
+    # by the paper's ½‖s‖² + tr ∇s, here in units of 1/sigma_read² a pixel.
+    loss: Literal["denoising", "sliced"] = field(default="denoising", metadata=LATER)
+    # Directions along which the sliced one estimates the trace.
+    probes: Probe = field(default="signs", metadata=LATER)
+    # Weight of the score matching beside the cross-entropies.
+    weight: NotNegative = 10.0
+    # Weight of ½‖y − p(y|x)‖², the third term of the paper's regulariser, on those of its images whose label is
+    # withheld.
+    brier: NotNegative = field(default=0.0, metadata=LATER)
+    # Images in an iteration whose score is matched, beside those that are classified.
+    denoised: Count = 128
+    # Share of these whose label is withheld from the network, which tells their class instead.
+    withheld: Probability = 0.125
+    # Mean and standard deviation of ln σ, the noise level, in denoising.
+    log_sigma_mean: Annotated[float, Range(-20, 20)] = -1.2
+    log_sigma_std: Annotated[float, Range(0, 20)] = 1.2
 
 
 class NoisyImages(NamedTuple):
@@ -20,6 +50,46 @@ class NoisyImages(NamedTuple):
     """Standard deviation of each one's noise, (B,)."""
 
 
+def noisy_images(
+    clean: Tensor, options: ScoreConfig, network: ScoreNetworkConfig, *, seed: int, step: int, chain_ids: Tensor
+) -> NoisyImages:
+    """What the score is learnt from; requires grad where it is sliced.
+
+    Args:
+        clean: float (B, channels, H, W).
+        seed, step, chain_ids: address of the levels and of the noise.
+    """
+    address: dict[str, Any] = {"seed": seed, "step": step, "chain_ids": chain_ids}
+    if options.loss == "sliced":
+        sigma = clean.new_full((len(clean),), network.sigma_read)
+        return NoisyImages(_at_levels(clean, sigma, **address).requires_grad_(), sigma)
+    return with_noise(clean, mean=options.log_sigma_mean, std=options.log_sigma_std, **address)
+
+
+def score_loss(
+    denoised: Tensor,
+    clean: Tensor,
+    noisy: NoisyImages,
+    options: ScoreConfig,
+    network: ScoreNetworkConfig,
+    *,
+    seed: int,
+    step: int,
+    chain_ids: Tensor,
+) -> Tensor:
+    """How far a network is from the score, of order 1 for images of any size and at every noise level.
+
+    Args:
+        denoised: what it makes of the noisy images.
+        seed, step, chain_ids: address of the directions that the sliced one takes.
+    """
+    if options.loss == "denoising":
+        return denoising_loss(denoised, clean, noisy.sigma, network.sigma_data)
+    v = probes(noisy.x.shape, options.probes, seed=seed, step=step, chain_ids=chain_ids)
+    variance = network.sigma_read**2
+    return sliced_loss((denoised - noisy.x) / variance, noisy.x, v) * variance / clean[0].numel()
+
+
 def with_noise(clean: Tensor, *, mean: float, std: float, seed: int, step: int, chain_ids: Tensor) -> NoisyImages:
     """Images with noise whose level is log-normal: ln σ ~ N(mean, std²) (Karras et al. 2022, table 1).
 
@@ -27,13 +97,17 @@ def with_noise(clean: Tensor, *, mean: float, std: float, seed: int, step: int, 
         clean: float (B, channels, H, W).
         seed, step, chain_ids: address of the levels and of the noise.
     """
-    streams = noise.Stream.NOISE_LEVEL, noise.Stream.INSTANCE_NOISE
-    level, kick = (
-        noise.normal(shape, seed=seed, step=step, chain_ids=chain_ids, stream=stream, device=clean.device)
-        for shape, stream in zip(((len(clean), 1), clean.shape), streams, strict=True)
-    )
+    stream = noise.Stream.NOISE_LEVEL
+    shape = (len(clean), 1)
+    level = noise.normal(shape, seed=seed, step=step, chain_ids=chain_ids, stream=stream, device=clean.device)
     sigma = (mean + std * level[:, 0]).exp()
-    return NoisyImages(clean + sigma.view(-1, 1, 1, 1) * kick, sigma)
+    return NoisyImages(_at_levels(clean, sigma, seed=seed, step=step, chain_ids=chain_ids), sigma)
+
+
+def _at_levels(clean: Tensor, sigma: Tensor, *, seed: int, step: int, chain_ids: Tensor) -> Tensor:
+    stream = noise.Stream.INSTANCE_NOISE
+    kick = noise.normal(clean.shape, seed=seed, step=step, chain_ids=chain_ids, stream=stream, device=clean.device)
+    return clean + sigma.view(-1, 1, 1, 1) * kick
 
 
 def denoising_loss(denoised: Tensor, clean: Tensor, sigma: Tensor, sigma_data: float) -> Tensor:
@@ -51,3 +125,54 @@ def denoising_loss(denoised: Tensor, clean: Tensor, sigma: Tensor, sigma_data: f
     """
     weight = (sigma**2 + sigma_data**2) / (sigma * sigma_data) ** 2
     return (weight * (denoised - clean).square().flatten(1).mean(1)).mean()
+
+
+def probes(shape: Sequence[int], kind: Probe, *, seed: int, step: int, chain_ids: Tensor) -> Tensor:
+    """Directions v with mean 0 and covariance I, along which the trace of a derivative is estimated: vᵀ·∇s·v.
+
+    Args:
+        kind: "signs", +1 and −1 at random (Rademacher), whose estimate varies least; or "normal", N(0, I).
+        seed, step, chain_ids: address of the directions.
+
+    >>> probes((2, 3), "signs", seed=0, step=0, chain_ids=torch.arange(2)).abs()
+    tensor([[1., 1., 1.],
+            [1., 1., 1.]])
+    """
+    where = {"seed": seed, "step": step, "chain_ids": chain_ids, "stream": noise.Stream.PROBE}
+    if kind == "normal":
+        return noise.normal(shape, device=chain_ids.device, **where)  # type: ignore[arg-type]
+    return noise.uniform(shape, device=chain_ids.device, **where).lt(0.5).float() * 2 - 1  # type: ignore[arg-type]
+
+
+def sliced_loss(score: Tensor, x: Tensor, v: Tensor) -> Tensor:
+    r"""Mean over images of :math:`\tfrac12‖s(x)‖² + v^T ∇_x(v^T s(x))` (Song et al. 2019, "Sliced Score Matching: A
+    Scalable Approach to Density and Score Estimation", https://arxiv.org/abs/1905.07088, equation 8).
+
+    Over the directions v its mean is :math:`\tfrac12‖s‖² + tr ∇s` (Hutchinson's estimator), the first two terms of
+    Score-STIC's regulariser, which is least where s is the score of the density of x (Hyvärinen 2005). Differentiable
+    in what s is made with, by a second backward pass. In a network of leaky ReLUs that leaves out how the places move
+    where ∇s jumps, and the score comes out some tenths too small.
+
+    Args:
+        score: s(x), like x, made from x.
+        x: (B, *sample), requires grad.
+        v: one direction for each image, see `probes`, like x.
+
+    >>> x = torch.tensor([[1.0, 2.0]], requires_grad=True)
+    >>> sliced_loss(-x, x, torch.ones(1, 2))  # ½·(1 + 4) − 2
+    tensor(0.5000, grad_fn=<MeanBackward0>)
+    """
+    (along,) = torch.autograd.grad(score, x, v, create_graph=True)
+    return (score.square() / 2 + v * along).flatten(1).sum(1).mean()
+
+
+def brier_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    r"""Mean over images of :math:`\tfrac12‖y − p(y|x)‖²`, the third term of Score-STIC's regulariser.
+
+    Args:
+        logits, targets: (B, K), the targets one-hot or soft.
+
+    >>> brier_loss(torch.zeros(1, 2), torch.eye(2)[:1])
+    tensor(0.2500)
+    """
+    return (targets - logits.softmax(1)).square().sum(1).mean() / 2

@@ -11,19 +11,22 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from stic_fast.counts import MOST, Count, NotNegative, Probability, Range, check_count
+from stic_fast.counts import LATER, MOST, Count, Range, check_count
 from stic_fast.data import ImageSet, Splits
+from stic_fast.errors import InputError
 from stic_fast.models import Classifier, ScoreClassifier
 from stic_fast.noise_addresses import FAKE_PICKS, POOL
 from stic_fast.ops import noise
 from stic_fast.plots.curves import ACCURACY, LOSS, Panel, Series
 from stic_fast.plots.looks import BLUE, GREEN, ORANGE, PURPLE, VERMILION
 from stic_fast.sampling import (
+    GRMALA,
     AnnealedGRMALA,
     ClassScore,
     Condition,
     Guidance,
     NoiseSpace,
+    PixelSpace,
     Recipe,
     Stage,
     draw_hard,
@@ -36,25 +39,10 @@ from stic_fast.training.method import Loss, Method
 from stic_fast.training.network import score_network_of
 from stic_fast.training.progress import Progress
 from stic_fast.training.saved_state import check_form
-from stic_fast.training.score_matching import denoising_loss, with_noise
+from stic_fast.training.score_matching import ScoreConfig, brier_loss, noisy_images, score_loss
 from stic_fast.training.stic import VicinityConfig
 
 ADAM = OptimiserConfig(lr=1e-2, root_after=2_000, warm_up=50, beta2=0.99, fused="on", precision="auto")
-
-
-@dataclass(frozen=True)
-class ScoreConfig:
-    """How the score is learnt."""
-
-    # Weight of the score matching beside the cross-entropies.
-    weight: NotNegative = 10.0
-    # Images in an iteration that are denoised, beside those that are classified.
-    denoised: Count = 128
-    # Share of these whose label is withheld from the network, which tells their class instead.
-    withheld: Probability = 0.125
-    # Mean and standard deviation of ln σ, the noise level.
-    log_sigma_mean: Annotated[float, Range(-20, 20)] = -1.2
-    log_sigma_std: Annotated[float, Range(0, 20)] = 1.2
 
 
 @dataclass(frozen=True)
@@ -67,6 +55,8 @@ class FakesConfig:
     batch_size: Count = 250
     # The chain of a fake.
     sampler: AnnealedGRMALA = field(default_factory=lambda: AnnealedGRMALA(steps=8, precision="auto"))
+    # That of one whose score is known at one noise level, where score.loss is sliced.
+    one_level: GRMALA = field(default_factory=lambda: GRMALA(steps=40), metadata=LATER)
 
 
 @dataclass(frozen=True)
@@ -93,7 +83,9 @@ class ScoreSticConfig(RunConfig):
     fakes: FakesConfig = field(default_factory=FakesConfig)
     # The chain of finished samples.
     sampler: AnnealedGRMALA = field(default_factory=lambda: AnnealedGRMALA(precision="auto"))  # type: ignore[assignment]
-    # How strongly chains of finished samples are led towards their class.
+    # That of samples whose score is known at one noise level, where score.loss is sliced.
+    one_level: GRMALA = field(default_factory=lambda: GRMALA(steps=100), metadata=LATER)
+    # How strongly chains of finished samples are led towards their class; where score.loss is sliced, fakes too.
     guidance: Guidance = field(default_factory=Guidance)
     # Real images that a chain's Gram term compares with, where it has one.
     references: Annotated[int, Range(1, 10_000)] = 1
@@ -102,6 +94,19 @@ class ScoreSticConfig(RunConfig):
         super().check_together()
         drawn = self.passes * self.fakes.images
         check_count("passes times fakes.images", drawn, most=POOL.size, why="a chain each")
+        score, is_wide = self.score, self.network.architecture == "wide_resnet"
+        if is_wide and score.loss != "sliced":
+            raise InputError(
+                "network.architecture=wide_resnet knows the score at one noise level, got score.loss=denoising over "
+                "many; set score.loss=sliced, or network.architecture=unet"
+            )
+        if is_wide and not self.guidance.classifier:
+            raise InputError(
+                "guidance.classifier must be above 0 for network.architecture=wide_resnet, whose score takes no label, "
+                "or its chains know no class; the paper's is 1"
+            )
+        if score.brier and not is_wide and not round(score.withheld * score.denoised):
+            raise InputError("score.brier reads images whose label is withheld, got none; raise score.withheld")
 
     def check_against(self, train: ImageSet) -> None:
         super().check_against(train)
@@ -129,6 +134,7 @@ SCORE = Panel("Score matching", "loss, 1 for nothing learnt", (Series("score", "
 DENOISED = 4
 """The place of the images that are denoised among the batches of an iteration."""
 
+ALONG_SCORE = GRMALA(steps=40, eps1=0.95 * 0.3**2)
 PRESETS = {
     # Images of 8×8 pixels are wide in their values, and coarse: more noise, one level. Small steps would not be worth
     # their overhead, so that a batch is small and a learning rate high.
@@ -159,6 +165,23 @@ PRESETS = {
         augmentation=VicinityConfig(noise_std=0.02, flip_probability=0.5, max_shift=3),
         checkpoint_every=100,
     ),
+    # Section 5 of the paper, where it says something; else SticConfig's defaults. A chain's step takes x by 0.95 of the
+    # way to the image without its noise, x + σ²·s, since steps of 0.95·s leave the box at once; on ∇ log p(y|x) and the
+    # Gram term the paper's 0.95 stays.
+    "cifar10-paper": ScoreSticConfig(
+        data="cifar10:",
+        passes=10,
+        iterations=5_000,
+        batch_size=50,
+        network=ScoreNetworkConfig(architecture="wide_resnet", sigma_read=0.3),
+        optimiser=OptimiserConfig(),
+        average=AverageConfig(),
+        augmentation=VicinityConfig(),
+        score=ScoreConfig(loss="sliced", weight=1.0, brier=1.0, denoised=50, withheld=0.0),
+        fakes=FakesConfig(images=10_000, one_level=ALONG_SCORE),
+        one_level=replace(ALONG_SCORE, steps=100),
+        guidance=Guidance(label=0.0, classifier=1 / 0.3**2),
+    ),
 }
 
 
@@ -179,7 +202,10 @@ class ScoreStic(Method[ScoreSticConfig]):
 
     @staticmethod
     def recipe_of(config: ScoreSticConfig, model: Classifier, *, fakes: bool = False) -> Recipe:
-        """Chains through noise levels; those of fakes are not guided."""
+        """Chains through noise levels, those of fakes not guided; or, of a score at one level, equation 3 along it."""
+        if config.score.loss == "sliced":
+            one_level = config.fakes.one_level if fakes else config.one_level
+            return Recipe(Stage(one_level, ClassScore(config.guidance)), PixelSpace(), config.references)
         sampler = config.fakes.sampler if fakes else config.sampler
         objective = ClassScore(Guidance() if fakes else config.guidance)
         return Recipe(Stage(sampler, objective), NoiseSpace(sigma=sampler.sigma_max), config.references)
@@ -207,35 +233,31 @@ class ScoreStic(Method[ScoreSticConfig]):
         return []
 
     def loss(self, iteration: int) -> Loss:
-        """Equation 5 at the noise level of reading, each sum as a mean over its batch, beside score matching at all.
+        """Equation 5 at the noise level of reading, each sum as a mean over its batch, beside score matching.
 
-        Both from one pass. The images whose label is withheld tell their class at their own noise level too.
+        All from one pass. The images whose label is withheld tell their class at their own noise level too.
         """
         options, network = self.config.score, cast(ScoreClassifier, self.model)
         clean, labels, ids = self.real.clean(DENOISED, iteration, options.denoised)
-        noisy = with_noise(
-            clean,
-            mean=options.log_sigma_mean,
-            std=options.log_sigma_std,
-            seed=self.config.seed,
-            step=iteration,
-            chain_ids=ids,
-        )
+        address: dict[str, Any] = {"seed": self.config.seed, "step": iteration, "chain_ids": ids}
+        noisy = noisy_images(clean, options, self.config.network, **address)
         withheld = round(options.withheld * options.denoised)
         told = labels[:, : network.num_classes].index_fill(0, torch.arange(withheld, device=labels.device), 0)
         read, targets = self._read(iteration)
-        levels = torch.cat([noisy.sigma, noisy.sigma.new_full((len(read),), network.sigma_read)])
         made = network.at_noise(
             torch.cat([noisy.x, read]),
-            levels,
-            torch.cat([told, told.new_zeros(len(read), network.num_classes)]),
+            torch.cat([noisy.sigma, noisy.sigma.new_full((len(read),), network.sigma_read)]),
+            torch.cat([told, told.new_zeros(len(read), network.num_classes)]) if network.takes_labels else None,
             denoised=len(clean),
         )
-        score = denoising_loss(made.denoised, clean, noisy.sigma, self.config.network.sigma_data)
         of_noisy, *of_read = torch.split(made.logits, [len(clean)] + [self.config.batch_size] * len(self.kinds))
+        score = score_loss(made.denoised, clean, noisy, options, self.config.network, **address)
         losses = {name: cross_entropy(logits, y) for name, logits, y in zip(self.kinds, of_read, targets, strict=True)}
         if withheld:
             losses["noisy"] = cross_entropy(of_noisy[:withheld], labels[:withheld])
+        if options.brier:
+            untold = withheld if network.takes_labels else len(clean)
+            losses["brier"] = options.brier * brier_loss(of_noisy[:untold], labels[:untold])
         total = options.weight * score + torch.stack(list(losses.values())).sum()
         hits = network.class_logits(of_read[0]).argmax(1) == targets[0].argmax(1)
         terms = {"loss": total, "score": score, **{f"loss_{name}": value for name, value in losses.items()}}

@@ -11,6 +11,7 @@ each: how it died, what it said.
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import json
 import os
@@ -30,6 +31,7 @@ from stic_fast.data import load
 from stic_fast.errors import InputError
 from stic_fast.sampling import GRMALA, AnnealedGRMALA
 from stic_fast.training import (
+    METHODS,
     GmmcConfig,
     JemConfig,
     NetworkConfig,
@@ -42,9 +44,11 @@ from stic_fast.training import (
     resume,
     train,
 )
+from stic_fast.training.averaging import AverageConfig
 from stic_fast.training.config import ScoreNetworkConfig
 from stic_fast.training.jem import DensityWeights
-from stic_fast.training.score_stic import FakesConfig, ScoreConfig
+from stic_fast.training.score_matching import ScoreConfig
+from stic_fast.training.score_stic import FakesConfig
 
 SHARED: dict[str, Any] = {
     "passes": 2,
@@ -56,6 +60,7 @@ SHARED: dict[str, Any] = {
     "checkpoint_every": 2,
 }
 REPLAY = ReplayConfig(chains=20, restart_probability=0.3, sampler=GRMALA(steps=2, eps1=0.1, eps2=0.0, eps3=0.01))
+PAPERS_NETWORK = ScoreNetworkConfig(architecture="wide_resnet", depth=10, width=1, sigma_read=0.3)
 CONFIGS: dict[str, RunConfig] = {
     "stic": SticConfig(**SHARED, pool=PoolConfig(chains=8, refresh=3, batch_size=8, sampler=GRMALA(steps=2))),
     "jem": JemConfig(**SHARED, pool=REPLAY, weights=DensityWeights(1.0, 0.1, 0.1)),
@@ -66,6 +71,15 @@ CONFIGS: dict[str, RunConfig] = {
     ),
     # Draws from iteration 3 on: between the first two checkpoints.
     "gmmc": GmmcConfig(**SHARED, pool=REPLAY, mode="joint", switch=0.25, ramp=4, dimension=16, sampling="injected"),
+    "score-stic-one-level": dataclasses.replace(
+        METHODS["score-stic"].presets["cifar10-paper"],
+        **{**SHARED, "network": PAPERS_NETWORK, "sampler": AnnealedGRMALA()},
+        data="digits",
+        average=AverageConfig("power"),
+        score=ScoreConfig(loss="sliced", brier=1.0, denoised=6),
+        fakes=FakesConfig(images=8, one_level=GRMALA(steps=2, eps1=0.08)),
+        one_level=GRMALA(steps=1, eps1=0.08),
+    ),
 }
 
 
