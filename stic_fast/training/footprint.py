@@ -111,8 +111,19 @@ def check_drawing_fits(
 def _pass_bytes(
     model: Classifier, images: int, shape: tuple[int, ...], *, frozen_weights: bool, layers: tuple[str, ...] = ()
 ) -> float:
-    """What a forward and a backward pass hold at most, beside the weights: as many times that of one image."""
-    x = torch.empty(1, *shape, device="meta", requires_grad=frozen_weights)
+    """What a forward and a backward pass hold at most, beside the weights.
+
+    A second image tells what each takes, and what a pass holds once, such as weights in another form.
+    """
+    one, two = (_held(model, count, shape, frozen_weights=frozen_weights, layers=layers) for count in (1, 2))
+    return one + (images - 1) * (two - one)
+
+
+def _held(
+    model: Classifier, images: int, shape: tuple[int, ...], *, frozen_weights: bool, layers: tuple[str, ...]
+) -> float:
+    """The same of a pass that is tried."""
+    x = torch.empty(images, *shape, device="meta", requires_grad=frozen_weights)
     kept = _Kept(model)
     with (
         frozen(model) if frozen_weights else nullcontext(),
@@ -123,7 +134,7 @@ def _pass_bytes(
         logits, features = model.logits_and_features(x, layers)
     for tensor in (x, logits, *features):
         kept(tensor)
-    return images * (kept.bytes + TRANSIENT * max(sizes))
+    return kept.bytes + TRANSIENT * max(sizes)
 
 
 def _gram_bytes(

@@ -39,6 +39,12 @@ def small(method: str, *, chains: int = 2, pool_batch: int | None = None, **chan
     return dataclasses.replace(config, passes=passes, iterations=1, log_every=1, sampler=sampler, **changes)
 
 
+DENOISING = METHODS["score-stic"].presets["digits"]
+SCORE_STIC: RunConfig = dataclasses.replace(
+    DENOISING, passes=1, iterations=1, score=dataclasses.replace(DENOISING.score, denoised=1400)
+)
+
+
 RUNS = {
     "a large batch": small("softmax", batch_size=1400),
     "a plain network": small("softmax", batch_size=1400, network=NetworkConfig(architecture="convnet", width=3)),
@@ -49,6 +55,7 @@ RUNS = {
     "chains in each iteration": small("jem", batch_size=1400, chains=1400),
     "a large buffer": small("jem", batch_size=4, chains=300_000),
     "an embedding": small("gmmc", batch_size=1400, chains=1400),
+    "images that are denoised": SCORE_STIC,
 }
 
 

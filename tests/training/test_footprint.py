@@ -46,7 +46,7 @@ def test_estimates_lie_within_a_factor_of_two_of_the_peak() -> None:
     program = Path(__file__).with_name("peak_memory.py")
     told = subprocess.run([sys.executable, str(program)], capture_output=True, text=True, check=True).stdout
     measured = [json.loads(line) for line in told.splitlines() if line.startswith("{")]
-    assert len(measured) == 9
+    assert len(measured) == 10
     for run in measured:
         assert 0.5 < run["estimate"] / run["taken"] < 2, run
 
@@ -55,7 +55,7 @@ def test_estimates_lie_within_a_factor_of_two_of_the_peak() -> None:
 @pytest.mark.parametrize("preset", list(SHAPES))
 def test_presets_fit_into_a_usual_machine(method: str, preset: str) -> None:
     needed = sum(training_bytes(METHODS[method].presets[preset], images(SHAPES[preset])).values())
-    assert needed < {"digits": 0.1, "fashion": 0.5, "cifar10-paper": 8}[preset] * GIBIBYTE
+    assert needed < {"digits": 0.1, "fashion": 1, "cifar10-paper": 8}[preset] * GIBIBYTE
 
 
 def test_a_network_too_large_to_be_built_takes_no_memory() -> None:
