@@ -114,7 +114,8 @@ class ScoreSticConfig(RunConfig):
 
     def at_once(self) -> AtOnce:
         kinds = 4 if self.vrm == "on" else 2
-        return AtOnce(images=self.score.denoised + self.batch_size * kinds)
+        passes = 2 if self.score.loss == "sliced" else 1  # the pass back that is differentiated is kept as well
+        return AtOnce(images=passes * self.score.denoised + self.batch_size * kinds)
 
 
 CLASSES = Panel(

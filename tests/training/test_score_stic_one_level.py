@@ -12,13 +12,14 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from stic_fast.data import Splits, load
+from stic_fast.data import ImageSet, Splits, load
 from stic_fast.errors import InputError
 from stic_fast.models import ScoreClassifier, ScoreUNet, ScoreWideResNet
 from stic_fast.noise_addresses import BATCH_ROWS
 from stic_fast.sampling import GRMALA, ClassScore, Guidance, NoiseSpace, PixelSpace
 from stic_fast.training import ImageSampler, Progress, VicinityConfig, open_run, train
 from stic_fast.training.config import ScoreNetworkConfig, check, from_plain, to_plain
+from stic_fast.training.footprint import training_bytes
 from stic_fast.training.network import score_network_of
 from stic_fast.training.score_matching import ScoreConfig, brier_loss, probes, sliced_loss
 from stic_fast.training.score_stic import PRESETS, FakesConfig, ScoreStic, ScoreSticConfig
@@ -150,6 +151,15 @@ def test_the_sliced_score_is_learnt() -> None:
         descent.step()
         scores.append(found.terms["score"].item())
     assert sum(scores[-10:]) / 10 < sum(scores[:10]) / 10 - 0.05
+
+
+def test_a_pass_back_that_is_differentiated_takes_as_much_memory_again() -> None:
+    assert PAPER.at_once().images == 2 * 6 + 4 * 4
+    assert replace(SLICED, score=replace(SLICED.score, loss="denoising")).at_once().images == 6 + 4 * 4
+    paper = PRESETS["cifar10-paper"]
+    labels = torch.arange(100) % 10
+    part = ImageSet(torch.zeros(100, 3, 32, 32, dtype=torch.uint8), labels, tuple("0123456789"), "images")
+    assert sum(training_bytes(paper, Splits(part, part)).values()) < 8 * 2**30
 
 
 def test_bf16_passes_give_a_finite_loss(splits: Splits) -> None:
