@@ -150,14 +150,14 @@ PRESETS = {
     ),
     "fashion": ScoreSticConfig(
         data="idx:",
-        passes=16,
+        passes=12,
         iterations=1_000,
         batch_size=16,
         network=ScoreNetworkConfig(channels=(64, 128), sigma_data=0.7),
         optimiser=replace(ADAM, lr=2e-2, root_after=1_000),
-        augmentation=VicinityConfig(noise_std=0.02, flip_probability=0.5, max_shift=2),
+        augmentation=VicinityConfig(noise_std=0.02, max_shift=2),  # not flipped: all shoes point to the left
         score=ScoreConfig(log_sigma_mean=-1.0),
-        guidance=Guidance(label=1.5),
+        guidance=Guidance(label=1.8),
     ),
     "cifar10": ScoreSticConfig(
         data="cifar10:",
