@@ -86,6 +86,15 @@ FAULTS = [
     ),
     Fault("no support", "metropolis_accept", "cuda/metropolis_accept.cuh", "(to < args.low) | (to > args.high)", "0"),
     Fault(
+        "scales do not recur",
+        "scaled_silu",
+        "cuda/scaled_silu.cuh",
+        "channel + 1 == channels_ ? 0 : channel + 1",
+        "channel + 1 == channels_ ? channel : channel + 1",
+    ),
+    Fault("no barrier between columns", "scaled_silu", "cuda/scaled_silu.cuh", "    __syncthreads();\n"),
+    Fault("a column left out", "scaled_silu", "cuda/scaled_silu.cuh", "half > 0; half", "half > 1; half"),
+    Fault(
         "image runs into the next channel",
         "vrm_batch",
         "cuda/vrm_batch.cuh",
