@@ -6,8 +6,8 @@
 // Where neighbours in memory share a scale, it is walked in rows of one scale. With the channels last it is walked in
 // lines of neighbours, all channels of several positions or a share of the channels of one, beside which lie their
 // scales, the same for every line of a sample. One thread sums the gradient of a scale, in an order that depends on the
-// shape alone. Bound by arithmetic, an exponential and a division for each number: with AVX-512 in bfloat16 0.42 ns a
-// number, of which a copy takes 0.05.
+// shape alone. Bound by arithmetic, an exponential and a division for each number: one thread of an AMD EPYC takes 0.42
+// ns for one of bfloat16 with AVX-512, and for copying it 0.05.
 #include "../core/silu.h"
 #include "kernel_loops.h"
 
