@@ -137,13 +137,14 @@ def judged(run: TrainedRun, drawn: Tensor, labels: Tensor, iterations: int, prog
 
 def _scale_of(path: Path) -> Scale:
     """The scale that a demo was begun with."""
-    _, plain = RunFolder(path).read_config()
-    settings = from_plain(METHOD.settings, plain, str(path / "config.json"))
-    for scale in (FULL, SHORT):
-        if replace(scale.settings, seed=settings.seed) == settings:
-            return scale
+    method, plain = RunFolder(path).read_config()
+    if method == METHOD.name:
+        settings = from_plain(METHOD.settings, plain, str(path / "config.json"))
+        for scale in (FULL, SHORT):
+            if replace(scale.settings, seed=settings.seed) == settings:
+                return scale
     raise InputError(
-        f"{path} is not a run of this version's demo; continue it with stic-fast train {METHOD.name} --resume "
+        f"{path} is not a run of this version's demo; continue it with stic-fast train {method} --resume "
         f"{shlex.quote(str(path))}"
     )
 

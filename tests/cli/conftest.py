@@ -12,6 +12,7 @@ import pytest
 
 from stic_fast.cli import demo
 from stic_fast.cli.main import main
+from stic_fast.training import ScoreSticConfig
 
 _TINY = {
     "passes": 2,
@@ -48,9 +49,11 @@ def own_run(tiny_run: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def tiny_scale(monkeypatch: pytest.MonkeyPatch) -> demo.Scale:
     """A short demo that takes a second."""
-    pool = replace(demo.SHORT.settings.pool, chains=4, sampler=replace(demo.SHORT.settings.pool.sampler, steps=2))
-    sampler = replace(demo.SHORT.settings.sampler, steps=2)
-    settings = replace(demo.SHORT.settings, iterations=3, batch_size=4, pool=pool, sampler=sampler)
+    short = demo.SHORT.settings
+    assert isinstance(short, ScoreSticConfig)
+    sampler = replace(short.sampler, steps=2)
+    fakes = replace(short.fakes, images=4, sampler=sampler)
+    settings = replace(short, iterations=3, batch_size=4, fakes=fakes, sampler=sampler)
     scale = demo.Scale(settings, images_per_class=12, judge_iterations=2)
     monkeypatch.setattr(demo, "SHORT", scale)
     return scale
