@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from stic_fast.studies.boundaries import Boundaries
 from stic_fast.studies.calibration import Calibration
+from stic_fast.studies.chain_parts import ChainParts
 from stic_fast.studies.classifiers import Classifiers
 from stic_fast.studies.diversity import Diversity
 from stic_fast.studies.evolution import Evolution
@@ -25,6 +26,7 @@ STUDIES: dict[str, type[Study]] = {
     "interpolation": Interpolation,
     "manifold": Manifold,
     "step-sizes": StepSizes,
+    "chain-parts": ChainParts,
     "boundaries": Boundaries,
     "gram-layers": GramLayers,
     "extremes": Extremes,

@@ -16,7 +16,19 @@ from stic_fast.errors import InputError
 from stic_fast.noise_addresses import NEIGHBOURS, PATHS, SAMPLES
 from stic_fast.ops import noise
 from stic_fast.pixels import to_bytes, to_unit
-from stic_fast.sampling import Canvas, PixelSpace, Recipe, continue_chains, draw_hard, interpolate
+from stic_fast.sampling import (
+    GRMALA,
+    AnnealedGRMALA,
+    Canvas,
+    ClassScore,
+    Guidance,
+    NoiseSpace,
+    PixelSpace,
+    Recipe,
+    continue_chains,
+    draw_hard,
+    interpolate,
+)
 from stic_fast.training import ImageSampler, Progress, TrainedRun
 
 CANVASES: tuple[Canvas, ...] = get_args(Canvas)
@@ -31,7 +43,16 @@ def steps_of(sampler: ImageSampler) -> int:
 
 def step_sizes_of(run: TrainedRun) -> tuple[float, float]:
     """ε1 and ε2 of the run's own recipe."""
-    return run.config.sampler.eps1, run.config.sampler.eps2
+    sampler = _of_one_level(run)
+    return sampler.eps1, sampler.eps2
+
+
+def _of_one_level(run: TrainedRun) -> GRMALA:
+    """The sampler of the run's own recipe, whose steps are all alike."""
+    sampler: object = run.config.sampler
+    if not isinstance(sampler, GRMALA):
+        raise InputError(f"{run.folder.path} draws through noise levels; this study is of runs whose chains have none")
+    return sampler
 
 
 def with_step_sizes(run: TrainedRun, eps1: float, eps2: float) -> Recipe:
@@ -48,6 +69,21 @@ def with_gram_layers(run: TrainedRun, layers: tuple[str, ...]) -> Recipe:
     """The run's recipe with other layers in its Gram term; without any it has no such term."""
     recipe = run.recipe if layers else run.recipe.with_samplers(eps2=0.0)
     return replace(recipe, stages=tuple(replace(stage, gram_layers=layers) for stage in recipe.stages))
+
+
+def annealed_chain_of(run: TrainedRun) -> tuple[AnnealedGRMALA, Guidance]:
+    """The sampler and the guidance of a run that draws through noise levels."""
+    sampler, objective = run.recipe.stages[0].sampler, run.recipe.stages[0].objective
+    if not (isinstance(sampler, AnnealedGRMALA) and isinstance(objective, ClassScore)):
+        raise InputError(f"{run.folder.path} does not draw through noise levels; study a run whose chains do")
+    return sampler, objective.guidance
+
+
+def with_annealed_chain(run: TrainedRun, sampler: AnnealedGRMALA, guidance: Guidance) -> Recipe:
+    """The run's recipe with another sampler and another guidance."""
+    (stage,) = run.recipe.stages
+    stage = replace(stage, sampler=sampler, objective=ClassScore(guidance))
+    return replace(run.recipe, stages=(stage,), space=NoiseSpace(sigma=sampler.sigma_max))
 
 
 def canvas_of(run: TrainedRun) -> Canvas:
@@ -106,7 +142,7 @@ def around(
     condition = draw_hard(referred.labels, classes, SAMPLES.of(numbers), references=references, seed=seed)
     rows = torch.arange(len(numbers), device=device).repeat_interleave(neighbours)
     ids = NEIGHBOURS.of(torch.arange(neighbours, device=device).repeat(len(numbers)) * MOST_ANCHORS + rows)
-    starts = starts_around(to_unit(anchors.to(device))[rows], radii, ids, recipe, run.config.sampler.clamp, seed)
+    starts = starts_around(to_unit(anchors.to(device))[rows], radii, ids, recipe, _of_one_level(run).clamp, seed)
     ends = []
     batches = -(-len(ids) // sampler.batch_size)
     with progress.task("drawing neighbours", len(starts) * batches * recipe.steps) as advance:
