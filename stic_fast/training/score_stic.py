@@ -114,7 +114,7 @@ class ScoreSticConfig(RunConfig):
 
     def at_once(self) -> AtOnce:
         kinds = 4 if self.vrm == "on" else 2
-        passes = 2 if self.score.loss == "sliced" else 1  # the pass back that is differentiated is kept as well
+        passes = 2 if self.score.loss == "sliced" else 1  # a pass back that is differentiated, or images twice
         return AtOnce(images=passes * self.score.denoised + self.batch_size * kinds)
 
 
@@ -178,7 +178,7 @@ PRESETS = {
         optimiser=OptimiserConfig(),
         average=AverageConfig(),
         augmentation=VicinityConfig(),
-        score=ScoreConfig(loss="sliced", weight=1.0, brier=1.0, denoised=50, withheld=0.0),
+        score=ScoreConfig(loss="sliced", trace="difference", weight=1.0, brier=1.0, denoised=50, withheld=0.0),
         fakes=FakesConfig(images=10_000, one_level=ALONG_SCORE),
         one_level=replace(ALONG_SCORE, steps=100),
         guidance=Guidance(label=0.0, classifier=1 / 0.3**2),
@@ -244,14 +244,15 @@ class ScoreStic(Method[ScoreSticConfig]):
         noisy = noisy_images(clean, options, self.config.network, **address)
         withheld = round(options.withheld * options.denoised)
         told = labels[:, : network.num_classes].index_fill(0, torch.arange(withheld, device=labels.device), 0)
+        told, count = told.repeat(len(noisy.x) // len(clean), 1), len(noisy.x)
         read, targets = self._read(iteration)
         made = network.at_noise(
             torch.cat([noisy.x, read]),
             torch.cat([noisy.sigma, noisy.sigma.new_full((len(read),), network.sigma_read)]),
             torch.cat([told, told.new_zeros(len(read), network.num_classes)]) if network.takes_labels else None,
-            denoised=len(clean),
+            denoised=count,
         )
-        of_noisy, *of_read = torch.split(made.logits, [len(clean)] + [self.config.batch_size] * len(self.kinds))
+        of_noisy, *of_read = torch.split(made.logits, [count] + [self.config.batch_size] * len(self.kinds))
         score = score_loss(made.denoised, clean, noisy, options, self.config.network, **address)
         losses = {name: cross_entropy(logits, y) for name, logits, y in zip(self.kinds, of_read, targets, strict=True)}
         if withheld:

@@ -17,6 +17,7 @@ from stic_fast.training.score_matching import (
     ScoreConfig,
     brier_loss,
     denoising_loss,
+    difference_loss,
     noisy_images,
     probes,
     score_loss,
@@ -143,6 +144,25 @@ def test_sliced_over_all_coordinates_is_the_closed_form(mean: Tensor, covariance
     middle = (field.matrix @ mean + field.shift).detach()
     of_matrix = (field.matrix @ covariance + torch.outer(middle, mean) + IDENTITY).detach()
     torch.testing.assert_close(field.slopes(loss), (of_matrix, middle))
+
+
+def test_differences_of_a_linear_score_are_the_derivative(mean: Tensor, covariance: Tensor) -> None:
+    field, x = LinearScore(), gaussian(200, mean, covariance)
+    v = normal(*x.shape)
+    ahead, behind = ((x + sign * 0.3 * v) @ field.matrix.T + field.shift for sign in (1, -1))
+    found, expected = difference_loss(ahead, behind, v, 0.3), field.loss(x, v)
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(field.slopes(found), field.slopes(expected))
+
+
+def test_differences_see_how_kinks_move() -> None:
+    """Of s(x) = |x + b| and x ~ N(0, 1) the mean of s' is 2·Φ(b) − 1, whose slope in b autograd takes for zero."""
+    x, shift = normal(200_000, 1), torch.tensor(0.4, dtype=torch.float64, requires_grad=True)
+    ahead, behind = ((x + sign * 0.05 + shift).abs() for sign in (1, -1))
+    loss = difference_loss(ahead, behind, torch.ones_like(x), 0.05) - ((ahead + behind).square() / 8).mean()
+    (slope,) = torch.autograd.grad(loss, shift)
+    density = math.exp(-0.08) / math.sqrt(2 * math.pi)
+    assert slope.item() == pytest.approx(2 * density, rel=0.05)
 
 
 def test_sliced_is_least_at_the_score_of_the_density(mean: Tensor, covariance: Tensor) -> None:
