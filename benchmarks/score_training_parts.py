@@ -8,11 +8,12 @@ for the same network in plain PyTorch, and images a second without the profiler.
 
 from __future__ import annotations
 
+import argparse
 import statistics
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from torch.profiler import ProfilerActivity, profile
@@ -34,7 +35,9 @@ KINDS = (
 REST = "sums, products, norms, the rest"
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measures and prints."""
+    argparse.ArgumentParser(prog="python -m benchmarks.score_training_parts").parse_args(arguments)
     columns = {name: measured(name) for name in (EAGER, BF16, OWN)}
     head = ["milliseconds of one iteration", *(f"{name}" for name in columns)]
     rows = [[kind, *(f"{parts[kind]:.0f}" for parts, _ in columns.values())] for kind in (*dict(KINDS), REST)]

@@ -123,6 +123,8 @@ py::dict streams() {
   names["batch_order"] = static_cast<uint32_t>(stic::kBatchOrder);
   names["latent"] = static_cast<uint32_t>(stic::kLatent);
   names["patch"] = static_cast<uint32_t>(stic::kPatch);
+  names["noise_level"] = static_cast<uint32_t>(stic::kNoiseLevel);
+  names["probe"] = static_cast<uint32_t>(stic::kProbe);
   return names;
 }
 
