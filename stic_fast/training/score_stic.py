@@ -146,6 +146,7 @@ PRESETS = {
         network=ScoreNetworkConfig(channels=(64,), sigma_data=0.75),
         optimiser=replace(ADAM, lr=4e-2, root_after=200),
         score=ScoreConfig(denoised=64, log_sigma_mean=-0.8),
+        sampler=AnnealedGRMALA(correctors=1, precision="auto"),
         guidance=Guidance(label=1.4),
     ),
     "fashion": ScoreSticConfig(
@@ -187,6 +188,14 @@ PRESETS = {
 
 
 class ScoreStic(Method[ScoreSticConfig]):
+    r"""Equation 5 of STIC beside score matching: a classifier that knows how likelier images are reached.
+
+    An iteration descends :math:`\sum_{kinds} CE + CE_{noisy} + λ·score`: the cross-entropies of real, mixed, hard and
+    soft fake images at the noise level of reading; that of the images which are denoised without their label, at their
+    own noise levels; and λ = `score.weight` times the loss of score matching. The fakes of pass τ + 1 are drawn as the
+    pass begins, by the averaged weights of pass τ; pass 1 takes blank images, all 255.
+    """
+
     name, settings = "score-stic", ScoreSticConfig
     summary = "Score-STIC: STIC whose classifier also learns to take noise away, and draws by that"
     presets, curves = PRESETS, (TOTAL, SCORE, CLASSES, ACCURACY)
@@ -286,7 +295,7 @@ class ScoreStic(Method[ScoreSticConfig]):
         if state["fakes"] is not None:
             images = self.splits.train.images
             check_form(state["fakes"], images.new_empty(self.config.fakes.images, *images.shape[1:]), "fakes")
-            self.fakes = state["fakes"]
+            self.fakes = state["fakes"].to(images.device)
 
     def _asked(self, ids: Tensor) -> Condition:
         """Half of the fakes hard, half soft; all hard without VRM."""
