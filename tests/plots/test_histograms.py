@@ -39,7 +39,7 @@ def shares(panel: Any) -> list[Any]:
 
 def test_panels_hold_the_shares_of_both_sets(scores: Any) -> None:
     axes = score_histograms(scores, inside="digits test").axes
-    assert len(axes) == 4 * 3
+    assert len(axes) == len(SCORE_LABELS) * 3
     values = scores[CONFIDENCE]
     inside, outside = shares(axes[3 + 1])  # second row, second set
     for found, name in ((inside, "digits test"), (outside, "shuffled pixels")):
@@ -102,7 +102,7 @@ def test_no_text_is_clipped_or_covers_other_text(scores: Any) -> None:
     parts += [text for row in figure.subfigs for text in (row._supxlabel, row._supylabel)]
     parts += figure.subfigs[0].legends
     boxes = [part.get_window_extent() for part in parts]
-    assert len(boxes) == 12 + 8 + 1
+    assert len(boxes) == 5 * len(SCORE_LABELS) + 1
     for number, box in enumerate(boxes):
         assert figure.bbox.x0 <= box.x0 <= box.x1 <= figure.bbox.x1
         assert figure.bbox.y0 <= box.y0 <= box.y1 <= figure.bbox.y1
