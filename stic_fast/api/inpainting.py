@@ -20,7 +20,7 @@ from torch import Tensor
 from stic_fast.errors import InputError
 from stic_fast.noise_addresses import SAMPLES
 from stic_fast.pixels import as_unit, to_bytes
-from stic_fast.sampling import AnnealedGRMALA, KnownPixels, Recipe
+from stic_fast.sampling import AnnealedGRMALA, KnownPixels, Recipe, Stage
 from stic_fast.training import ImageSampler, Progress
 from stic_fast.training.image_sampler import occurrence
 
@@ -64,14 +64,15 @@ def drawn_into(
 
 def _knowing(recipe: Recipe, images: Tensor, known: Tensor) -> Recipe:
     """The recipe whose chains know these pixels of these images."""
-    stages = []
-    for stage in recipe.stages:
+
+    def knowing(stage: Stage) -> Stage:
         chain = stage.sampler
         if isinstance(chain, AnnealedGRMALA):
             correctors, size = max(chain.correctors, CORRECTORS), max(chain.step_size, STEP_SIZE)
             chain = replace(chain, correctors=correctors, step_size=size)
-        stages.append(replace(stage, sampler=chain, objective=KnownPixels(stage.objective, images, known)))
-    return Recipe(stages, recipe.space, recipe.references)
+        return replace(stage, sampler=chain, objective=KnownPixels(stage.objective, images, known))
+
+    return recipe.with_stages(knowing)
 
 
 def mask_of(mask: object, shape: Sequence[int]) -> Tensor:

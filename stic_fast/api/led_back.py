@@ -23,7 +23,7 @@ from stic_fast.api.counterfactual import Counterfactual, check_confidence
 from stic_fast.evaluation.judge import predict_logits
 from stic_fast.noise_addresses import COUNTERFACTUALS
 from stic_fast.pixels import to_unit
-from stic_fast.sampling import ClassScore, Recipe
+from stic_fast.sampling import ClassScore, Recipe, Stage
 from stic_fast.training import ImageSampler, Progress
 
 NOISES = tuple(2 ** (half / 2 - 1) for half in range(9))
@@ -97,14 +97,15 @@ def noises(recipe: Recipe, asked: float | None) -> tuple[float, ...]:
 
 def _led(recipe: Recipe) -> Recipe:
     """The recipe whose chains the classifier leads."""
-    stages = []
-    for stage in recipe.stages:
-        if isinstance(stage.objective, ClassScore):
-            guidance = stage.objective.guidance
-            guidance = replace(guidance, classifier=max(guidance.classifier, LED))
-            stage = replace(stage, objective=replace(stage.objective, guidance=guidance))
-        stages.append(stage)
-    return Recipe(stages, recipe.space, recipe.references)
+
+    def led(stage: Stage) -> Stage:
+        if not isinstance(stage.objective, ClassScore):
+            return stage
+        guidance = stage.objective.guidance
+        guidance = replace(guidance, classifier=max(guidance.classifier, LED))
+        return replace(stage, objective=replace(stage.objective, guidance=guidance))
+
+    return recipe.with_stages(led)
 
 
 def _read(sampler: ImageSampler, images: Tensor) -> Tensor:

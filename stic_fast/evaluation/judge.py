@@ -18,7 +18,7 @@ from stic_fast.counts import check_count
 from stic_fast.errors import InputError
 from stic_fast.evaluation.checks import check_labelled_images, unit_images
 from stic_fast.evaluation.fixed_classifier import device_of
-from stic_fast.models.fixed_passes import Precision, multiplies_bf16
+from stic_fast.models.fixed_passes import Precision, uses_bf16
 from stic_fast.models.frozen import frozen
 from stic_fast.pixels import as_unit, to_unit
 
@@ -178,11 +178,6 @@ def train_judge(
             if progress is not None:
                 progress(iteration + 1, iterations)
     return judge.eval().requires_grad_(False)
-
-
-def uses_bf16(precision: Precision, device: str | torch.device) -> bool:
-    """Whether a judge's training computes its passes in bfloat16."""
-    return precision == "bf16" or (precision == "auto" and multiplies_bf16(torch.device(device)))
 
 
 def predict_logits(model: Callable[[Tensor], Tensor], images: Tensor, *, batch_size: int) -> Tensor:

@@ -21,10 +21,11 @@ from stic_fast.errors import InputError
 from stic_fast.evaluation.cache import cached, fingerprint
 from stic_fast.evaluation.checks import check_labelled_images
 from stic_fast.evaluation.features import JudgeNetwork
-from stic_fast.evaluation.judge import Judge, train_judge, uses_bf16
+from stic_fast.evaluation.judge import Judge, train_judge
 from stic_fast.evaluation.network_judge import as_judge
 from stic_fast.evaluation.resnet20 import load_resnet20_judge
 from stic_fast.evaluation.torchscript_judge import load_torchscript_judge
+from stic_fast.models.fixed_passes import uses_bf16
 from stic_fast.models.frozen import frozen
 
 GROUP = "stic_fast.judges"

@@ -4,9 +4,13 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from difflib import get_close_matches
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from stic_fast.errors import InputError
@@ -111,6 +115,31 @@ class Classifier(nn.Module):
         for name in layers:
             if name not in self.layer_names:
                 raise InputError(f"{argument} names the unknown layer {name!r}; {_suggest(name, self.layer_names)}")
+
+
+def arguments_of(model: Classifier) -> dict[str, Any]:
+    """The arguments of a model's constructor as JSON-able values, of one that keeps them under their names."""
+    values = {**vars(model), "fake_class": model.has_fake_class}
+    chosen = {name: values[name] for name in inspect.signature(type(model)).parameters}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in chosen.items()}
+
+
+def check_image_batch(x: Tensor, in_channels: int) -> None:
+    """Refuses what is no batch of images with so many channels.
+
+    Raises:
+        InputError: naming the shape.
+    """
+    if x.ndim != 4 or x.shape[1] != in_channels or x.shape[2] < 1 or x.shape[3] < 1:
+        raise InputError(
+            f"x must be images of shape (B, {in_channels}, H, W), got {tuple(x.shape)}; "
+            "reshape them, or build the network with their in_channels"
+        )
+
+
+def without_autocast(device: str) -> AbstractContextManager[Any]:
+    """Within it a pass computes in the weights' own precision; the meta device, for one, has no autocast."""
+    return torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext()
 
 
 def _suggest(name: str, known: tuple[str, ...]) -> str:

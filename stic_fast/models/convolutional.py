@@ -4,17 +4,14 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from stic_fast.errors import InputError
-from stic_fast.models.classifier import Classifier
+from stic_fast.models.classifier import Classifier, arguments_of, check_image_batch, without_autocast
 
 GROUPS = 3
 """Of layers, each of twice the channels of the one before."""
@@ -62,16 +59,10 @@ class ConvolutionalClassifier(Classifier):
 
         Logits have the weights' precision under autocast too: bfloat16 would round log p(y|x) to three digits.
         """
-        if x.ndim != 4 or x.shape[1] != self.in_channels or x.shape[2] < 1 or x.shape[3] < 1:
-            raise InputError(
-                f"x must be images of shape (B, {self.in_channels}, H, W), got {tuple(x.shape)}; "
-                "reshape them, or build the network with their in_channels"
-            )
+        check_image_batch(x, self.in_channels)
         last, kept = self.convolved(x, names)
         pooled = last.mean((2, 3), dtype=self.head.weight.dtype)
-        device = x.device.type  # the meta device, for one, has no autocast
-        plain = torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext()
-        with plain:
+        with without_autocast(x.device.type):
             return self.head(pooled), kept
 
     def convolved(self, x: Tensor, names: frozenset[str]) -> tuple[Tensor, dict[str, Tensor]]:
@@ -100,6 +91,4 @@ class ConvolutionalClassifier(Classifier):
         >>> ConvNet(**model.config()).config() == model.config()
         True
         """
-        values = {**vars(self), "fake_class": self.has_fake_class}
-        chosen = {name: values[name] for name in inspect.signature(type(self)).parameters}
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in chosen.items()}
+        return arguments_of(self)

@@ -80,7 +80,7 @@ class FixedPasses:
 
     def through(self, function: Callable[..., _Made], x: Tensor, *rest: Any, **options: Any) -> _Made:
         """What a method of the model makes of x, in this precision and layout."""
-        half = self.precision == "bf16" or (self.precision == "auto" and multiplies_bf16(x.device))
+        half = uses_bf16(self.precision, x.device)
         autocast = torch.autocast(x.device.type, torch.bfloat16) if half else nullcontext()
         with autocast, self._weights:
             return function(x, *rest, **options)
@@ -140,6 +140,15 @@ class PreparedWeights(TorchFunctionMode):
             self._made[key] = versions, make()
         made: _Made = self._made[key][1]
         return made
+
+
+def uses_bf16(precision: Precision, device: str | torch.device) -> bool:
+    """Whether passes of a precision are computed in bfloat16 on a device.
+
+    >>> uses_bf16("bf16", "cpu"), uses_bf16("fp32", "cpu")
+    (True, False)
+    """
+    return precision == "bf16" or (precision == "auto" and multiplies_bf16(torch.device(device)))
 
 
 def multiplies_bf16(device: torch.device) -> bool:

@@ -6,8 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -92,14 +91,6 @@ class ScoreClassifier(Classifier):
         logits, _, features = self.at_noise(x, self.sigma_read, layers=tuple(names), denoised=0)
         return logits, features
 
-    def check_images(self, x: Tensor) -> None:
-        """Refuses what is no batch of images for this network."""
-        if x.ndim != 4 or x.shape[1] != self.in_channels or x.shape[2] < 1 or x.shape[3] < 1:
-            raise InputError(
-                f"x must be images of shape (B, {self.in_channels}, H, W), got {tuple(x.shape)}; "
-                "reshape them, or build the network with their in_channels"
-            )
-
 
 def check_level(name: str, sigma: float) -> None:
     """Refuses what is no deviation of images or of noise."""
@@ -111,11 +102,6 @@ def padded(x: Tensor, multiple: int) -> Tensor:
     """Images whose height and width are multiples of a number, with their edge repeated below and to the right."""
     below, right = -x.shape[2] % multiple, -x.shape[3] % multiple
     return F.pad(x, (0, right, 0, below), mode="replicate") if below or right else x
-
-
-def without_autocast(device: str) -> AbstractContextManager[Any]:
-    """Within it a pass computes in the weights' own precision."""
-    return torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext()
 
 
 def _of_images(sigma: Tensor | float, x: Tensor) -> Tensor | float:

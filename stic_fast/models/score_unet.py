@@ -10,7 +10,6 @@ known once the network is, so that a pass spends nothing on them.
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -20,14 +19,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from stic_fast.errors import InputError
-from stic_fast.models.score_classifier import (
-    AtNoise,
-    ScoreClassifier,
-    check_level,
-    levels,
-    padded,
-    without_autocast,
-)
+from stic_fast.models.classifier import arguments_of, check_image_batch, without_autocast
+from stic_fast.models.score_classifier import AtNoise, ScoreClassifier, check_level, levels, padded
 from stic_fast.models.unit_filters import Ready, UnitFilter, UnitFilters
 from stic_fast.ops.scaled_silu import scaled_silu
 
@@ -144,7 +137,7 @@ class ScoreUNet(ScoreClassifier):
         layers: Sequence[str] = (),
         denoised: int | None = None,
     ) -> AtNoise:
-        self.check_images(x)
+        check_image_batch(x, self.in_channels)
         count = len(x) if denoised is None else denoised
         sigma = levels(sigma, x, self.head.weight.dtype)
         noise = sigma.view(-1, 1, 1, 1)
@@ -205,9 +198,7 @@ class ScoreUNet(ScoreClassifier):
         >>> ScoreUNet(**model.config()).config() == model.config()
         True
         """
-        values = {**vars(self), "fake_class": self.has_fake_class}
-        chosen = {name: values[name] for name in inspect.signature(type(self)).parameters}
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in chosen.items()}
+        return arguments_of(self)
 
 
 class _Block(nn.Module):

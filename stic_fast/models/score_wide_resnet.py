@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from stic_fast.errors import InputError
-from stic_fast.models.score_classifier import AtNoise, ScoreClassifier, levels, padded, without_autocast
+from stic_fast.models.classifier import check_image_batch, without_autocast
+from stic_fast.models.score_classifier import AtNoise, ScoreClassifier, levels, padded
 from stic_fast.models.wide_resnet import WideResNet
 
 ROUNDING = 1e-5
@@ -115,7 +116,7 @@ class ScoreWideResNet(ScoreClassifier):
         Raises:
             InputError: a noise level other than `sigma_read`, or labels.
         """
-        self.check_images(x)
+        check_image_batch(x, self.in_channels)
         self._check_asked(sigma, labels, x)
         count, last = len(x) if denoised is None else denoised, self.layer_names[-1]
         mean, features = self.trunk.forward_keeping(padded(x, self._shrinks), frozenset({*layers, last}))

@@ -135,5 +135,8 @@ class Recipe:
         >>> Recipe(GRMALA(steps=20)).with_samplers(steps=3).steps
         3
         """
-        stages = [replace(stage, sampler=replace(stage.sampler, **changes)) for stage in self.stages]
-        return replace(self, stages=tuple(stages))
+        return self.with_stages(lambda stage: replace(stage, sampler=replace(stage.sampler, **changes)))
+
+    def with_stages(self, changed: Callable[[Stage], Stage]) -> Recipe:
+        """The recipe with another stage in the place of each."""
+        return replace(self, stages=tuple(map(changed, self.stages)))

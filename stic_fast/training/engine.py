@@ -18,7 +18,7 @@ from torch import Tensor
 
 from stic_fast.errors import Diverged, InputError
 from stic_fast.models import Classifier
-from stic_fast.models.fixed_passes import multiplies_bf16
+from stic_fast.models.fixed_passes import uses_bf16
 from stic_fast.stored import reason
 from stic_fast.training.averaging import AveragedWeights
 from stic_fast.training.checkpoint import WEIGHTS, Checkpoint
@@ -56,9 +56,7 @@ class Engine:
         self.parts = {name: list(part) for name, part in method.parts().items()}
         self.optimisers = self._new_optimisers()
         self.average = None if config.average.profile == "off" else AveragedWeights(model, config.average)
-        self._autocast = config.optimiser.precision == "bf16" or (
-            config.optimiser.precision == "auto" and multiplies_bf16(next(model.parameters()).device)
-        )
+        self._autocast = uses_bf16(config.optimiser.precision, next(model.parameters()).device)
         self.iteration = 0
         self.rollbacks = 0
         self.records: list[dict[str, Any]] = []

@@ -15,8 +15,7 @@ from stic_fast.counts import LATER, MOST, Count, Range, check_count
 from stic_fast.data import ImageSet, Splits
 from stic_fast.errors import InputError
 from stic_fast.models import Classifier, ScoreClassifier
-from stic_fast.noise_addresses import FAKE_PICKS, POOL
-from stic_fast.ops import noise
+from stic_fast.noise_addresses import POOL
 from stic_fast.plots.curves import ACCURACY, LOSS, Panel, Series
 from stic_fast.plots.looks import BLUE, GREEN, ORANGE, PURPLE, VERMILION
 from stic_fast.sampling import (
@@ -35,6 +34,7 @@ from stic_fast.sampling import (
 )
 from stic_fast.training.averaging import AverageConfig
 from stic_fast.training.config import AtOnce, OptimiserConfig, RunConfig, ScoreNetworkConfig
+from stic_fast.training.fake_batches import FakeBatches
 from stic_fast.training.method import Loss, Method
 from stic_fast.training.network import score_network_of
 from stic_fast.training.progress import Progress
@@ -206,6 +206,13 @@ class ScoreStic(Method[ScoreSticConfig]):
         self.vrm = config.vrm == "on"
         self.kinds = ("real", "mixup", "hard_fake", "soft_fake") if self.vrm else ("real", "hard_fake")
         self.fakes: Tensor | None = None
+        self._batches = FakeBatches(
+            splits.train.images,
+            kinds=1 + self.vrm,
+            size=config.batch_size,
+            label=model.num_classes,
+            seed=config.seed,
+        )
 
     @staticmethod
     def build(config: ScoreSticConfig, splits: Splits) -> Classifier:
@@ -309,13 +316,4 @@ class ScoreStic(Method[ScoreSticConfig]):
 
     def _fakes(self, iteration: int) -> tuple[Tensor, Tensor]:
         """Fakes of every kind, kind by kind, and their label."""
-        kinds, real = 1 + self.vrm, self.splits.train.images
-        count = self.config.batch_size * kinds
-        labels = torch.full((count,), self.model.num_classes, device=real.device)
-        if self.fakes is None:
-            return real.new_full((count, *real.shape[1:]), 255), labels
-        ids, stream = FAKE_PICKS.ids(count, device=real.device), noise.Stream.BATCH_ORDER
-        draws = noise.uniform((count, 1), seed=self.config.seed, step=iteration, chain_ids=ids, stream=stream)
-        of_kinds = zip(torch.split(draws[:, 0], self.config.batch_size), self.fakes.tensor_split(kinds), strict=True)
-        drawn = [fakes[(draw * len(fakes)).long().clamp_(max=len(fakes) - 1)] for draw, fakes in of_kinds]
-        return torch.cat(drawn), labels
+        return self._batches.draw(iteration, () if self.fakes is None else self.fakes.tensor_split(1 + self.vrm))

@@ -15,14 +15,13 @@ from torch.nn.functional import cross_entropy
 from stic_fast.counts import LATER, MOST, Count, CountOrZero, Probability, Range, check_count
 from stic_fast.data import ImageSet, Splits
 from stic_fast.models import Classifier
-from stic_fast.noise_addresses import FAKE_PICKS
-from stic_fast.ops import noise
 from stic_fast.ops.checks import MAX_STEP
 from stic_fast.ops.gram_loss import GramScale
 from stic_fast.plots.curves import ACCURACY, CHAINS, LOSS, Series
 from stic_fast.plots.looks import BLUE, GREEN, ORANGE, VERMILION
 from stic_fast.sampling import GRMALA, Canvas, ChainPool, PixelSpace, Recipe, Stage
 from stic_fast.training.config import NOISE, AtOnce, AugmentationConfig, OptimiserConfig, RunConfig
+from stic_fast.training.fake_batches import FakeBatches
 from stic_fast.training.method import Loss, Method
 from stic_fast.training.network import network_of
 from stic_fast.training.presets import DIGITS_NETWORK, FASHION_NETWORK, SMALL_ADAM
@@ -148,7 +147,13 @@ class Stic(Method[SticConfig]):
         super().__init__(model, splits, config)
         self.vrm = config.vrm == "on"
         self._kinds = ("hard_fake", "soft_fake")[: 1 + self.vrm]
-        self._picks = FAKE_PICKS.ids(config.batch_size * len(self._kinds), device=splits.train.images.device)
+        self._batches = FakeBatches(
+            splits.train.images,
+            kinds=len(self._kinds),
+            size=config.batch_size,
+            label=model.num_classes,
+            seed=config.seed,
+        )
         self.previous: Classifier | None = None
 
     @staticmethod
@@ -242,16 +247,7 @@ class Stic(Method[SticConfig]):
 
     def _fakes(self, iteration: int) -> tuple[Tensor, Tensor]:
         """A batch of hard fakes and, with VRM, one of soft fakes behind it; their label is the fake class."""
-        size, real, count = self.config.batch_size, self.splits.train.images, len(self._picks)
-        labels = torch.full((count,), self.model.num_classes, device=real.device)
         if self.pool is None:
-            return torch.full((count, *real.shape[1:]), 255, dtype=torch.uint8, device=real.device), labels
-        stream = noise.Stream.BATCH_ORDER
-        draws = noise.uniform((count, 1), seed=self.config.seed, step=iteration, chain_ids=self._picks, stream=stream)
-        hard = self.pool.hard
-        ranges = [(0, hard), (hard, len(self.pool) - hard)][: len(self._kinds)]
-        rows = [
-            first + (part * chains).long().clamp_(max=chains - 1)
-            for part, (first, chains) in zip(torch.split(draws[:, 0], size), ranges, strict=True)
-        ]
-        return self.pool.states[torch.cat(rows)], labels
+            return self._batches.draw(iteration, ())
+        kinds = self.pool.states[: self.pool.hard], self.pool.states[self.pool.hard :]
+        return self._batches.draw(iteration, kinds[: len(self._kinds)])

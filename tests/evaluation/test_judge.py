@@ -12,7 +12,8 @@ from torch.nn import functional
 
 from stic_fast.errors import InputError
 from stic_fast.evaluation import Judge, train_judge
-from stic_fast.evaluation.judge import _shifted, predict_logits, top_k_accuracy, uses_bf16
+from stic_fast.evaluation.judge import _shifted, predict_logits, top_k_accuracy
+from stic_fast.models.fixed_passes import uses_bf16
 
 PRECISIONS = ("fp32", "bf16", "auto")
 
