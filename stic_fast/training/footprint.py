@@ -9,7 +9,8 @@ batches are counted there: what autograd keeps of a forward pass is what its bac
     batch    = kept(images of an iteration) + 6·largest feature
     chains   = kept(chains that run at once) + 6·largest feature + what their Gram terms hold
 
-It lies within a factor of two of the peak that the operating system reports, mostly below it.
+It lies within a factor of two of the most that a training holds at a time. The peak that the operating system reports
+may be half as much again, in holes of the C library's heap.
 """
 
 from __future__ import annotations
