@@ -65,13 +65,13 @@ class ChainIds:
 _CHAINS = frozenset({Stream.LANGEVIN, Stream.CHAIN_INIT, Stream.MIXUP, Stream.LATENT, Stream.METROPOLIS, Stream.PATCH})
 """What a chain draws from: its canvas, the real images it is held against, its steps."""
 
-POOL = ChainIds("the chains of a pool", 0, 2**30, _CHAINS | {Stream.REINIT_COIN})
-BATCH_ROWS = ChainIds(
-    "the rows of training batches",
-    2**30,
-    2**30,
-    frozenset({Stream.INSTANCE_NOISE, Stream.AUGMENTATION, Stream.MIXUP, Stream.NOISE_LEVEL, Stream.PROBE}),
+_ROWS = frozenset(
+    {Stream.INSTANCE_NOISE, Stream.AUGMENTATION, Stream.MIXUP, Stream.NOISE_LEVEL, Stream.PROBE, Stream.PATCH}
 )
+"""What the images of a training batch draw from."""
+
+POOL = ChainIds("the chains of a pool", 0, 2**30, _CHAINS | {Stream.REINIT_COIN})
+BATCH_ROWS = ChainIds("the rows of training batches", 2**30, 2**30, _ROWS)
 PASS_ENDS = ChainIds("the chains drawn at the end of a pass", 2**31, 2**19, _CHAINS)
 COUNTERFACTUALS = ChainIds("the chains from an image towards another class", 2**31 + 2**19, 2**19, _CHAINS)
 SAMPLES = ChainIds("the chains of samples", 2**31 + 2**20, 2**29 - 2**20, _CHAINS)

@@ -37,8 +37,8 @@ def train(
 
     Args:
         method: its name, such as "stic", "gmmc", "jem" or "softmax", or its class.
-        data: the images, as --data names them: digits, cifar10:PATH, npz:PATH, folder:PATH or idx:PATH; the preset's if
-            None.
+        data: the images, as --data names them: digits, cifar10:PATH, npz:PATH, folder:PATH, idx:PATH or image:PATH; the
+            preset's if None.
         preset: the settings to start from, such as "digits" or "fashion"; the method's first if None.
         out: a new folder; runs/METHOD-PRESET-SEED if None.
         progress: told what is done; silent if None.

@@ -13,6 +13,7 @@ from stic_fast.data.folder import load_folder
 from stic_fast.data.idx import load_idx
 from stic_fast.data.image_set import Splits
 from stic_fast.data.npz import load_npz
+from stic_fast.data.one_image import load_image
 from stic_fast.errors import InputError
 
 _FROM_PATH: dict[str, Callable[[Path], Splits]] = {
@@ -20,12 +21,14 @@ _FROM_PATH: dict[str, Callable[[Path], Splits]] = {
     "npz": load_npz,
     "folder": load_folder,
     "idx": load_idx,
+    "image": load_image,
 }
 SOURCES = ("digits", *(f"{source}:PATH" for source in _FROM_PATH))
 
 
 def load(spec: str) -> Splits:
-    """Load the images that `spec` names: "digits", "cifar10:PATH", "npz:PATH", "folder:PATH" or "idx:PATH".
+    """Load the images that `spec` names: "digits", "cifar10:PATH", "npz:PATH", "folder:PATH", "idx:PATH" or
+    "image:PATH".
 
     `~` in PATH is the home directory. Images are uint8 (N, C, H, W) and labels int64 (N,), both on the CPU. What each
     source expects at PATH is told by its module. Raises InputError, one sentence, for anything that cannot be used.

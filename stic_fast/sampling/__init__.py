@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from stic_fast.pixels import to_bytes, to_unit
+from stic_fast.sampling.adam import Adam
 from stic_fast.sampling.annealed import AnnealedGRMALA
 from stic_fast.sampling.canvas import Canvas, canvas
 from stic_fast.sampling.chain_pool import ChainPool
@@ -21,11 +22,13 @@ from stic_fast.sampling.objective import (
     LatentGaussian,
     LogJoint,
     LogMarginal,
+    LogOdds,
     LogPosterior,
     Network,
     Objective,
     Time,
 )
+from stic_fast.sampling.patches import PatchSpace
 from stic_fast.sampling.recipe import Recipe, Stage
 from stic_fast.sampling.sampler import ChainRecord, ChainState, Sampler, Stop
 from stic_fast.sampling.space import FeatureSpace, NoiseSpace, PixelSpace, Space
@@ -34,6 +37,7 @@ from stic_fast.sampling.steps import Steps
 __all__ = [
     "GRMALA",
     "MALA",
+    "Adam",
     "AnnealedGRMALA",
     "Canvas",
     "ChainPool",
@@ -51,11 +55,13 @@ __all__ = [
     "LatentGaussian",
     "LogJoint",
     "LogMarginal",
+    "LogOdds",
     "LogPosterior",
     "MALAResult",
     "Network",
     "NoiseSpace",
     "Objective",
+    "PatchSpace",
     "PixelSpace",
     "Recipe",
     "Sampler",

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from stic_fast.errors import InputError
+from stic_fast.models.discriminator import LOG_ODDS
 from stic_fast.models.max_mahalanobis import EMBEDDING, MaxMahalanobisClassifier
 from stic_fast.ops import noise
 
@@ -40,7 +41,7 @@ class Climb(NamedTuple):
     direction: Tensor
     """Like x."""
     logp: Tensor | None = None
-    """(chains,), for reading, where it is known as well."""
+    """(chains,), for reading, where it is known as well; or of each patch, (rows, patches)."""
 
 
 class Objective:
@@ -148,6 +149,33 @@ class LatentGaussian(Objective):
 
     def __call__(self, logits: Tensor, target: Tensor, *features: Tensor) -> Tensor:
         return -(features[0] - target).square().sum(1) / 2
+
+
+class LogOdds(Objective):
+    """ln g(x), the log-odds that x is real (Introspective Generative Modeling, equation 11), of a `Discriminator`.
+
+    Of all patches of what is seen, equation 15: the direction is the gradient of their mean, and each one's log-odds
+    is there to read. Several patches of a chain stand in rows of their own, chain by chain.
+
+    Args:
+        at_once: rows that one pass of the network takes, for canvases larger than memory; all if None.
+    """
+
+    layers = (LOG_ODDS,)
+
+    def __init__(self, at_once: int | None = None) -> None:
+        self.at_once = at_once
+
+    def climb(self, network: Network, x: Tensor, target: Tensor, time: Time) -> Climb:
+        asked = target.repeat_interleave(len(x) // max(len(target), 1), 0)
+        directions, odds, size = list[Tensor](), list[Tensor](), self.at_once or max(len(x), 1)
+        for rows, heads in zip(torch.split(x.detach(), size), torch.split(asked, size), strict=True):
+            seen = rows.requires_grad_(True)
+            every = _precise(network(seen, self.layers)[1][0]).flatten(2)
+            own = torch.stack([_of_class(patch, heads) for patch in every.unbind(2)], 1)
+            directions.append(torch.autograd.grad(own.mean(1).sum(), seen)[0])
+            odds.append(own.detach())
+        return Climb(torch.cat(directions), torch.cat(odds))
 
 
 def _precise(logits: Tensor) -> Tensor:

@@ -33,7 +33,7 @@ class Move(NamedTuple):
     eps1: float | Tensor
     eps2: float | Tensor
     logp: Tensor | None
-    """(chains,), before the move; None if the objective knows nothing but its direction."""
+    """(chains,), or (chains, patches), before the move; None if the objective knows nothing but its direction."""
 
     def fitting(self, x: Tensor) -> Move:
         """The same in the precision of x: where that is less than the gradients', one sum, cut off at its range."""
@@ -110,6 +110,15 @@ class Pull:
             known = objective.climb(self.network, seen, target, time)
             if known is not None:
                 logp, uphill = known.logp, _of_states(known.direction, seen, x)
+                if logp is not None and len(seen) != len(x):
+                    logp = logp.view(len(x), -1)
+            elif len(seen) != len(x):
+                raise InputError(
+                    f"{type(objective).__name__} scores whole images, and these chains show their network "
+                    f"{len(seen) // len(x)} patches of each; show one, or climb LogOdds"
+                )
+            if gram is not None and len(seen) != len(x):
+                raise InputError("a Gram term compares one view of a chain, and here are several patches; set eps2=0")
             if known is None or gram is not None:
                 compared, read = gram.layers if gram else (), () if known else objective.layers
                 logits, features = objective.outputs(self.network, seen, (*compared, *read), time)

@@ -137,6 +137,15 @@ class Recipe:
         """
         return self.with_stages(lambda stage: replace(stage, sampler=replace(stage.sampler, **changes)))
 
+    def through(self, networks: Sequence[Callable[[], Classifier]]) -> Recipe:
+        """The recipe of a cascade: its stages once for each network, which is loaded as a chain reaches it.
+
+        >>> Recipe(Stage(AnnealedGRMALA(steps=3))).through([]).steps
+        0
+        """
+        legs = [replace(stage, network=network) for network in networks for stage in self.stages]
+        return replace(self, stages=tuple(legs))
+
     def with_stages(self, changed: Callable[[Stage], Stage]) -> Recipe:
         """The recipe with another stage in the place of each."""
         return replace(self, stages=tuple(map(changed, self.stages)))

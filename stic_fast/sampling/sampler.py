@@ -26,6 +26,15 @@ from stic_fast.sampling.space import PixelSpace, Space
 from stic_fast.sampling.steps import Steps
 
 
+class Moments(NamedTuple):
+    """Running means that Adam keeps for each number of a state."""
+
+    first: Tensor
+    """Of its gradient."""
+    second: Tensor
+    """Of the gradient's square."""
+
+
 class ChainState(NamedTuple):
     """Where chains are, and all that their next step needs."""
 
@@ -47,6 +56,8 @@ class ChainState(NamedTuple):
     """MALA: ∇log p at x, like x."""
     accepted: Tensor | None = None
     """MALA: how many proposals have been accepted, (chains,)."""
+    moments: Moments | None = None
+    """Adam: what it keeps of the gradients."""
 
 
 Transition: TypeAlias = "Callable[[ChainState, Record | None], tuple[ChainState, Tensor | None]]"
@@ -68,15 +79,15 @@ class ChainRecord(NamedTuple):
 class Stop:
     """Ends a chain's leg early: it stays where it is once the mean of its last readings exceeds the level.
 
-    The introspective cascade's rule (Introspective Generative Modeling, section 3.3) is one half of the probability
-    over a window of 20 steps.
+    The introspective cascade's rule (Introspective Generative Modeling, section 4.1) is one half of the probability,
+    the mean of all patches, over a window of 20 steps.
     """
 
     level: float = 0.5
     window: int = 20
     """Readings that the mean is over."""
     reading: Callable[[Tensor], Tensor] = torch.exp
-    """Of log p, (chains,)."""
+    """Of log p, (chains,), or of each patch, (chains, patches), of which the mean is taken."""
 
 
 Result = TypeVar("Result")
@@ -243,7 +254,7 @@ class _Stopping:
         """
         if logp is None:
             raise InputError("stop needs log p, which this objective does not give; leave stop out")
-        self._readings.append(self._stop.reading(logp))
+        self._readings.append(self._stop.reading(logp).view(len(logp), -1).mean(1))
         if len(self._readings) == self._stop.window:
             self._done |= torch.stack(list(self._readings)).mean(0) > self._stop.level
         x = self._where(before.x, after.x)

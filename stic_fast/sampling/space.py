@@ -63,6 +63,10 @@ class Space:
         """What the network is shown of the states at a step, differentiable in x."""
         return x
 
+    def shown(self, image_shape: Sequence[int]) -> tuple[int, ...]:
+        """(rows, channels, height, width): how much the network is shown of a state, for images of this shape."""
+        return 1, *image_shape
+
     def bound(self, sampler: Sampler) -> Sampler:
         """The sampler with this space's box, where that is not the sampler's own to choose."""
         return sampler
@@ -73,7 +77,7 @@ class PixelSpace(Space):
     """Images in [−1, 1] themselves; the sampler keeps them in its box.
 
     Raises:
-        InputError: an unknown start or form, or a patch that is larger than the image.
+        InputError: an unknown start or form.
 
     >>> PixelSpace((1, 2, 2), canvas="blank").start(torch.arange(3), seed=0).unique()
     tensor([1.])
@@ -87,21 +91,12 @@ class PixelSpace(Space):
     keep: Keep = "floats"
     """How states are kept between rounds: "floats", exactly; or "bytes", rounded to the 256 levels of images in a
     quarter of the memory, which undoes every move below 1/255 between two runs of a chain."""
-    patch: tuple[int, int] | None = None
-    """Height and width of the random patch that the network is shown of a state at each step (Introspective Generative
-    Modeling, section 3.4); None for all of it. The move is of that patch, the noise of the whole."""
 
     def __post_init__(self) -> None:
         for name, kind in (("canvas", Canvas), ("keep", Keep)):
             if getattr(self, name) not in get_args(kind):
                 options = ", ".join(get_args(kind))
                 raise InputError(f"unknown {name} {getattr(self, name)!r}; choose one of {options}")
-        if self.shape is not None and self.patch is not None:
-            for side, whole in zip(self.patch, self.shape[1:], strict=True):
-                if not 0 < side <= whole:
-                    raise InputError(
-                        f"patch must fit into the image, {self.shape[1:]}, got {self.patch}; give a smaller one"
-                    )
 
     def of_images(self, image_shape: Sequence[int]) -> PixelSpace:
         channels, height, width = image_shape
@@ -115,19 +110,6 @@ class PixelSpace(Space):
 
     def unpack(self, kept: Tensor) -> Tensor:
         return as_unit(kept)
-
-    def view(self, x: Tensor, *, seed: int, step: int | Tensor, chain_ids: Tensor | None) -> Tensor:
-        if self.patch is None:
-            return x
-        places = noise.uniform(
-            (len(x), 2), seed=seed, step=step, chain_ids=chain_ids, stream=noise.Stream.PATCH, device=x.device
-        )
-        rows, columns = (
-            (places[:, axis] * (x.shape[2 + axis] - side + 1)).long()[:, None] + torch.arange(side, device=x.device)
-            for axis, side in enumerate(self.patch)
-        )
-        chains = torch.arange(len(x), device=x.device)[:, None, None]
-        return x.permute(0, 2, 3, 1)[chains, rows[:, :, None], columns[:, None]].permute(0, 3, 1, 2)
 
     @property
     def _shape(self) -> tuple[int, int, int]:

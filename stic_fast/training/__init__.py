@@ -8,6 +8,7 @@ from stic_fast.training.averaging import AverageConfig
 from stic_fast.training.config import AugmentationConfig, NetworkConfig, OptimiserConfig, RunConfig
 from stic_fast.training.engine import Engine
 from stic_fast.training.gmmc import Gmmc, GmmcConfig
+from stic_fast.training.igm import Igm, IgmConfig
 from stic_fast.training.image_sampler import ImageSampler
 from stic_fast.training.jem import Jem, JemConfig
 from stic_fast.training.method import Loss, Method
@@ -28,6 +29,8 @@ __all__ = [
     "Engine",
     "Gmmc",
     "GmmcConfig",
+    "Igm",
+    "IgmConfig",
     "ImageSampler",
     "Jem",
     "JemConfig",

@@ -70,6 +70,26 @@ class ScoreNetworkConfig:
 
 
 @dataclass(frozen=True)
+class DiscriminatorConfig:
+    """The network that tells real patches from drawn ones."""
+
+    size: ClassVar[str] = "channels"
+    """The setting that its number of weights follows from most."""
+
+    # Of its convolutions of 5×5 and stride 2; the paper's are 64, 128, 256 and 512.
+    channels: Annotated[tuple[int, ...], Range(1, 10_000)] = (32, 64, 128, 256)
+    # Side of a patch that it reads as a whole, with zeros around, as DCGAN does; None to slide over larger ones, each
+    # place a patch of 62 pixels for four convolutions, without zeros.
+    whole: Count | None = None
+    # The first convolution with stride 1 and a mean over 2×2 pixels after it, which leaves no weave in what is drawn.
+    smooth: Literal["on", "off"] = "on"
+    # After every convolution but the first, as the paper has it.
+    batch_norm: Literal["on", "off"] = "off"
+    # Compared by a Gram term; empty for all convolutions.
+    gram_layers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class OptimiserConfig:
     """Adam, its decay, and what keeps it from diverging."""
 
@@ -131,7 +151,7 @@ class AugmentationConfig:
 class RunConfig:
     """What every training run is configured by; a method adds its own."""
 
-    # Images: digits, cifar10:PATH, npz:PATH, folder:PATH or idx:PATH.
+    # Images: digits, cifar10:PATH, npz:PATH, folder:PATH, idx:PATH or image:PATH.
     data: str = "digits"
     # Of all randomness.
     seed: Seed = 0
@@ -185,7 +205,9 @@ class AtOnce(NamedTuple):
     """How much a training holds in memory at once, apart from the network."""
 
     images: int
-    """Images in one forward pass of an iteration."""
+    """Images in one forward pass of an iteration, or patches."""
+    patch: tuple[int, int] | None = None
+    """Height and width of these patches; None for whole images."""
     chains: int = 0
     """Chains that are kept."""
     running: int = 0

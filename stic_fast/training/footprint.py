@@ -16,7 +16,7 @@ may be half as much again, in holes of the C library's heap.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
@@ -64,7 +64,8 @@ def training_bytes(config: RunConfig, splits: Splits) -> dict[str, float]:
     weights = sum(parameter.numel() for parameter in model.parameters())
     parts = {f"network.{config.network.size}": float(PER_WEIGHT * FLOAT * weights)}
     shape = splits.train.image_shape
-    work = {"batch_size": _pass_bytes(model, at_once.images, shape, frozen_weights=False)}
+    read = shape if at_once.patch is None else (shape[0], *at_once.patch)
+    work = {"batch_size": _pass_bytes(model, at_once.images, read, frozen_weights=False)}
     if at_once.chains:
         recipe = method_of(config).recipe_of(config, model, fakes=True).of_images(shape)
         parts["pool.chains"] = _pool_bytes(at_once.chains, recipe)
@@ -81,10 +82,11 @@ def chain_bytes(model: Classifier, recipe: Recipe, chains: int, shape: tuple[int
         model: on the meta device.
         shape: of an image.
     """
-    needed = []
+    needed, (rows, *seen) = [], recipe.space.shown(shape)
     for stage in recipe.stages:
         layers = stage.compared(model)
-        own = _pass_bytes(model, chains, shape, frozen_weights=True, layers=(*layers, *stage.objective.layers))
+        reads = (*layers, *stage.objective.layers)
+        own = _pass_bytes(model, rows * chains, seen, frozen_weights=True, layers=reads)
         needed.append(own + (_gram_bytes(model, chains, recipe.references, shape, layers) if layers else 0.0))
     return max(needed)
 
@@ -110,7 +112,7 @@ def check_drawing_fits(
 
 
 def _pass_bytes(
-    model: Classifier, images: int, shape: tuple[int, ...], *, frozen_weights: bool, layers: tuple[str, ...] = ()
+    model: Classifier, images: int, shape: Sequence[int], *, frozen_weights: bool, layers: tuple[str, ...] = ()
 ) -> float:
     """What a forward and a backward pass hold at most, beside the weights.
 
@@ -121,7 +123,7 @@ def _pass_bytes(
 
 
 def _held(
-    model: Classifier, images: int, shape: tuple[int, ...], *, frozen_weights: bool, layers: tuple[str, ...]
+    model: Classifier, images: int, shape: Sequence[int], *, frozen_weights: bool, layers: tuple[str, ...]
 ) -> float:
     """The same of a pass that is tried."""
     x = torch.empty(images, *shape, device="meta", requires_grad=frozen_weights)

@@ -81,6 +81,11 @@ class Method(Generic[Settings]):
         """How finished images are drawn, or the fakes that the method draws while it trains."""
         return Recipe(config.sampler)
 
+    @classmethod
+    def draws_through_all_passes(cls, config: Any) -> bool:
+        """Whether finished images go through the networks of all passes, one after the other, as a cascade's do."""
+        return False
+
     def parts(self) -> Mapping[str, Iterable[nn.Parameter]]:
         """The parts of the model that are trained, each by an optimiser of its own: all of it by one."""
         return {"model": self.model.parameters()}

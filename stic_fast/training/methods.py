@@ -21,6 +21,7 @@ from stic_fast.evaluation.record_form import PARTS
 from stic_fast.stored import reason
 from stic_fast.training.config import RunConfig
 from stic_fast.training.gmmc import Gmmc
+from stic_fast.training.igm import Igm
 from stic_fast.training.jem import Jem
 from stic_fast.training.method import Method
 from stic_fast.training.score_stic import ScoreStic
@@ -100,7 +101,7 @@ def register_method(method: Kind) -> Kind:
     return method
 
 
-for _method in (Stic, ScoreStic, Gmmc, Jem, Softmax):
+for _method in (Stic, ScoreStic, Gmmc, Jem, Softmax, Igm):
     register_method(_method)
 
 

@@ -11,8 +11,8 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from stic_fast.data import Splits
-from stic_fast.models import Classifier, ConvNet, ScoreClassifier, ScoreUNet, ScoreWideResNet, WideResNet
-from stic_fast.training.config import NetworkConfig, ScoreNetworkConfig
+from stic_fast.models import Classifier, ConvNet, Discriminator, ScoreClassifier, ScoreUNet, ScoreWideResNet, WideResNet
+from stic_fast.training.config import DiscriminatorConfig, NetworkConfig, ScoreNetworkConfig
 
 
 def network_of(
@@ -57,6 +57,24 @@ def score_network_of(config: ScoreNetworkConfig, splits: Splits, *, seed: int) -
         if config.architecture == "unet":
             return ScoreUNet(channels=config.channels, sigma_data=config.sigma_data, **options)
         return ScoreWideResNet(depth=config.depth, width=config.width, **options)
+
+
+def discriminator_of(config: DiscriminatorConfig, splits: Splits, *, seed: int) -> Discriminator:
+    """The discriminator for patches of these images, a head for each class, its weights drawn from the seed.
+
+    Raises:
+        InputError: settings that make no network, or Gram layers that this one does not have.
+    """
+    with _DrawnFrom(torch.Generator().manual_seed(seed)):
+        return Discriminator(
+            channels=config.channels,
+            in_channels=splits.train.image_shape[0],
+            num_classes=splits.train.num_classes,
+            whole=config.whole,
+            smooth=config.smooth == "on",
+            batch_norm=config.batch_norm == "on",
+            gram_layers=config.gram_layers or None,
+        )
 
 
 class _DrawnFrom(TorchFunctionMode):

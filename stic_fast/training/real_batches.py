@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +16,7 @@ from stic_fast.data import ImageSet
 from stic_fast.errors import InputError
 from stic_fast.noise_addresses import BATCH_ROWS, DENOISED_ORDER, MIXUP_ORDER, REAL_ORDER
 from stic_fast.ops import noise, vrm_batch
+from stic_fast.sampling.patches import corners_of, cut
 from stic_fast.training.batch_order import BatchOrder
 from stic_fast.training.config import RunConfig
 
@@ -47,6 +49,42 @@ class RealBatches:
         rows, options = self._order(place).rows(iteration), self.config.augmentation
         moves = {"flip_probability": options.flip_probability, "max_shift": options.max_shift}
         return self._batch(self.images[rows], self.labels[rows], place, iteration, mixup_alpha=mixup_alpha, **moves)
+
+    def patches(
+        self,
+        place: int,
+        iteration: int,
+        patch: Sequence[int],
+        of: Tensor | None = None,
+        weights: Tensor | None = None,
+        *,
+        wrap: bool = False,
+    ) -> tuple[Tensor, Tensor]:
+        """Random patches (B, channels, *patch) on their way into the network, of training images or of drawn ones.
+
+        Args:
+            patch: height and width.
+            of: images drawn, float (N, channels, height, width) in [−1, 1]; training images if None, which alone are
+                flipped and shifted as configured.
+            weights: how likely each image is, (N,); all alike if None.
+            wrap: whether patches may reach around the edges of an image.
+
+        Returns:
+            The patches, and the row of the image that each is of, int64 (B,).
+        """
+        ids, options = self._ids(self.config.batch_size, place), self.config.augmentation
+        where: dict[str, Any] = {"seed": self.config.seed, "step": iteration, "chain_ids": ids, "device": ids.device}
+        draws = noise.uniform((len(ids), 3), stream=noise.Stream.PATCH, **where)
+        images = self.images if of is None else of
+        shares = torch.ones(len(images), device=ids.device) if weights is None else weights
+        below = torch.searchsorted(shares.cumsum(0) / shares.sum(), draws[:, 0].contiguous())
+        picked = below.clamp_(max=len(images) - 1)  # rounding may leave a draw above all
+        corners = corners_of(draws[:, 1:], images.shape[2:], patch, wrap=wrap)
+        patches = cut(images[picked], corners, patch)
+        if of is None:
+            moves = {"flip_probability": options.flip_probability, "max_shift": options.max_shift}
+            return self._batch(patches.contiguous(), self.labels[picked], place, iteration, **moves)[0], picked
+        return self.of_drawn(patches, self.labels.new_zeros(len(patches)), place, iteration)[0], picked
 
     def clean(self, place: int, iteration: int, count: int) -> tuple[Tensor, Tensor, Tensor]:
         """So many images (count, channels, height, width) in [−1, 1], flipped as configured and without noise.

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import shlex
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -38,6 +39,8 @@ class TrainedRun:
     config: RunConfig
     images: RunImages
     model: Classifier
+    passes: int
+    """How many passes of its training have ended."""
 
     @property
     def splits(self) -> Splits:
@@ -61,8 +64,11 @@ class TrainedRun:
 
     @property
     def recipe(self) -> Recipe:
-        """How the method draws finished images."""
-        return self.method.recipe_of(self.config, self.model)
+        """How the method draws finished images, where it is a cascade through the networks of all passes."""
+        recipe = self.method.recipe_of(self.config, self.model)
+        if not self.method.draws_through_all_passes(self.config):
+            return recipe
+        return recipe.through([partial(self._network_after, number + 1) for number in range(self.passes)])
 
     def images_for(self, recipe: Recipe) -> ImageSet:
         """The images that chains of a recipe refer to: real ones where they have a Gram term, or an outline of them."""
@@ -75,6 +81,10 @@ class TrainedRun:
             InputError: no checkpoint of that pass, damaged files, weights of another model.
         """
         return _read(self.folder, self.config, self.images, self.folder.end_of_pass(number))
+
+    def _network_after(self, number: int) -> Classifier:
+        """The classifier as a pass left it."""
+        return self.model if number == self.passes else self.after_pass(number).model
 
 
 def train(config: RunConfig, path: str | os.PathLike[str], *, progress: Progress | None = None) -> TrainedRun:
@@ -190,7 +200,8 @@ def _images(folder: RunFolder, data: str, otherwise: str = CHANGED) -> Splits:
 def _read(folder: RunFolder, config: RunConfig, images: RunImages, checkpoint: Checkpoint) -> TrainedRun:
     model = build_network(config, images.outline)
     load_weights(model, checkpoint.load_weights(), str(checkpoint.path))
-    return TrainedRun(folder, config, images, model.to(device()))
+    passes = checkpoint.pass_number - (checkpoint.iteration is not None)
+    return TrainedRun(folder, config, images, model.to(device()), passes)
 
 
 def _continue(
@@ -199,4 +210,4 @@ def _continue(
     with folder.one_writer():
         model, splits = model.to(device()), splits.to(device())
         Engine(model, method_of(config)(model, splits, config), config, folder, progress).train()
-    return TrainedRun(folder, config, RunImages.of(splits), model)
+    return TrainedRun(folder, config, RunImages.of(splits), model, folder.newest_checkpoint().pass_number)

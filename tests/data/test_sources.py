@@ -37,7 +37,7 @@ def test_digits_are_the_same_every_time() -> None:
 
 
 def test_every_source_is_named_for_help() -> None:
-    assert SOURCES == ("digits", "cifar10:PATH", "npz:PATH", "folder:PATH", "idx:PATH")
+    assert SOURCES == ("digits", "cifar10:PATH", "npz:PATH", "folder:PATH", "idx:PATH", "image:PATH")
 
 
 @pytest.mark.parametrize("spec", ["", "mnist", "photos.npz", "NPZ:x.npz", ":x"])

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The stic_fast authors
 # SPDX-License-Identifier: MIT
-"""Where chains live: pixels of any size, patches of a canvas, and features with a decoder."""
+"""Where chains live: pixels of any size, noise, and features with a decoder."""
 
 from __future__ import annotations
 
@@ -47,33 +47,6 @@ def test_images_of_another_size_than_the_real_ones(
     pool = ChainPool(images, labels, recipe, num_classes=3, hard=4, seed=0)
     pool.evolve(net)
     assert pool.states.shape == (4, 1, 12, 20)
-
-
-def test_a_patch_is_a_window_of_the_state_and_moves_it_alone(start: Tensor) -> None:
-    space, ids = PixelSpace(patch=(3, 5)), torch.arange(6)
-    seen = set()
-    for step in range(40):
-        patch = space.view(start, seed=2, step=step, chain_ids=ids)
-        windows = start.unfold(2, 3, 1).unfold(3, 5, 1)[:, 0]
-        matches = (windows == patch[:, :, None].permute(0, 2, 1, 3, 4)).flatten(3).all(3)
-        assert patch.shape == (6, 1, 3, 5) and bool((matches.flatten(1).sum(1) == 1).all())
-        seen |= {tuple(place) for place in matches.nonzero()[:, 1:].tolist()}
-    assert len(seen) == 6 * 4, "every place of the window is drawn"
-    apart = torch.cat([space.view(start[row : row + 1], seed=2, step=7, chain_ids=ids[row : row + 1]) for row in ids])
-    assert torch.equal(apart, space.view(start, seed=2, step=7, chain_ids=ids)), "whatever the batch"
-
-
-def test_a_chain_over_patches_moves_what_its_network_saw(start: Tensor, target: Tensor) -> None:
-    network = wrap(nn.Sequential(nn.Flatten(), nn.Linear(9, 3, dtype=torch.float64)), gram_layers=[], num_classes=3)
-    sampler, space = GRMALA(steps=1, eps1=50.0, eps2=0.0, eps3=0.0, clamp=None), PixelSpace(patch=(3, 3))
-    after = sampler.run(network, start, target, seed=4, space=space).x
-    moved = (after != start).flatten(1).sum(1)
-    assert bool((moved == 9).all())
-    patch = space.view(start, seed=4, step=0, chain_ids=torch.arange(6)).requires_grad_(True)
-    score = torch.log_softmax(network(patch), 1).gather(1, target[:, None]).sum()
-    (gradient,) = torch.autograd.grad(score, patch)
-    expected = patch.detach() + 50.0 * gradient
-    torch.testing.assert_close(space.view(after, seed=4, step=0, chain_ids=torch.arange(6)), expected)
 
 
 class Decoder(nn.Module):
@@ -161,8 +134,6 @@ def test_bytes_and_floats(images: Tensor) -> None:
     [
         ({"canvas": "black"}, "canvas 'black'"),
         ({"keep": "halves"}, "keep 'halves'"),
-        ({"shape": (1, 4, 4), "patch": (5, 4)}, "patch"),
-        ({"shape": (1, 4, 4), "patch": (0, 4)}, "patch"),
     ],
 )
 def test_settings_that_make_no_space(settings: dict[str, object], argument: str) -> None:

@@ -17,11 +17,12 @@ from torch import Tensor, nn
 
 from stic_fast.data import ImageSet, Splits
 from stic_fast.models import Classifier, wrap
-from stic_fast.sampling import GRMALA, AnnealedGRMALA
+from stic_fast.sampling import GRMALA, Adam, AnnealedGRMALA
 from stic_fast.training import (
     AugmentationConfig,
     Engine,
     GmmcConfig,
+    IgmConfig,
     JemConfig,
     Loss,
     NetworkConfig,
@@ -36,7 +37,8 @@ from stic_fast.training import (
     SticConfig,
 )
 from stic_fast.training.averaging import AverageConfig
-from stic_fast.training.config import ScoreNetworkConfig
+from stic_fast.training.config import DiscriminatorConfig, ScoreNetworkConfig
+from stic_fast.training.igm import NegativesConfig, PatchConfig
 from stic_fast.training.replay import ReplayRunConfig
 from stic_fast.training.score_stic import FakesConfig, ScoreConfig
 
@@ -99,15 +101,40 @@ def tiny_score_stic() -> ScoreSticConfig:
 
 
 @pytest.fixture(scope="session")
+def tiny_igm() -> IgmConfig:
+    """Two rounds of six iterations, by ten chains of seven steps."""
+    return IgmConfig(
+        data="digits",
+        passes=2,
+        iterations=6,
+        batch_size=8,
+        network=DiscriminatorConfig(channels=(8,)),
+        patches=PatchConfig(side=7),
+        negatives=NegativesConfig(chains=10, window=2),
+        sampler=Adam(steps=7),
+        log_every=2,
+        checkpoint_every=2,
+    )
+
+
+@pytest.fixture(scope="session")
 def tiny_of(
     tiny: SticConfig,
     tiny_score_stic: ScoreSticConfig,
     tiny_softmax: SoftmaxConfig,
     tiny_jem: JemConfig,
     tiny_gmmc: GmmcConfig,
+    tiny_igm: IgmConfig,
 ) -> dict[str, RunConfig]:
     """All of them by method."""
-    return {"stic": tiny, "score-stic": tiny_score_stic, "softmax": tiny_softmax, "jem": tiny_jem, "gmmc": tiny_gmmc}
+    return {
+        "stic": tiny,
+        "score-stic": tiny_score_stic,
+        "softmax": tiny_softmax,
+        "jem": tiny_jem,
+        "gmmc": tiny_gmmc,
+        "igm": tiny_igm,
+    }
 
 
 @pytest.fixture

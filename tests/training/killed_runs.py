@@ -29,10 +29,11 @@ import torch
 
 from stic_fast.data import load
 from stic_fast.errors import InputError
-from stic_fast.sampling import GRMALA, AnnealedGRMALA
+from stic_fast.sampling import GRMALA, Adam, AnnealedGRMALA
 from stic_fast.training import (
     METHODS,
     GmmcConfig,
+    IgmConfig,
     JemConfig,
     NetworkConfig,
     PoolConfig,
@@ -45,7 +46,8 @@ from stic_fast.training import (
     train,
 )
 from stic_fast.training.averaging import AverageConfig
-from stic_fast.training.config import ScoreNetworkConfig
+from stic_fast.training.config import DiscriminatorConfig, ScoreNetworkConfig
+from stic_fast.training.igm import NegativesConfig, PatchConfig
 from stic_fast.training.jem import DensityWeights
 from stic_fast.training.score_matching import ScoreConfig
 from stic_fast.training.score_stic import FakesConfig
@@ -71,6 +73,12 @@ CONFIGS: dict[str, RunConfig] = {
     ),
     # Draws from iteration 3 on: between the first two checkpoints.
     "gmmc": GmmcConfig(**SHARED, pool=REPLAY, mode="joint", switch=0.25, ramp=4, dimension=16, sampling="injected"),
+    "igm": IgmConfig(
+        **{**SHARED, "network": DiscriminatorConfig(channels=(8,)), "sampler": Adam(steps=4)},
+        data="digits",
+        patches=PatchConfig(side=7, count=2),
+        negatives=NegativesConfig(chains=10, rounds=2, window=2),
+    ),
     "score-stic-one-level": dataclasses.replace(
         METHODS["score-stic"].presets["cifar10-paper"],
         **{**SHARED, "network": PAPERS_NETWORK, "sampler": AnnealedGRMALA()},

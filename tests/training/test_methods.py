@@ -13,12 +13,13 @@ import pytest
 import torch
 
 from stic_fast.errors import Diverged, InputError
-from stic_fast.sampling import GRMALA, AnnealedGRMALA, Guidance
+from stic_fast.sampling import GRMALA, Adam, AnnealedGRMALA, Guidance
 from stic_fast.training import (
     METHODS,
     AverageConfig,
     Gmmc,
     GmmcConfig,
+    IgmConfig,
     ImageSampler,
     Jem,
     JemConfig,
@@ -35,12 +36,13 @@ from stic_fast.training import (
     resume,
     train,
 )
-from stic_fast.training.config import ScoreNetworkConfig, check, from_plain, to_plain
+from stic_fast.training.config import DiscriminatorConfig, ScoreNetworkConfig, check, from_plain, to_plain
+from stic_fast.training.igm import NegativesConfig, PatchConfig
 from stic_fast.training.jem import DensityWeights
 from stic_fast.training.methods import method_of
 from stic_fast.training.score_stic import FakesConfig, ScoreConfig
 
-NAMES = ["stic", "score-stic", "gmmc", "jem", "softmax"]
+NAMES = ["stic", "score-stic", "gmmc", "jem", "softmax", "igm"]
 UNUSUAL: dict[str, RunConfig] = {
     "stic": SticConfig(pool=PoolConfig(refresh=3, start="blank"), references=2, vrm="off", normalize="none"),
     "score-stic": ScoreSticConfig(
@@ -64,6 +66,14 @@ UNUSUAL: dict[str, RunConfig] = {
     ),
     "jem": JemConfig(weights=DensityWeights(0.0, 0.5, 2.0), pool=ReplayConfig(start="blank"), seed=2**64 - 1),
     "softmax": SoftmaxConfig(data="npz:photos.npz", passes=3),
+    "igm": IgmConfig(
+        cascade="off",
+        climb="grmala",
+        network=DiscriminatorConfig(channels=(8,), whole=16, smooth="off", batch_norm="on", gram_layers=("conv1",)),
+        patches=PatchConfig(side=16, count=3, margin=5),
+        negatives=NegativesConfig(chains=3, rounds=2, recent=1.0, sigma=0.0, stop=1.0, window=1),
+        sampler=Adam(steps=3, eps3=0.1, schedule="cosine"),
+    ),
 }
 
 
