@@ -52,6 +52,17 @@ def test_features_equal_the_manual_computation(channels: int) -> None:
     assert len(features) == 6 and torch.equal(features[1], first) and torch.equal(features[2], second)
 
 
+def test_the_second_layer_reads_the_first() -> None:
+    bank, x = small(second=6, border="tile"), picture()
+    assert bank.layer_names[:4] == ("level0.size3", "level0.size5", "level0.second", "level1.size3")
+    first, second = bank.features(x, ["level1.size5", "level1.second"])
+    pooled = F.avg_pool2d(first, 2, ceil_mode=True)
+    expected = F.conv2d(F.pad(pooled, (1, 1, 1, 1), mode="circular"), bank.second).clamp_min(0)
+    torch.testing.assert_close(second, expected)
+    assert second.shape == (2, 6, 10, 9)
+    assert torch.equal(bank.size5, small().size5), "which the second layer does not change"
+
+
 def test_names_shapes_and_order() -> None:
     bank = small()
     names = tuple(f"level{level}.size{size}" for level in range(3) for size in (3, 5))
@@ -83,12 +94,13 @@ def test_a_tile_has_no_seam() -> None:
         torch.testing.assert_close(one.roll((4 // scale, 8 // scale), (2, 3)), other)
 
 
+@pytest.mark.parametrize("kind", ["size3", "size5", "second"])
 @pytest.mark.parametrize("border", BORDERS)
-def test_the_smallest_side_is_the_smallest(border: Border) -> None:
-    bank = small(border=border)
+def test_the_smallest_side_is_the_smallest(border: Border, kind: str) -> None:
+    bank = small(border=border, second=4)
     for level in range(3):
-        side = bank.smallest_side(level)
-        name = f"level{level}.size5"
+        name = f"level{level}.{kind}"
+        side = bank.smallest_side(name)
         (feature,) = bank.features(picture(side, side + 3), [name])
         assert min(feature.shape[2:]) >= 1 and feature.isfinite().all()
         with pytest.raises(InputError, match=f"{name} needs images of {side} pixels a side, got {side - 1}x{side}"):
@@ -112,6 +124,7 @@ def test_weights_are_constants_that_no_checkpoint_holds() -> None:
         ({"sizes": ()}, "got ()"),
         ({"sizes": (3, 3)}, "got (3, 3)"),
         ({"filters": 0}, "filters must be from 1"),
+        ({"second": -1}, "second must be from 0"),
         ({"levels": 0}, "levels must be from 1"),
         ({"in_channels": 0}, "in_channels must be from 1"),
         ({"border": "zeros"}, "unknown border 'zeros'; choose one of inside, mirror, tile"),
