@@ -30,8 +30,8 @@ with stopping_at_once():
     )
 
 if TYPE_CHECKING:
-    from stic_fast import api, data, evaluation, models, ops, plots, sampling, studies, training
-    from stic_fast.api import Counterfactual, Images, Run, load, train
+    from stic_fast import api, data, evaluation, models, ops, plots, sampling, studies, textures, training
+    from stic_fast.api import Counterfactual, Images, Run, load, stylize, texture, train
     from stic_fast.evaluation import evaluate_images
 
 __version__ = "0.1.0"
@@ -58,13 +58,16 @@ __all__ = [
     "sampling",
     "scaled_silu",
     "studies",
+    "stylize",
+    "texture",
+    "textures",
     "train",
     "training",
     "vrm_batch",
 ]
 
 _FROM = {
-    **dict.fromkeys(("Counterfactual", "Images", "Run", "load", "train"), "stic_fast.api"),
+    **dict.fromkeys(("Counterfactual", "Images", "Run", "load", "stylize", "texture", "train"), "stic_fast.api"),
     "evaluate_images": "stic_fast.evaluation",
 }
 """Where the names are that are imported when they are first used; the others of `__all__` are subpackages."""

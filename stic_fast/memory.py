@@ -7,9 +7,11 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from stic_fast.errors import InputError
 
@@ -46,6 +48,32 @@ def check_fits(what: str, needed: float, hint: str, *, device: torch.device | No
     if needed > there:
         where = "on the GPU" if device is not None and device.type == "cuda" else "on this machine"
         raise InputError(f"{what} needs about {written(needed)} and {written(there)} are free {where}; {hint}")
+
+
+class KeptMemory:
+    """Counts the bytes of tensors that autograd keeps, each memory once.
+
+    Args:
+        but: tensors that do not count, such as a model's weights.
+
+    >>> kept, x = KeptMemory(), torch.ones(4, requires_grad=True)
+    >>> with torch.autograd.graph.saved_tensors_hooks(kept, lambda tensor: tensor):
+    ...     y = x.exp() * x
+    >>> kept.bytes
+    32.0
+    """
+
+    def __init__(self, but: Iterable[Tensor] = ()) -> None:
+        storages = (tensor.untyped_storage() for tensor in but)
+        self._seen = {storage._cdata: storage for storage in storages}  # alive, so that no other memory takes its key
+        self.bytes = 0.0
+
+    def __call__(self, tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage._cdata not in self._seen:
+            self._seen[storage._cdata] = storage
+            self.bytes += storage.nbytes()
+        return tensor
 
 
 def written(size: float) -> str:

@@ -24,8 +24,9 @@ BENEATH = {
     "plots": {"foundations"},
     "evaluation": EVALUATION,
     "training": TRAINING,
+    "textures": SAMPLING,
     "studies": {*TRAINING, "training"},
-    "api": {*TRAINING, "training", "studies"},
+    "api": {*TRAINING, "training", "studies", "textures"},
     "cli": {*TRAINING, "training", "studies", "api"},
 }
 """The layers that each may import. Foundations are the modules beside the folders: errors, counts, files, …"""

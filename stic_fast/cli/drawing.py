@@ -64,18 +64,24 @@ def picture_of(run: RunFolder, out: Path | None, default: str, what: str) -> Ite
         what: the beginning of the sentence that refuses another kind of file.
     """
     target = out or run.path / default
+    with run.one_writer(target), picture_at(target, what):
+        yield target
+
+
+@contextmanager
+def picture_at(target: Path, what: str) -> Iterator[None]:
+    """Around the work for a picture at a path, as `picture_of`."""
     if target.suffix.lower() != ".png":
         raise InputError(f"{what} as PNG, got the path {target}; let --out end in .png")
-    with run.one_writer(target):
-        made = [folder for folder in target.parents if not folder.exists()]
-        prepare_target(target)
-        try:
-            yield target
-        except BaseException:
-            with suppress(OSError):  # one that is not empty
-                for folder in made:
-                    folder.rmdir()
-            raise
+    made = [folder for folder in target.parents if not folder.exists()]
+    prepare_target(target)
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):  # one that is not empty
+            for folder in made:
+                folder.rmdir()
+        raise
 
 
 def find_classes(asked: str, class_names: Sequence[str]) -> list[int]:

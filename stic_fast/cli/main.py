@@ -31,6 +31,7 @@ from stic_fast.cli.sample import Sample
 from stic_fast.cli.score import Score
 from stic_fast.cli.study import study_commands
 from stic_fast.cli.terminal import one_sentence, say
+from stic_fast.cli.texture import Stylize, Texture
 from stic_fast.cli.train import train_commands
 from stic_fast.cli.usage import usage_errors_in_a_sentence
 from stic_fast.entry import STOPPED
@@ -118,6 +119,8 @@ def _commands(preset: str | None) -> Any:
         ("sample", Sample, None),
         ("interpolate", Interpolate, None),
         ("counterfactual", Counterfactual, None),
+        ("texture", Texture, None),
+        ("stylize", Stylize, None),
         ("evaluate", Evaluate, None),
         ("score", Score, None),
         ("study", study_commands(), "Ask a trained run one question."),

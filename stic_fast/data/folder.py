@@ -129,8 +129,11 @@ def read_unsplit_folder(path: Path) -> tuple[np.ndarray, list[str]]:
     return _read_images([file for file, _ in files]), [name for _, name in files]
 
 
-def read_image(file: Path) -> np.ndarray:
+def read_image(file: Path, *, most_pixels: int = _MOST_PIXELS) -> np.ndarray:
     """One image as uint8 (1, H, W) if its file is grey, (3, H, W) if not; what is transparent is laid on white.
+
+    Args:
+        most_pixels: how many it may have.
 
     Raises:
         InputError: it cannot be read as an image, has too many pixels, or more than 8 bits per value.
@@ -147,7 +150,7 @@ def read_image(file: Path) -> np.ndarray:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             image = Image.open(file, formats=_FORMATS)
         with image:
-            if image.width * image.height > _MOST_PIXELS:
+            if image.width * image.height > most_pixels:
                 raise InputError(f"{file} has {image.width}x{image.height} pixels, too many to unpack; {_SMALLER}")
             mode = image.mode
             if mode in _DEEP_MODES:

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from stic_fast.data import Splits
-from stic_fast.memory import check_fits, written
+from stic_fast.memory import KeptMemory, check_fits, written
 from stic_fast.models import Classifier
 from stic_fast.models.frozen import frozen
 from stic_fast.ops.gram_loss import prefers_dual
@@ -127,7 +127,7 @@ def _held(
 ) -> float:
     """The same of a pass that is tried."""
     x = torch.empty(images, *shape, device="meta", requires_grad=frozen_weights)
-    kept = _Kept(model)
+    kept = KeptMemory(model.parameters())
     with (
         frozen(model) if frozen_weights else nullcontext(),
         torch.enable_grad(),
@@ -161,22 +161,6 @@ def _pool_bytes(chains: int, recipe: Recipe) -> float:
     one = recipe.space.start(torch.zeros(1, dtype=torch.int64), seed=0)
     of_states = one.numel() * (recipe.space.pack(one).element_size() + 2 * FLOAT)
     return chains * (of_states + 6 * FLOAT * (1 + 2 * recipe.references))
-
-
-class _Kept:
-    """Counts the bytes of tensors that autograd keeps, each memory once and the weights not at all."""
-
-    def __init__(self, model: nn.Module) -> None:
-        weights = (parameter.untyped_storage() for parameter in model.parameters())
-        self._seen = {storage._cdata: storage for storage in weights}  # alive, so that no other memory takes its key
-        self.bytes = 0.0
-
-    def __call__(self, tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        if storage._cdata not in self._seen:
-            self._seen[storage._cdata] = storage
-            self.bytes += storage.nbytes()
-        return tensor
 
 
 @contextmanager

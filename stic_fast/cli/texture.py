@@ -1,0 +1,167 @@
+# SPDX-FileCopyrightText: 2026 The stic_fast authors
+# SPDX-License-Identifier: MIT
+"""`stic-fast texture` and `stic-fast stylize`: more of an image's texture, and an image in another's style."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from PIL import Image
+from torch import Tensor
+
+from stic_fast.api import load
+from stic_fast.api.images import png
+from stic_fast.api.run import Run
+from stic_fast.api.textures import Engine, stylize, texture
+from stic_fast.atomic_write import atomic_write
+from stic_fast.cli.drawing import picture_at
+from stic_fast.cli.progress import RichProgress
+from stic_fast.counts import Count, Options, Probability, Seed
+from stic_fast.errors import InputError
+
+PREVIEW_SECONDS = 2.0
+"""Between two previews at least."""
+
+
+@dataclass(frozen=True)
+class PictureCommand(Options):
+    """A command that draws one picture from others."""
+
+    # What draws: gram, which descends to the Gram matrices of the source's features.
+    engine: Engine = field(default="gram", kw_only=True)
+    # Folder of a trained run, or pretrained:NAME, whose classifier's features are compared; None for fixed random
+    # filters.
+    run: Path | None = field(default=None, kw_only=True)
+    # Evaluations of the loss at full size; each of the coarser sizes before has half as many more.
+    steps: Count = field(default=50, kw_only=True)
+    # FILE.png; None for a name made of the source's, in the current folder. While it is drawn, FILE.preview.png shows
+    # how far it is.
+    out: Path | None = field(default=None, kw_only=True)
+
+    def network(self) -> Run | None:
+        """The run whose features are compared."""
+        return None if self.run is None else load(self.run)
+
+
+@dataclass(frozen=True)
+class Texture(PictureCommand):
+    """Draw more of an image's texture, of any size.
+
+    stic-fast texture bricks.png --size 512x512 --out wall.png
+    """
+
+    # The source, an image file.
+    image: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE")]
+    # Height and width of what is drawn, larger or smaller than the source.
+    size: Annotated[str, tyro.conf.arg(metavar="HxW")] = "256x256"
+    # Of the noise that it starts from.
+    seed: Seed = 0
+    # Whether copies of what is drawn are to fit together, side by side and one above the other.
+    tile: bool = False
+
+    def execute(self) -> None:
+        """Draws and writes."""
+        size = parse_size(self.size)
+        with drawn_into(self.out or Path(f"{self.image.stem}_texture_seed{self.seed}.png")) as (
+            preview,
+            progress,
+            save,
+        ):
+            image = texture(
+                self.image,
+                size=size,
+                engine=self.engine,
+                seed=self.seed,
+                tile=self.tile,
+                network=self.network(),
+                steps=self.steps,
+                on_preview=preview,
+                progress=progress,
+            )
+            save(image)
+
+
+@dataclass(frozen=True)
+class Stylize(PictureCommand):
+    """Draw an image in the style of another.
+
+    stic-fast stylize photograph.jpg painting.jpg --size 512x512 --out painted.png
+    """
+
+    # What is to be seen, an image file.
+    content: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="CONTENT")]
+    # Whose colours and textures it is given, an image file.
+    style: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="STYLE")]
+    # Height and width of the result; the content is resized to cover it, and cut to the middle. None for the content's
+    # own; a photograph of many megapixels needs a smaller one.
+    size: Annotated[str | None, tyro.conf.arg(metavar="HxW")] = None
+    # How far the result keeps to the content: 0 leaves the style alone, 1 the content in the style's colours.
+    fidelity: Probability = 0.3
+
+    def execute(self) -> None:
+        """Draws and writes."""
+        size = None if self.size is None else parse_size(self.size)
+        with drawn_into(self.out or Path(f"{self.content.stem}_as_{self.style.stem}.png")) as (preview, progress, save):
+            image = stylize(
+                self.content,
+                self.style,
+                size=size,
+                engine=self.engine,
+                fidelity=self.fidelity,
+                network=self.network(),
+                steps=self.steps,
+                on_preview=preview,
+                progress=progress,
+            )
+            save(image)
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Height and width of a text such as "256x512".
+
+    >>> parse_size("256x512")
+    (256, 512)
+    """
+    found = re.fullmatch(r"([0-9]{1,9})[x×]([0-9]{1,9})", text.strip())
+    if found is None:
+        raise InputError(f"--size must be a height and a width such as 256x512, got {text!r}; give two numbers")
+    return int(found[1]), int(found[2])
+
+
+@contextmanager
+def drawn_into(target: Path) -> Iterator[tuple[Callable[[Tensor], None], RichProgress, Callable[[Tensor], None]]]:
+    """Around the drawing of a picture: what writes its preview, the display, and what writes it in the end.
+
+    The preview, FILE.preview.png, goes when the picture is there; it stays where the drawing is stopped.
+    """
+    preview, progress, last = target.with_name(f"{target.stem}.preview.png"), RichProgress(), time.monotonic()
+
+    def show(image: Tensor) -> None:
+        nonlocal last
+        if time.monotonic() - last >= PREVIEW_SECONDS:
+            _write(preview, image)
+            last = time.monotonic()
+
+    def save(image: Tensor) -> None:
+        _write(target, image)
+        preview.unlink(missing_ok=True)
+        progress.say(f"picture: {target}")
+
+    with picture_at(target, "a picture is written"):
+        try:
+            yield show, progress, save
+        except KeyboardInterrupt as stop:
+            raise (KeyboardInterrupt(f"as far as it is: {preview}") if preview.exists() else stop) from stop
+
+
+def _write(path: Path, image: Tensor) -> None:
+    pixels = image.permute(1, 2, 0).numpy()
+    with atomic_write(path) as file:
+        file.write(png(Image.fromarray(pixels if pixels.shape[2] == 3 else pixels[..., 0])))

@@ -1,0 +1,141 @@
+# SPDX-FileCopyrightText: 2026 The stic_fast authors
+# SPDX-License-Identifier: MIT
+"""Whose features make a texture: of the filter bank, of a classifier, or of any module's named layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from stic_fast.errors import InputError
+from stic_fast.models import Classifier, FilterBank
+from stic_fast.models.classifier import check_layer_names
+from stic_fast.models.filter_bank import Border
+from stic_fast.models.frozen import frozen
+from stic_fast.models.recorded import recorded, the_output
+
+WRAPPED = 16
+"""Pixels of the other end that a network of one's own is shown beyond each border of a tile."""
+
+
+class TextureFeatures:
+    """Features of images (1, C, H, W), floats; `features_of` makes them."""
+
+    whitened: bool
+    """Whether they are taken in the source's `ColourSpace`, and not of pixels in [−1, 1]."""
+
+    def layers(self, source: Sequence[int], canvas: Sequence[int]) -> list[str]:
+        """The layers to compare, of those that a source and a canvas of these heights and widths allow."""
+        raise NotImplementedError
+
+    def of_source(self, x: Tensor, layers: Sequence[str]) -> list[Tensor]:
+        """The features of the image that is imitated; no gradient."""
+        raise NotImplementedError
+
+    def of_canvas(self, x: Tensor, layers: Sequence[str]) -> list[Tensor]:
+        """The features of the image that is drawn, differentiable in x."""
+        raise NotImplementedError
+
+
+class FilterFeatures(TextureFeatures):
+    """Those of a `FilterBank` with a second layer; of a source nothing beyond its border is read.
+
+    >>> FilterFeatures(channels=1, tile=False).layers((16, 16), (64, 64))
+    ['level0.size5', 'level0.second']
+    """
+
+    whitened = True
+
+    def __init__(self, channels: int, *, tile: bool) -> None:
+        def bank(border: Border) -> FilterBank:
+            return FilterBank(in_channels=channels, sizes=(5,), filters=64, second=128, levels=4, border=border)
+
+        self._source, self._canvas = bank("inside"), bank("tile" if tile else "mirror")
+
+    def layers(self, source: Sequence[int], canvas: Sequence[int]) -> list[str]:
+        sides = (self._source, min(source)), (self._canvas, min(canvas))
+        names = self._source.layer_names
+        return [name for name in names if all(side >= bank.smallest_side(name) for bank, side in sides)]
+
+    def of_source(self, x: Tensor, layers: Sequence[str]) -> list[Tensor]:
+        with torch.no_grad():
+            return self._source.to(x.device).features(x, layers)
+
+    def of_canvas(self, x: Tensor, layers: Sequence[str]) -> list[Tensor]:
+        return self._canvas.to(x.device).features(x, layers)
+
+
+class ModuleFeatures(TextureFeatures):
+    """Those of named layers of a module that reads floats in [−1, 1], its weights frozen.
+
+    Args:
+        module: a `Classifier`, or any module.
+        layers: by name; none for those that a classifier's Gram term compares.
+        tile: whether the canvas is to tile.
+
+    Raises:
+        InputError: an unknown layer, or none; and from the features: what the module cannot read.
+
+    >>> features = ModuleFeatures(nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU()), ["1"], tile=False)
+    >>> features.of_source(torch.zeros(1, 3, 8, 8), ["1"])[0].shape
+    torch.Size([1, 8, 6, 6])
+    """
+
+    whitened = False
+
+    def __init__(self, module: nn.Module, layers: Sequence[str] = (), *, tile: bool) -> None:
+        known = module.layer_names if isinstance(module, Classifier) else tuple(dict(module.named_modules()))[1:]
+        own = module.gram_layers if isinstance(module, Classifier) else ()
+        check_layer_names(layers, known, argument="layers")
+        self._module, self._layers, self._tile = module, list(layers or own), tile
+        if not self._layers:
+            raise InputError(f"{type(module).__name__} has no layers of a Gram term; name layers to compare")
+
+    def layers(self, source: Sequence[int], canvas: Sequence[int]) -> list[str]:
+        return self._layers
+
+    def of_source(self, x: Tensor, layers: Sequence[str]) -> list[Tensor]:
+        with torch.no_grad():
+            return self._read(x, layers)
+
+    def of_canvas(self, x: Tensor, layers: Sequence[str]) -> list[Tensor]:
+        if self._tile:
+            x = F.pad(x, [min(WRAPPED, side) for side in x.shape[3:1:-1] for _ in range(2)], mode="circular")
+        return self._read(x, layers)
+
+    def _read(self, x: Tensor, layers: Sequence[str]) -> list[Tensor]:
+        module = self._module
+        try:
+            with frozen(module):
+                if isinstance(module, Classifier):
+                    return module.logits_and_features(x, layers)[1]
+                with recorded(module, layers) as outputs:
+                    module(x)
+            found = [the_output(layer, outputs[layer]) for layer in layers]
+        except (RuntimeError, TypeError) as error:  # as layers raise them that want another size or other channels
+            name, why = type(module).__name__, str(error).splitlines()[0]
+            hint = "take another network, or another image"
+            raise InputError(f"{name} cannot read an image of shape {tuple(x.shape[1:])} ({why}); {hint}") from error
+        for layer, feature in zip(layers, found, strict=True):
+            if not isinstance(feature, Tensor) or feature.ndim < 3 or feature.shape[0] != 1:
+                raise InputError(f"layer {layer!r} gave no map (1, channels, height, width); name another")
+        return found
+
+
+def features_of(network: nn.Module | None, layers: Sequence[str], channels: int, *, tile: bool) -> TextureFeatures:
+    """The features of a network, or of the filter bank if None.
+
+    Raises:
+        InputError: layers for the filter bank, which takes all of its own, or as `ModuleFeatures`.
+
+    >>> type(features_of(None, (), 3, tile=False)).__name__
+    'FilterFeatures'
+    """
+    if network is not None:
+        return ModuleFeatures(network, layers, tile=tile)
+    if layers:
+        raise InputError("layers are those of a network; give one, or leave them out")
+    return FilterFeatures(channels, tile=tile)
