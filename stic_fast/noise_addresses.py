@@ -85,9 +85,11 @@ POOL_ORDER = ChainIds("the order in which chains are taken from a pool", 2 * 2**
 DENOISED_ORDER = ChainIds("the order of images that are denoised", 3 * 2**28, 2**28, _ORDER)
 FAKE_PICKS = ChainIds("the fakes of a batch", 2**31, 2**31, _ORDER)
 
+FILTERS = ChainIds("the filters of fixed random networks", 0, 2**32, frozenset({Stream.FILTERS}))
+
 BOOK = (
     *(POOL, BATCH_ROWS, PASS_ENDS, COUNTERFACTUALS, SAMPLES, NEIGHBOURS, PATHS),
-    *(REAL_ORDER, MIXUP_ORDER, POOL_ORDER, DENOISED_ORDER, FAKE_PICKS),
+    *(REAL_ORDER, MIXUP_ORDER, POOL_ORDER, DENOISED_ORDER, FAKE_PICKS, FILTERS),
 )
 
 

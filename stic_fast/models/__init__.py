@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from stic_fast.models.classifier import Classifier
 from stic_fast.models.convnet import ConvNet
+from stic_fast.models.filter_bank import FilterBank
 from stic_fast.models.fixed_passes import FixedPasses, Layout, Precision
 from stic_fast.models.max_mahalanobis import MaxMahalanobisClassifier, max_mahalanobis_centres
 from stic_fast.models.score_classifier import AtNoise, ScoreClassifier
@@ -18,6 +19,7 @@ __all__ = [
     "AtNoise",
     "Classifier",
     "ConvNet",
+    "FilterBank",
     "FixedPasses",
     "Layout",
     "MaxMahalanobisClassifier",

@@ -58,7 +58,7 @@ class Classifier(nn.Module):
         self.num_classes = num_classes
         self.has_fake_class = has_fake_class
         self.layer_names = tuple(layer_names)
-        self._check_layers(gram_layers, argument="gram_layers")
+        check_layer_names(gram_layers, self.layer_names, argument="gram_layers")
         self.gram_layers = tuple(gram_layers)
 
     @property
@@ -88,7 +88,7 @@ class Classifier(nn.Module):
         Raises:
             InputError: a layer is unknown, or x is not floating point.
         """
-        self._check_layers(layers, argument="layers")
+        check_layer_names(layers, self.layer_names, argument="layers")
         if not x.is_floating_point():
             raise InputError(f"x must be float images in [-1, 1], got {x.dtype}; bytes become that by x / 127.5 - 1")
         logits, features = self.forward_keeping(x, frozenset(layers))
@@ -109,19 +109,25 @@ class Classifier(nn.Module):
             raise InputError(f"logits must have last dimension {self.num_logits}, {got}")
         return logits[..., : self.num_classes]
 
-    def _check_layers(self, layers: Sequence[str], *, argument: str) -> None:
-        if isinstance(layers, str):
-            raise InputError(f"{argument} must be a list of layer names, got the string {layers!r}; write [{layers!r}]")
-        for name in layers:
-            if name not in self.layer_names:
-                raise InputError(f"{argument} names the unknown layer {name!r}; {_suggest(name, self.layer_names)}")
-
 
 def arguments_of(model: Classifier) -> dict[str, Any]:
     """The arguments of a model's constructor as JSON-able values, of one that keeps them under their names."""
     values = {**vars(model), "fake_class": model.has_fake_class}
     chosen = {name: values[name] for name in inspect.signature(type(model)).parameters}
     return {name: list(value) if isinstance(value, tuple) else value for name, value in chosen.items()}
+
+
+def check_layer_names(layers: Sequence[str], known: tuple[str, ...], *, argument: str) -> None:
+    """Refuses what is no list of known layers.
+
+    Raises:
+        InputError: naming the layer, and those there are.
+    """
+    if isinstance(layers, str):
+        raise InputError(f"{argument} must be a list of layer names, got the string {layers!r}; write [{layers!r}]")
+    for name in layers:
+        if name not in known:
+            raise InputError(f"{argument} names the unknown layer {name!r}; {_suggest(name, known)}")
 
 
 def check_image_batch(x: Tensor, in_channels: int) -> None:

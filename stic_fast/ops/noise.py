@@ -43,6 +43,7 @@ class Stream(enum.IntEnum):
     PATCH = 9
     NOISE_LEVEL = 10
     PROBE = 11
+    FILTERS = 12
 
 
 def normal(
