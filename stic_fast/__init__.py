@@ -32,7 +32,7 @@ with stopping_at_once():
 if TYPE_CHECKING:
     from stic_fast import api, data, evaluation, models, ops, plots, sampling, studies, textures, training
     from stic_fast.api import Counterfactual, Images, Run, load, stylize, texture, train
-    from stic_fast.evaluation import evaluate_images
+    from stic_fast.evaluation import evaluate_images, evaluate_texture
 
 __version__ = "0.1.0"
 
@@ -44,6 +44,7 @@ __all__ = [
     "api",
     "data",
     "evaluate_images",
+    "evaluate_texture",
     "evaluation",
     "gram",
     "gram_loss",
@@ -68,7 +69,7 @@ __all__ = [
 
 _FROM = {
     **dict.fromkeys(("Counterfactual", "Images", "Run", "load", "stylize", "texture", "train"), "stic_fast.api"),
-    "evaluate_images": "stic_fast.evaluation",
+    **dict.fromkeys(("evaluate_images", "evaluate_texture"), "stic_fast.evaluation"),
 }
 """Where the names are that are imported when they are first used; the others of `__all__` are subpackages."""
 

@@ -17,9 +17,13 @@ def command_line(command: Sequence[str], options: Any) -> str:
         command: such as ["study", "passes"].
         options: a dataclass; its first field stands there by itself, without a name.
     """
+
+    def written(value: Any) -> list[str]:
+        return [str(each) for each in (value if isinstance(value, tuple) else [value])]
+
     hints = get_type_hints(type(options), include_extras=True)
     first, *others = fields(options)
-    words = ["stic-fast", *command, str(getattr(options, first.name))]
+    words = ["stic-fast", *command, *written(getattr(options, first.name))]
     for field in others:
         value = getattr(options, field.name)
         if value == field.default:
@@ -28,7 +32,7 @@ def command_line(command: Sequence[str], options: Any) -> str:
         if isinstance(value, bool):
             words.append(f"--{option}" if value else f"--no-{option}")
         else:
-            words += [f"--{option}", *map(str, value if isinstance(value, tuple) else [value])]
+            words += [f"--{option}", *written(value)]
     return shlex.join(words)
 
 

@@ -19,6 +19,7 @@ from stic_fast.evaluation.record_form import (
     ImageScores,
     OutlierScores,
 )
+from stic_fast.evaluation.texture_record import TextureScores
 
 
 def tell(record: Evaluation) -> None:
@@ -37,6 +38,16 @@ def tell_images(scores: ImageScores) -> None:
     _images(terminal, scores)
     if scores.note:
         terminal.print(printable(scores.note))
+
+
+def tell_texture(scores: TextureScores) -> None:
+    """Prints the scores of textures."""
+    height, width = scores.window
+    title = f"windows of {width}x{height} pixels, patches of {scores.patch}x{scores.patch}"
+    rows = table(*scores.headings(), title=title)
+    for row in scores.rows:
+        rows.add_row(*scores.cells(row))
+    console().print(rows)
 
 
 def _images(terminal: Console, part: ImageScores) -> None:

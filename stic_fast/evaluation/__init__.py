@@ -3,6 +3,7 @@
 """Judges and metrics: how good the drawn images and the classifier are."""
 
 from stic_fast.evaluation.any_images import evaluate_images
+from stic_fast.evaluation.any_texture import evaluate_texture
 from stic_fast.evaluation.attacks import PAPER_EPSILONS, pgd
 from stic_fast.evaluation.calibration import (
     Reliability,
@@ -25,6 +26,8 @@ from stic_fast.evaluation.nearest import nearest_distances
 from stic_fast.evaluation.network_judge import NetworkJudge, as_judge
 from stic_fast.evaluation.out_of_distribution import auroc, ood_scores
 from stic_fast.evaluation.outliers import fit_images, outlier_sets
+from stic_fast.evaluation.patch_copies import nearest_patches, share_of_copies
+from stic_fast.evaluation.patch_features import PatchFeatures
 from stic_fast.evaluation.resnet20 import load_resnet20_judge
 from stic_fast.evaluation.square_attack import square_attack
 from stic_fast.evaluation.torchscript_judge import load_torchscript_judge
@@ -36,6 +39,7 @@ __all__ = [
     "JudgeNetwork",
     "JudgeRequest",
     "NetworkJudge",
+    "PatchFeatures",
     "Reliability",
     "accuracy",
     "as_judge",
@@ -45,6 +49,7 @@ __all__ = [
     "cls_g",
     "cls_r",
     "evaluate_images",
+    "evaluate_texture",
     "expected_calibration_error",
     "fit_images",
     "frechet_distance",
@@ -59,6 +64,7 @@ __all__ = [
     "metric_name",
     "modified_inception_score",
     "nearest_distances",
+    "nearest_patches",
     "negative_log_likelihood",
     "ood_scores",
     "outlier_sets",
@@ -66,6 +72,7 @@ __all__ = [
     "read_images",
     "register_judge",
     "reliability",
+    "share_of_copies",
     "square_attack",
     "temperature",
     "tempered",

@@ -100,7 +100,7 @@ def _splits_of(reference: object) -> tuple[Splits, Sequence[str]]:
         return reference, reference.train.class_names
     if isinstance(reference, ImageSet):
         return Splits.stratified(reference, test_fraction=HELD_OUT), reference.class_names
-    images = _bytes_of(reference, "reference")
+    images = byte_images(reference, "reference")
     alone = ImageSet(images.contiguous(), torch.zeros(len(images), dtype=torch.int64), ("image",), "reference")
     return Splits.stratified(alone, test_fraction=HELD_OUT), ()
 
@@ -109,7 +109,7 @@ def _images_of(images: object, class_names: Sequence[str]) -> tuple[Tensor, Tens
     """Images as bytes, and the labels that they bring along, if any."""
     if not isinstance(images, str | PathLike):
         labels = getattr(images, "labels", None)
-        return _bytes_of(images, "images"), labels if isinstance(labels, Tensor) else None
+        return byte_images(images, "images"), labels if isinstance(labels, Tensor) else None
     path = Path(images)
     if path.is_dir():
         found, folders = read_unsplit_folder(path)
@@ -138,7 +138,15 @@ def _class_of(folder: Path, class_names: Sequence[str]) -> int:
         raise InputError(f"{folder}: {error}; {hint}") from error
 
 
-def _bytes_of(images: object, what: str) -> Tensor:
+def byte_images(images: object, what: str) -> Tensor:
+    """A tensor or array of images (N, C, H, W), floats in [-1, 1] among them, as uint8 on the CPU, C = 1 or 3.
+
+    Raises:
+        InputError: they are of another kind or shape; `what` is the subject of the sentence.
+
+    >>> byte_images(np.ones((2, 1, 4, 4)), "images").unique()
+    tensor([255], dtype=torch.uint8)
+    """
     if isinstance(images, np.ndarray):
         images = torch.from_numpy(np.ascontiguousarray(images))
     if isinstance(images, Tensor) and images.is_floating_point():

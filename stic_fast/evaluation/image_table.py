@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,9 +17,18 @@ def image_table(scores: ImageScores) -> str:
     """The scores in lines of text, and the note, if any, under them."""
     rows = [["score", *columns(scores).values()]]
     rows += [[row.name + ARROWS[row.better], *cells(scores, row)] for row in scores.rows]
+    return "\n".join([aligned(rows), *[scores.note] * bool(scores.note)])
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of texts in columns: the first begins at one place, the others end there.
+
+    >>> print(aligned([["score", "drawn"], ["IS", "9.5"]]))
+    score  drawn
+    IS       9.5
+    """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows]
-    return "\n".join([*lines, *[scores.note] * bool(scores.note)])
+    return "\n".join("  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows)
 
 
 def columns(scores: ImageScores) -> dict[str, str]:

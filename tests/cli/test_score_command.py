@@ -13,6 +13,9 @@ import pytest
 from PIL import Image
 
 from stic_fast.cli.main import main
+from stic_fast.evaluation import evaluate_texture
+from stic_fast.evaluation.record_form import record_of
+from stic_fast.evaluation.texture_record import TextureScores
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -100,6 +103,56 @@ def test_bad_input_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture
         assert words in said and said.count("\n") == 1 and "Traceback" not in said, said
     assert main(["score", str(good)]) == 2
     assert "--reference" in capsys.readouterr().err
+
+
+def texture(file: Path, size: tuple[int, int], seed: int, mode: str = "RGB") -> Path:
+    pixels = np.random.default_rng(seed).integers(0, 256, (size[1] // 4, size[0] // 4, 3), np.uint8)
+    Image.fromarray(pixels).resize(size, Image.Resampling.NEAREST).convert(mode).save(file)
+    return file
+
+
+def test_textures_are_held_against_their_source(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = texture(tmp_path / "source.png", (80, 64), 0)
+    drawn = [str(texture(tmp_path / f"drawn_{seed}.png", (64, 48), seed)) for seed in (1, 2)]
+    quick, out = ["--layers=pixels, level1.size3", "--patch=8"], tmp_path / "new" / "scores.json"
+    assert main(["score", *drawn, "--texture", str(source), *quick, "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert all(word in said for word in ("drawn_1.png", "another crop", "source itself", "noise", "diversity", "Gram"))
+    found, wanted = (
+        json.loads(out.read_text()),
+        evaluate_texture(drawn, source, layers=["pixels", "level1.size3"], patch=8),
+    )
+    assert record_of(found["texture"], TextureScores) == wanted
+    assert found["command"].startswith(f"stic-fast score {drawn[0]} {drawn[1]} --texture {source} --out")
+    assert main(["score", drawn[0], "--texture", str(source), *quick]) == 0
+    assert "diversity" not in capsys.readouterr().out
+
+
+def test_bad_textures_are_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = str(texture(tmp_path / "source.png", (80, 64), 0))
+    grey = str(texture(tmp_path / "grey.png", (64, 64), 1, "L"))
+    small = str(texture(tmp_path / "small.png", (80, 28), 1))
+    Image.fromarray(np.zeros((64, 64), np.uint16)).save(tmp_path / "deep.png")
+    for words, said in (
+        ([grey], "grey.png is grey but"),
+        ([small], "small.png is 80x28 pixels"),
+        ([str(tmp_path / "deep.png")], "more than 8 bits"),
+        ([str(tmp_path)], "cannot be read as an image"),
+        ([source, "--judge=cnn"], "the judge cnn is trained on sets of images"),
+        ([source, "--layers=top"], "unknown layer 'top'"),
+        ([source, "--patch=99"], "patch must be from 4 to 32"),
+        ([source, "--n=3"], "--n says nothing with --texture"),
+        ([source, "--reference=digits"], "either --reference"),
+    ):
+        assert main(["score", *words, "--texture", source]) == 2, words
+        error = capsys.readouterr().err
+        assert said in error and error.count("\n") == 1 and "Traceback" not in error, error
+    for words, said in (
+        (["--reference=digits", "--patch=8"], "--patch says nothing with --reference"),
+        ([source, "--reference=digits"], "--reference takes one folder or .npz file of images, got 2"),
+    ):
+        assert main(["score", source, *words]) == 2
+        assert said in capsys.readouterr().err
 
 
 def test_help_lists_judges_and_examples(capsys: pytest.CaptureFixture[str]) -> None:
