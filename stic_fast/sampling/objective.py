@@ -55,6 +55,8 @@ class Objective:
 
     layers: tuple[str, ...] = ()
     """Names of features, in the classifier's terms, that the score reads beside the logits."""
+    at_once: int | None = None
+    """Rows that it shows the network in one pass, where that bounds its memory; None for all that there are."""
     renews_targets: bool = False
     """Whether targets are made anew at every step, not once as a run begins."""
 
@@ -163,7 +165,7 @@ class LogOdds(Objective):
 
     layers = (LOG_ODDS,)
 
-    def __init__(self, at_once: int | None = None) -> None:
+    def __init__(self, at_once: int | None = 64) -> None:
         self.at_once = at_once
 
     def climb(self, network: Network, x: Tensor, target: Tensor, time: Time) -> Climb:

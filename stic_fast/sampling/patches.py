@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor
 
-from stic_fast.counts import Count, CountOrZero, NotNegative, Range, check_ranges
+from stic_fast.counts import CountOrZero, NotNegative, Positive, Range, check_ranges
 from stic_fast.errors import InputError
 from stic_fast.ops import noise
 from stic_fast.sampling.space import Space
@@ -30,7 +30,7 @@ class PatchSpace(Space):
     Raises:
         InputError: a setting out of its range, or a patch that is larger than the canvas.
 
-    >>> space = PatchSpace((3, 100, 80), patch=(64, 64), count=5)
+    >>> space = PatchSpace((3, 100, 80), patch=(64, 64), cover=2.5)
     >>> x = space.start(torch.arange(2), seed=0)
     >>> space.view(x, seed=0, step=0, chain_ids=torch.arange(2)).shape
     torch.Size([10, 3, 64, 64])
@@ -40,8 +40,8 @@ class PatchSpace(Space):
     """(channels, height, width) of the images; None for that of the real images."""
     patch: Side = (64, 64)
     """Height and width of a patch."""
-    count: Count = 1
-    """Patches of a state that the network is shown at a step."""
+    cover: Positive = 1.0
+    """How often a pixel is covered at a step, on average: so many patches of a state the network is shown."""
     margin: CountOrZero | None = None
     """Pixels around the image that let patches reach beyond its edge, and are cut off in the end; None for canvases
     that wrap around instead, whose images tile without a seam."""
@@ -66,22 +66,25 @@ class PatchSpace(Space):
         channels, height, width = self.shape
         return channels, height + 2 * (self.margin or 0), width + 2 * (self.margin or 0)
 
+    @property
+    def count(self) -> int:
+        """Patches of a state that the network is shown at a step."""
+        return math.ceil(round(self.cover * math.prod(self.canvas_shape[1:]) / math.prod(self.patch), 9))
+
     def of_images(self, image_shape: Sequence[int]) -> PatchSpace:
         channels, height, width = image_shape
         return self if self.shape is not None else replace(self, shape=(channels, height, width))
 
     def of_size(self, height: int, width: int) -> PatchSpace:
-        """The space of images of another size, with as many patches for a number of pixels.
+        """The space of images of another size.
 
-        >>> PatchSpace((3, 128, 128), count=2).of_size(256, 512).count
-        16
+        >>> PatchSpace((3, 128, 128)).of_size(256, 512).count
+        32
         """
-        resized = replace(self, shape=(self.canvas_shape[0], height, width), count=1)
-        area, own = (math.prod(space.canvas_shape[1:]) for space in (resized, self))
-        return replace(resized, count=math.ceil(self.count * area / own))
+        return replace(self, shape=(self.canvas_shape[0], height, width))
 
     def shown(self, image_shape: Sequence[int]) -> tuple[int, ...]:
-        return self.count, image_shape[0], *self.patch
+        return self.of_images(image_shape).count, image_shape[0], *self.patch
 
     def start(self, chain_ids: Tensor, *, seed: int, step: int = 0) -> Tensor:
         where: dict[str, Any] = {"seed": seed, "step": step, "chain_ids": chain_ids, "device": chain_ids.device}

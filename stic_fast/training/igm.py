@@ -8,17 +8,18 @@ Images of several classes have a head for each on the same convolutions, as STIC
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from stic_fast.counts import MOST, Count, NotNegative, Probability, Range, check_count
+from stic_fast.counts import MOST, Count, NotNegative, Positive, Probability, Range, check_count
 from stic_fast.data import ImageSet, Splits
 from stic_fast.errors import InputError
-from stic_fast.models import Classifier
+from stic_fast.models import Classifier, Discriminator
 from stic_fast.noise_addresses import POOL
 from stic_fast.ops.checks import MAX_STEP
 from stic_fast.pixels import to_bytes
@@ -50,8 +51,10 @@ class PatchConfig:
 
     # Side of the random square that is cut out, over which the network slides.
     side: Count = 96
-    # Squares of an image of the source's size at each step of a chain; of larger ones more.
-    count: Count = 1
+    # How often a pixel is covered by such squares at each step of a chain, on average.
+    cover: Positive = 1.0
+    # Height and width of what chains draw while the run trains; None for those of the training images.
+    canvas: Count | None = None
     # Pixels around drawn images that let squares reach beyond their edge; None for images that wrap around, and tile.
     margin: Annotated[int, Range(0, 2**15)] | None = None
 
@@ -71,7 +74,7 @@ class NegativesConfig:
     # Of the mean probability of being real, over `window` steps, at which a chain ends its round; 1 for never.
     stop: Probability = 0.5
     # Steps of that mean.
-    window: Count = 20
+    window: Count = 10
 
 
 @dataclass(frozen=True)
@@ -81,13 +84,13 @@ class IgmConfig(RunConfig):
     data: str = "image:"
     passes: Count = 70
     # Iterations of a round.
-    iterations: Count = 12
+    iterations: Count = 24
     # Real patches in an iteration, and as many pseudo-negative ones.
     batch_size: Count = 8
     # The network that tells real patches from drawn ones.
     network: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)  # type: ignore[assignment]
     # Adam, and what keeps it from diverging.
-    optimiser: OptimiserConfig = field(default_factory=lambda: OptimiserConfig(lr=1e-3, precision="auto"))
+    optimiser: OptimiserConfig = field(default_factory=lambda: OptimiserConfig(lr=1e-3, beta2=0.99, precision="auto"))
     # What happens to patches on their way into the network; noise on drawn ones too.
     augmentation: AugmentationConfig = field(default_factory=lambda: AugmentationConfig(noise_std=0.0))
     # A network for each round, through which chains go one after the other; off, the paper's IGM-single, for the last
@@ -100,7 +103,7 @@ class IgmConfig(RunConfig):
     # How chains climb: by Adam, as in the paper's experiments, or by Langevin steps.
     climb: Literal["adam", "grmala"] = "adam"
     # The leg of a round, by Adam.
-    sampler: Adam = field(default_factory=lambda: Adam(steps=60, precision="auto"))  # type: ignore[assignment]
+    sampler: Adam = field(default_factory=lambda: Adam(steps=60, schedule="linear", precision="auto"))  # type: ignore[assignment]
     # The leg of a round, by Langevin steps.
     langevin: GRMALA = field(default_factory=lambda: GRMALA(steps=60, eps1=0.1, eps2=0.0, eps3=0.005, precision="auto"))
 
@@ -125,15 +128,16 @@ class IgmConfig(RunConfig):
 
 
 PRESETS = {
-    "texture": IgmConfig(),
+    # A texture of any size, from a photograph of some 128 pixels or more.
+    "texture": IgmConfig(patches=PatchConfig(canvas=128)),
     # Section 4.1 of the paper, for a source of 256×256 pixels: its network, its rounds, its patches, ten of an image.
     "texture-paper": IgmConfig(
         iterations=100,
         batch_size=500,
         network=DiscriminatorConfig(channels=(64, 128, 256, 512), whole=64, smooth="off", batch_norm="on"),
         optimiser=OptimiserConfig(lr=1e-2),
-        patches=PatchConfig(side=64, count=10, margin=32),
-        negatives=NegativesConfig(chains=200),
+        patches=PatchConfig(side=64, cover=0.4, canvas=256, margin=32),
+        negatives=NegativesConfig(chains=200, window=20),
         sampler=Adam(steps=200, eps1=0.1, beta2=0.999),
     ),
 }
@@ -172,9 +176,9 @@ class Igm(Method[IgmConfig]):
     def recipe_of(cls, config: IgmConfig, model: Classifier, *, fakes: bool = False) -> Recipe:
         """The leg of one round; a trained cascade has one for each of its networks."""
         options, patches = config.negatives, config.patches
-        space = PatchSpace(
-            patch=(patches.side, patches.side), count=patches.count, margin=patches.margin, sigma=options.sigma
-        )
+        channels, side = cast(Discriminator, model).in_channels, patches.canvas
+        own = None if side is None or not fakes else (channels, side, side)
+        space = PatchSpace(own, (patches.side, patches.side), patches.cover, patches.margin, options.sigma)
         stop = Stop(options.stop, options.window, torch.sigmoid)
         sampler = config.sampler if config.climb == "adam" else config.langevin
         return Recipe(Stage(sampler, LogOdds(), stop=stop), space)
@@ -230,7 +234,8 @@ class Igm(Method[IgmConfig]):
         self.negatives = torch.cat([self.negatives, drawn[None]])[-self.config.negatives.rounds :]
         path = run.picture("samples", f"pass_{pass_number:03d}.png")
         with writing(path):
-            tiles = torch.cat([train.images[:1], to_bytes(self.recipe.space.decode(drawn[:SHOWN]))]).cpu()
+            shown = to_bytes(self.recipe.space.decode(drawn[:SHOWN]))
+            tiles = torch.cat([_cut_or_padded(train.images[:1], shown.shape[2:]), shown]).cpu()
             save_grid(path, tiles, columns=len(tiles), column_labels=["source", *["drawn"] * (len(tiles) - 1)])
         progress.say(f"round {pass_number}: {taken} of {steps} steps, drawn in {path}")
         return [{"kind": "synthesis", "steps": taken}]
@@ -246,3 +251,15 @@ class Igm(Method[IgmConfig]):
         rounds = len(saved) if isinstance(saved, Tensor) and saved.dim() else 1
         check_form(saved, self.negatives.new_empty(rounds, *self.negatives.shape[1:]), "negatives")
         self.negatives = saved.to(self.negatives.device, copy=True)
+
+
+def _cut_or_padded(images: Tensor, sides: Sequence[int]) -> Tensor:
+    """The upper left part of images, (N, channels, *sides), with white where they are smaller.
+
+    >>> _cut_or_padded(torch.zeros(1, 1, 3, 1, dtype=torch.uint8), (2, 2)).flatten()
+    tensor([  0, 255,   0, 255], dtype=torch.uint8)
+    """
+    height, width = sides
+    whole = images.new_full((*images.shape[:2], max(height, images.shape[2]), max(width, images.shape[3])), 255)
+    whole[:, :, : images.shape[2], : images.shape[3]] = images
+    return whole[:, :, :height, :width]

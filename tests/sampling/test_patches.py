@@ -41,7 +41,7 @@ def windows_of(x: Tensor, side: tuple[int, int]) -> Tensor:
 
 @pytest.mark.parametrize(("margin", "places"), [(0, 6 * 4), (None, 8 * 8)])
 def test_a_patch_is_a_window_of_the_state(start: Tensor, margin: int | None, places: int) -> None:
-    space = PatchSpace((1, 8, 8), patch=(3, 5), margin=margin)
+    space = PatchSpace((1, 8, 8), patch=(3, 5), cover=0.1, margin=margin)
     around = torch.cat([start, start[:, :, :2]], 2)
     around = start if margin == 0 else torch.cat([around, around[..., :4]], 3)
     seen = set()
@@ -58,7 +58,7 @@ def test_a_patch_is_a_window_of_the_state(start: Tensor, margin: int | None, pla
 def test_a_chain_over_one_patch_moves_what_its_network_saw(start: Tensor, target: Tensor) -> None:
     network = wrap(nn.Sequential(nn.Flatten(), nn.Linear(9, 3, dtype=torch.float64)), gram_layers=[], num_classes=3)
     sampler = GRMALA(steps=1, eps1=50.0, eps2=0.0, eps3=0.0, clamp=None)
-    space = PatchSpace((1, 8, 8), patch=(3, 3), margin=0)
+    space = PatchSpace((1, 8, 8), patch=(3, 3), cover=0.1, margin=0)
     after = sampler.run(network, start, target, seed=4, space=space).x
     assert bool(((after != start).flatten(1).sum(1) == 9).all())
     patch = space.view(start, seed=4, step=0, chain_ids=IDS).requires_grad_(True)
@@ -69,7 +69,7 @@ def test_a_chain_over_one_patch_moves_what_its_network_saw(start: Tensor, target
 
 def test_a_pixel_moves_by_the_mean_over_the_patches_that_cover_it() -> None:
     """Equation 15, against a loop over patches and pixels."""
-    space, ids = PatchSpace((2, 9, 7), patch=(4, 5), count=6), torch.tensor([3, 8])
+    space, ids = PatchSpace((2, 9, 7), patch=(4, 5), cover=1.9), torch.tensor([3, 8])
     x = torch.rand((2, 2, 9, 7), dtype=torch.float64, generator=torch.Generator().manual_seed(0), requires_grad=True)
     weights = torch.rand((12, 2, 4, 5), dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     seen = space.view(x, seed=1, step=5, chain_ids=ids)
@@ -89,7 +89,7 @@ def test_a_pixel_moves_by_the_mean_over_the_patches_that_cover_it() -> None:
 
 
 def test_patches_of_no_chains() -> None:
-    space = PatchSpace((1, 8, 8), patch=(4, 4), count=3)
+    space = PatchSpace((1, 8, 8), patch=(4, 4), cover=0.75)
     x = torch.empty(0, 1, 8, 8, requires_grad=True)
     seen = space.view(x, seed=0, step=0, chain_ids=torch.arange(0))
     assert seen.shape == (0, 1, 4, 4)
@@ -119,9 +119,9 @@ def test_noise_to_start_from() -> None:
 
 
 def test_larger_images_have_more_patches() -> None:
-    space = PatchSpace((3, 128, 128), count=2)
-    assert (space.of_size(128, 128), space.of_size(256, 512).count, space.of_size(129, 128).count) == (space, 16, 3)
-    assert PatchSpace((3, 100, 100), margin=14).of_size(228, 100).count == 2
+    space = PatchSpace((3, 128, 128), patch=(64, 64))
+    assert (space.count, space.of_size(256, 512).count, space.of_size(128, 129).count) == (4, 32, 5)
+    assert PatchSpace((3, 100, 100), margin=14, cover=0.5).count == 2
     assert PatchSpace().of_images((1, 80, 90)).canvas_shape == (1, 80, 90)
 
 
@@ -130,7 +130,7 @@ def test_larger_images_have_more_patches() -> None:
     [
         ({"shape": (1, 60, 80)}, r"a patch must fit into the canvas, \(60, 80\), got \(64, 64\)"),
         ({"patch": (0, 4)}, "patch must be from 1 to"),
-        ({"count": 0}, "count must be"),
+        ({"cover": 0.0}, "cover must be"),
         ({"margin": -1}, "margin must be"),
         ({"sigma": float("nan")}, "sigma must be"),
     ],
@@ -187,7 +187,7 @@ def test_log_odds_of_the_class_that_is_asked_for() -> None:
 
 def test_a_chain_stops_by_the_mean_probability_of_its_patches(critic: Discriminator) -> None:
     """Not by the probability of their mean log-odds, and whatever the batch."""
-    space, ids = PatchSpace((1, 24, 24), patch=(13, 13), count=3), torch.arange(4)
+    space, ids = PatchSpace((1, 24, 24), patch=(13, 13), cover=0.88), torch.arange(4)
     start, target = space.start(ids, seed=5).double(), torch.zeros(4, dtype=torch.int64)
     readings: list[Tensor] = []
 
@@ -207,7 +207,7 @@ def test_a_chain_stops_by_the_mean_probability_of_its_patches(critic: Discrimina
 
 
 def test_what_scores_whole_images_says_so_of_patches(critic: Discriminator) -> None:
-    space, target = PatchSpace((1, 24, 24), patch=(13, 13), count=2), torch.zeros(4, dtype=torch.int64)
+    space, target = PatchSpace((1, 24, 24), patch=(13, 13), cover=0.58), torch.zeros(4, dtype=torch.int64)
     start = space.start(torch.arange(4), seed=5).double()
     with pytest.raises(InputError, match=r"LogPosterior scores whole images.* 2 patches of each"):
         GRMALA(steps=1, eps2=0.0).run(critic, start, target, seed=0, space=space, objective=LogPosterior())
@@ -218,7 +218,7 @@ def test_what_scores_whole_images_says_so_of_patches(critic: Discriminator) -> N
 
 def test_images_of_any_size_in_batches_of_any_size(critic: Discriminator) -> None:
     images, labels = torch.zeros(1, 1, 16, 16, dtype=torch.uint8), torch.zeros(1, dtype=torch.int64)
-    recipe = Recipe(Stage(Adam(steps=4), LogOdds()), PatchSpace((1, 20, 31), patch=(13, 13), count=2, margin=3))
+    recipe = Recipe(Stage(Adam(steps=4), LogOdds()), PatchSpace((1, 20, 31), patch=(13, 13), cover=0.35, margin=3))
     asked = draw_hard(labels, torch.zeros(3, dtype=torch.int64), IDS[:3], seed=0)
     where = {"seed": 0, "chain_ids": IDS[:3]}
     drawn = draw_images(critic.float(), recipe, asked, images, labels, **where)

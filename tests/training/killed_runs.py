@@ -76,7 +76,7 @@ CONFIGS: dict[str, RunConfig] = {
     "igm": IgmConfig(
         **{**SHARED, "network": DiscriminatorConfig(channels=(8,)), "sampler": Adam(steps=4)},
         data="digits",
-        patches=PatchConfig(side=7, count=2),
+        patches=PatchConfig(side=7, cover=1.5),
         negatives=NegativesConfig(chains=10, rounds=2, window=2),
     ),
     "score-stic-one-level": dataclasses.replace(

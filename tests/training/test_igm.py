@@ -19,7 +19,7 @@ from stic_fast.noise_addresses import POOL
 from stic_fast.ops import noise
 from stic_fast.pixels import to_bytes
 from stic_fast.sampling import GRMALA, Adam, draw_hard, draw_images
-from stic_fast.training import Igm, IgmConfig, TrainedRun, open_run, resume, train
+from stic_fast.training import Igm, IgmConfig, ImageSampler, Progress, TrainedRun, open_run, resume, train
 from stic_fast.training.config import AugmentationConfig, DiscriminatorConfig
 from stic_fast.training.igm import NegativesConfig, PatchConfig
 from stic_fast.training.method import Loss
@@ -46,7 +46,7 @@ def config(source: Path) -> IgmConfig:
         iterations=4,
         batch_size=3,
         network=DiscriminatorConfig(channels=(4, 8)),
-        patches=PatchConfig(side=18, count=2),
+        patches=PatchConfig(side=18),
         negatives=NegativesConfig(chains=5, rounds=3, window=3),
         sampler=Adam(steps=7, eps1=0.05),
         log_every=2,
@@ -180,6 +180,13 @@ def test_langevin_steps_instead_of_adam(config: IgmConfig, tmp_path: Path) -> No
     langevin = GRMALA(steps=4, eps1=0.1, eps2=0.0, eps3=0.01)
     run = train(replace(config, climb="grmala", langevin=langevin, passes=1), tmp_path / "langevin")
     assert run.recipe.stages[0].sampler == langevin and run.recipe.steps == 4
+
+
+def test_canvases_of_their_own_size_while_it_trains(config: IgmConfig, tmp_path: Path) -> None:
+    run = train(replace(config, patches=replace(config.patches, canvas=20), passes=1), tmp_path / "canvas")
+    assert negatives_of(run).shape == (2, 5, 3, 20, 20)
+    drawn = ImageSampler(run, seed=0).of_classes(torch.zeros(2, dtype=torch.int64), Progress())
+    assert drawn.shape == (2, 3, 24, 26), "finished ones are as large as the source"
 
 
 def test_a_margin_is_there_while_it_draws_and_gone_in_pictures(config: IgmConfig, tmp_path: Path) -> None:

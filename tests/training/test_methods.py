@@ -70,7 +70,7 @@ UNUSUAL: dict[str, RunConfig] = {
         cascade="off",
         climb="grmala",
         network=DiscriminatorConfig(channels=(8,), whole=16, smooth="off", batch_norm="on", gram_layers=("conv1",)),
-        patches=PatchConfig(side=16, count=3, margin=5),
+        patches=PatchConfig(side=16, cover=3.0, canvas=40, margin=5),
         negatives=NegativesConfig(chains=3, rounds=2, recent=1.0, sigma=0.0, stop=1.0, window=1),
         sampler=Adam(steps=3, eps3=0.1, schedule="cosine"),
     ),
