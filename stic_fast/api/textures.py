@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -42,7 +43,7 @@ def texture(
     tile: bool = False,
     network: nn.Module | TrainedRun | None = None,
     layers: Sequence[str] = (),
-    steps: int = 50,
+    steps: int = 75,
     on_preview: Callable[[Tensor], None] | None = None,
     progress: Progress | None = None,
 ) -> Tensor:
@@ -90,7 +91,7 @@ def stylize(
     fidelity: float = 0.3,
     network: nn.Module | TrainedRun | None = None,
     layers: Sequence[str] = (),
-    steps: int = 50,
+    steps: int = 75,
     on_preview: Callable[[Tensor], None] | None = None,
     progress: Progress | None = None,
 ) -> Tensor:
@@ -98,7 +99,8 @@ def stylize(
 
     Args:
         content: what is to be seen.
-        style: whose colours and textures it is given; grey makes the result grey.
+        style: whose colours and textures it is given, once it is resized to about as many pixels as the result; grey
+            makes the result grey.
         size: height and width of the result, to which the content is resized, cut to the middle where it has another
             shape; None for its own.
         fidelity: α, from 0 to 1, how far the result keeps to the content: 1 is the content in the style's colours.
@@ -117,6 +119,7 @@ def stylize(
     _check(engine, 0, steps, size)
     source, subject = _for_network(read_picture(style), network), read_picture(content)
     subject = fit_images(subject, (source.shape[1], *(size or subject.shape[2:])))
+    source = _as_large_as(subject, source)
     synthesis = _synthesis(source, network, layers, steps=steps)
     with (progress or Progress()).task("stylized image", synthesis.total_steps(subject.shape[2:])) as advance:
         return synthesis.stylized(to_unit(subject), fidelity=fidelity, watch=_watch(advance, on_preview))
@@ -141,6 +144,13 @@ def read_picture(picture: Picture) -> Tensor:
     if len(images) != 1 or images.shape[1] not in (1, 3):
         raise InputError(f"a picture must be one image (C, H, W), grey or RGB, got shape {tuple(images.shape)}")
     return images if images.dtype == torch.uint8 else to_bytes(images)
+
+
+def _as_large_as(image: Tensor, source: Tensor) -> Tensor:
+    """The source with about as many pixels as an image, so that its strokes are as wide whatever the resolution."""
+    height, width = source.shape[2:]
+    scale = math.sqrt(image[0, 0].numel() / (height * width))
+    return fit_images(source, (source.shape[1], *(max(round(scale * side), SMALLEST) for side in (height, width))))
 
 
 def _check(engine: str, seed: int, steps: int, size: tuple[int, int] | None) -> None:

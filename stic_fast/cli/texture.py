@@ -40,7 +40,7 @@ class PictureCommand(Options):
     # filters.
     run: Path | None = field(default=None, kw_only=True)
     # Evaluations of the loss at full size; each of the coarser sizes before has half as many more.
-    steps: Count = field(default=50, kw_only=True)
+    steps: Count = field(default=75, kw_only=True)
     # FILE.png; None for a name made of the source's, in the current folder. While it is drawn, FILE.preview.png shows
     # how far it is.
     out: Path | None = field(default=None, kw_only=True)

@@ -42,8 +42,8 @@ class FilterBank(nn.Module):
     weights are constants: no parameters, and no part of a state dict.
 
     Layers are named `level0.size3`; level 0 is the image itself. With `second`, a level has one layer more, such as
-    `level0.second`: 3x3 filters on the features of its largest size, averaged over 2x2 pixels. A layer that is asked
-    for needs an image whose shorter side is at least `smallest_side(layer)`.
+    `level0.second`: 3x3 filters, with mean 0 in every channel, on the features of its largest size, averaged over 2x2
+    pixels. A layer that is asked for needs an image whose shorter side is at least `smallest_side(layer)`.
 
     Args:
         in_channels: channels of the images.
@@ -89,10 +89,10 @@ class FilterBank(nn.Module):
         self.in_channels, self.sizes, self.border, self.seed = in_channels, tuple(sizes), border, seed
         kinds = [f"size{size}" for size in sizes]
         for size, kind in zip(sizes, kinds, strict=True):
-            self.register_buffer(kind, _weights(filters, in_channels, size, seed), persistent=False)
+            self.register_buffer(kind, _weights(filters, in_channels, size, seed, step=size), persistent=False)
         if second:
             kinds.append(SECOND)
-            self.register_buffer(SECOND, _weights(second, filters, 3, seed, step=0), persistent=False)
+            self.register_buffer(SECOND, _weights(second, filters, 3, seed, step=0, over=(2, 3)), persistent=False)
         self.layer_names = tuple(f"level{level}.{kind}" for level in range(levels) for kind in kinds)
         blur = torch.tensor(_BLUR)
         kernel = torch.outer(blur, blur).expand(in_channels, 1, -1, -1).contiguous()
@@ -164,9 +164,11 @@ def _place(layer: str) -> tuple[int, str]:
     return int(level.removeprefix("level")), kind
 
 
-def _weights(filters: int, channels: int, size: int, seed: int, step: int | None = None) -> Tensor:
-    """Filters (filters, channels, size, size) of mean 0 and length 1; at its size as step, or another."""
-    shape, stream, step = (filters, channels, size, size), noise.Stream.FILTERS, size if step is None else step
+def _weights(
+    filters: int, channels: int, size: int, seed: int, *, step: int, over: tuple[int, ...] = (1, 2, 3)
+) -> Tensor:
+    """Filters (filters, channels, size, size) of length 1, and of mean 0 over those dimensions."""
+    shape, stream = (filters, channels, size, size), noise.Stream.FILTERS
     weight = noise.normal(shape, seed=seed, step=step, chain_ids=FILTERS.ids(filters), stream=stream)
-    weight -= weight.mean((1, 2, 3), keepdim=True)
+    weight -= weight.mean(over, keepdim=True)
     return F.normalize(weight.flatten(1)).view(shape)

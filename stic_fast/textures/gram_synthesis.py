@@ -7,12 +7,12 @@ Artistic Style", 2015 (https://arxiv.org/abs/1508.06576). With features F of the
 layer,
 
     texture    minimise  Σ log(1 + ‖G(F) − G(F')‖²/‖G(F')‖²)
-    style      minimise  (1 − α) times the same + α‖z − z₀‖²/‖z₀‖²
+    style      minimise  (1 − α) times the same + α·mean (z − z₀)²/mean z'²
 
-by L-BFGS, from noise or from the content z₀. The α term is that of Introspective Generative Modeling (section 4.2). It
-begins where the source is about 32 pixels wide, for there a stone is as wide as a filter; each stage is twice as fine
-as the one before and starts from its result. After each stage of a texture every colour gets its share back
-(`colours.match_histograms`).
+by L-BFGS, from noise or from the content z₀; z' is the source. The α term is that of Introspective Generative Modeling
+(section 4.2). It begins where the source is about 32 pixels wide, for there a stone is as wide as a filter; each stage
+is twice as fine as the one before and starts from its result. After each stage of a texture every colour gets its share
+back (`colours.match_histograms`).
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ SMALLEST, LARGEST = 16, 20_000
 """Sides of sources and of canvases."""
 HISTORY = 10
 """Steps that L-BFGS remembers."""
+SMALLEST_VARIANCE = 1e-6
+"""Of a source's colours, for one of a single colour has none."""
 TRIAL = 64
 """Side of the image on which it is tried what a pixel takes."""
 TRANSIENT = 4
@@ -60,7 +62,7 @@ class GramSynthesis:
     source: Tensor
     """Float (1, C, H, W) in [−1, 1]."""
     features: TextureFeatures
-    steps: int = 50
+    steps: int = 75
     """Evaluations of the loss at the finest stage; each coarser one has half as many more."""
     seed: int = 0
     tile: bool = False
@@ -78,9 +80,9 @@ class GramSynthesis:
         shape = (1, self.source.shape[1], *_at(stages - 1, size))
         where = {"seed": self.seed, "stream": noise.Stream.CHAIN_INIT}
         z = noise.normal(shape, device=self.source.device, **where)  # type: ignore[arg-type]
+        z = match_histograms(z, colours.of_pixels(_halved(self.source, stages - 1)))
         for stage in reversed(range(stages)):
-            source = colours.of_pixels(_halved(self.source, stage))
-            z = match_histograms(_resized(z, _at(stage, size), self.tile), source)
+            source, z = colours.of_pixels(_halved(self.source, stage)), _resized(z, _at(stage, size), self.tile)
             z = self._descended(z, source, stage, size, colours, watch=watch)
             z = match_histograms(z, source)
         return _as_image(colours, z, size, self.tile)
@@ -136,9 +138,11 @@ class GramSynthesis:
         layers = self.features.layers(source.shape[2:], z.shape[2:])
         targets = [gram(feature) for feature in self.features.of_source(shown(source), layers)]
 
+        variance = source.square().mean().clamp_min(SMALLEST_VARIANCE)
+
         def loss_of(z: Tensor) -> Tensor:
             loss = (1 - fidelity) * gram_loss(self.features.of_canvas(shown(z), layers), gram=targets).sum()
-            return loss if content is None else loss + fidelity * (z - content).square().sum() / content.square().sum()
+            return loss if content is None else loss + fidelity * (z - content).square().mean() / variance
 
         def told() -> Tensor:
             return _as_image(colours, z.detach(), size, self.tile)

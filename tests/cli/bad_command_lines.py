@@ -16,12 +16,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from PIL import Image
+
 from stic_fast.api.command_line import option_name
 from stic_fast.cli.counterfactual import Counterfactual
 from stic_fast.cli.evaluate import Evaluate
 from stic_fast.cli.interpolate import Interpolate
 from stic_fast.cli.report import Report
 from stic_fast.cli.sample import Sample
+from stic_fast.cli.texture import Stylize, Texture
 from stic_fast.counts import ranges_of
 from stic_fast.studies import STUDIES
 from stic_fast.training import METHODS
@@ -74,6 +77,8 @@ def places(folder: Path) -> None:
     (folder / "full.webp").mkdir()
     (folder / "full" / "notes.txt").write_text("mine")
     (folder / "loop").symlink_to("loop")
+    Image.new("L", (8, 8)).save(folder / "small.png")
+    Image.new("L", (16, 16)).save(folder / "good.png")
 
 
 def command_lines(run: str, count: int = 200, seed: int = 0) -> list[list[str]]:
@@ -136,6 +141,26 @@ def _by_command(run: str) -> dict[str, list[list[str]]]:
     found["counterfactual"] += [[*changed, "--to", word] for word in ("10", "3,4", *WORDS)]
     found["counterfactual"] += [[*changed, "--to", "8", f"--out={place}"] for place in PLACES]
     found["interpolate"] += [["interpolate", run, "--from", word, "--to", "8"] for word in ("10", "3,4", *WORDS)]
+    sizes = (
+        "0x16",
+        "16x0",
+        "15x16",
+        "16",
+        "16x",
+        "x16",
+        "1e3x16",
+        "-16x16",
+        "16x16x16",
+        "99999x16",
+        "9" * 5000 + "x16",
+    )
+    for command, images, kind in (("texture", ["good.png"], Texture), ("stylize", ["good.png", "good.png"], Stylize)):
+        lines = [[command, *images, *wrong] for wrong in _mistakes(kind)]
+        lines += [[command, *images[1:], place] for place in (*PATHS, "small.png", "small.png/x")]
+        lines += [[command, *images, f"--size={size}"] for size in (*sizes, *WORDS)]
+        lines += [[command, *images, "--size=16x16", f"--out={place}"] for place in PLACES]
+        lines += [[command, *images, f"--run={place}"] for place in PATHS[:-1]]
+        found[command] = [*lines, [command], [command, *images, "x.png"]]
     found["sample"] += [["sample", run, "--labels", word] for word in ("10", "3,3", "-1", *WORDS)]
     found["sample"] += [["sample", run, f"--animate={place}"] for place in (*PLACES, *ANIMATIONS)]
     found["sample"] += [["sample", run, "--animate=x.webp", *more] for more in (["--steps=0"], ["--out=new"])]

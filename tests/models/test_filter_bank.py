@@ -60,6 +60,7 @@ def test_the_second_layer_reads_the_first() -> None:
     expected = F.conv2d(F.pad(pooled, (1, 1, 1, 1), mode="circular"), bank.second).clamp_min(0)
     torch.testing.assert_close(second, expected)
     assert second.shape == (2, 6, 10, 9)
+    torch.testing.assert_close(bank.second.mean((2, 3)), torch.zeros(6, 8), atol=1e-6, rtol=0)
     assert torch.equal(bank.size5, small().size5), "which the second layer does not change"
 
 
