@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -18,27 +19,33 @@ from stic_fast.counts import Range, check_count
 from stic_fast.data.folder import read_image
 from stic_fast.errors import InputError
 from stic_fast.evaluation import fit_images
+from stic_fast.memory import check_fits
 from stic_fast.ops.checks import check_seed
 from stic_fast.pixels import to_bytes, to_unit
+from stic_fast.sampling import ChainState, PatchSpace
 from stic_fast.textures import GramSynthesis, Watch, features_of
 from stic_fast.textures.gram_synthesis import LARGEST, SMALLEST
-from stic_fast.training import Progress, TrainedRun
+from stic_fast.training import ImageSampler, Progress, TrainedRun
 
-Engine = Literal["gram"]
-"""What draws: "gram" descends from noise to the source's Gram matrices."""
+Engine = Literal["gram", "igm"]
+"""What draws: "gram" descends from noise to the source's Gram matrices, in seconds; "igm" is a cascade of classifiers
+that is trained on the source, for minutes, and then draws as often as it is asked."""
+StyleEngine = Literal["gram"]
 Picture = AnyImages | str | os.PathLike[str]
 """One image: uint8 or floats in [−1, 1], (C, H, W) with one or three channels; or an image file's path."""
 MOST_PIXELS = 2**26
 """Of an image file: some 200 megabytes as it is read."""
+FLOATS_PER_VALUE = 12
+"""Numbers that a chain holds for each of its own: where it is, its gradient, Adam's means, noise, and their like."""
 PREVIEW_EVERY = 10
 """Steps between two previews."""
 
 
 def texture(
-    image: Picture,
+    image: Picture | TrainedRun,
     *,
     size: tuple[int, int] = (256, 256),
-    engine: Engine = "gram",
+    engine: StyleEngine = "gram",
     seed: int = 0,
     tile: bool = False,
     network: nn.Module | TrainedRun | None = None,
@@ -50,13 +57,16 @@ def texture(
     """Draws more of an image's texture, as `stic-fast texture` does.
 
         wall = stic_fast.texture("bricks.png", size=(512, 512))
+        wall = stic_fast.texture(stic_fast.train("igm", data="image:bricks.png"), size=(512, 512))
 
     Args:
-        image: the source.
+        image: the source; or a run of "igm" that was trained on it, whose cascade then draws: of what follows it takes
+            size, seed, tile, and whom to tell.
         size: height and width of what is drawn, larger or smaller than the source.
-        engine: see `Engine`.
+        engine: for an image, "gram" alone, see `Engine`.
         seed: of the noise that it starts from.
-        tile: whether copies of what is drawn are to fit together, side by side and one above the other.
+        tile: whether copies of what is drawn are to fit together, side by side and one above the other. Those of a
+            cascade always do, unless it was trained with a margin.
         network: whose features are compared: a trained run, whose images' colours the source is brought to, or a module
             that reads floats in [−1, 1]; None for fixed random filters, see `stic_fast.models.FilterBank`.
         layers: of the network, by name; none for those that a classifier's Gram term compares.
@@ -76,6 +86,8 @@ def texture(
     torch.Size([1, 16, 24])
     """
     _check(engine, seed, steps, size)
+    if isinstance(image, TrainedRun):
+        return _of_cascade(image, size, seed, tile=tile, on_preview=on_preview, progress=progress or Progress())
     source = _for_network(read_picture(image), network)
     synthesis = _synthesis(source, network, layers, steps=steps, seed=seed, tile=tile)
     with (progress or Progress()).task("texture", synthesis.total_steps(size)) as advance:
@@ -87,7 +99,7 @@ def stylize(
     style: Picture,
     *,
     size: tuple[int, int] | None = None,
-    engine: Engine = "gram",
+    engine: StyleEngine = "gram",
     fidelity: float = 0.3,
     network: nn.Module | TrainedRun | None = None,
     layers: Sequence[str] = (),
@@ -154,12 +166,55 @@ def _as_large_as(image: Tensor, source: Tensor) -> Tensor:
 
 
 def _check(engine: str, seed: int, steps: int, size: tuple[int, int] | None) -> None:
+    if engine == "igm":
+        hint = 'give the run that stic_fast.train("igm", data="image:PATH") makes in the place of the image'
+        raise InputError(f"engine igm draws with a cascade that has been trained; {hint}")
     if engine not in get_args(Engine):
         raise InputError(f"unknown engine {engine!r}; choose one of {', '.join(get_args(Engine))}")
     check_seed(seed)
     check_count("steps", steps)
     for name, side in zip(("height", "width"), size or (), strict=False):
         check_count(f"the {name} of what is drawn", side, least=SMALLEST, most=LARGEST)
+
+
+def draws_textures(run: TrainedRun) -> bool:
+    """Whether a run draws images of any size, as a cascade of "igm" does."""
+    return isinstance(run.recipe.space, PatchSpace)
+
+
+def _of_cascade(
+    run: TrainedRun,
+    size: tuple[int, int],
+    seed: int,
+    *,
+    tile: bool,
+    on_preview: Callable[[Tensor], None] | None,
+    progress: Progress,
+) -> Tensor:
+    """The texture that a cascade was trained on: fresh chains of this size through the networks of all its rounds."""
+    recipe = run.recipe.of_images(run.image_shape)
+    if not isinstance(recipe.space, PatchSpace):
+        raise InputError(
+            f"{run.folder.address} is a run of {run.method.name}, which draws images of one size; give a run of igm"
+        )
+    if tile and recipe.space.margin is not None:
+        raise InputError(
+            f"{run.folder.address} was trained with patches.margin={recipe.space.margin}, and what it draws does not "
+            "tile; leave tile out, or train with patches.margin=None"
+        )
+    space = recipe.space.of_size(*size)
+    needed = FLOATS_PER_VALUE * 4.0 * math.prod(space.canvas_shape)
+    check_fits(f"a canvas of {size[0]}x{size[1]} pixels", needed, "draw a smaller one")
+    done = 0
+
+    def watch(state: ChainState) -> None:
+        nonlocal done
+        done += 1
+        if on_preview is not None and done % PREVIEW_EVERY == 0:
+            on_preview(to_bytes(space.decode(state.x[:1]))[0].cpu())
+
+    sampler = ImageSampler(run, seed, recipe=replace(recipe, space=space), on_step=watch)
+    return sampler.of_classes(torch.zeros(1, dtype=torch.int64), progress)[0]
 
 
 def _for_network(image: Tensor, network: nn.Module | TrainedRun | None) -> Tensor:

@@ -16,15 +16,18 @@ import tyro
 from PIL import Image
 from torch import Tensor
 
-from stic_fast.api import load
+from stic_fast.api import load, train
 from stic_fast.api.images import png
 from stic_fast.api.run import Run
-from stic_fast.api.textures import Engine, stylize, texture
+from stic_fast.api.textures import Engine, draws_textures, read_picture, stylize, texture
 from stic_fast.atomic_write import atomic_write
 from stic_fast.cli.drawing import picture_at
 from stic_fast.cli.progress import RichProgress
+from stic_fast.cli.train import resumable
 from stic_fast.counts import Count, Options, Probability, Seed
 from stic_fast.errors import InputError
+from stic_fast.training import resume
+from stic_fast.training.run_folder import CONFIG
 
 PREVIEW_SECONDS = 2.0
 """Between two previews at least."""
@@ -34,12 +37,10 @@ PREVIEW_SECONDS = 2.0
 class PictureCommand(Options):
     """A command that draws one picture from others."""
 
-    # What draws: gram, which descends to the Gram matrices of the source's features.
-    engine: Engine = field(default="gram", kw_only=True)
-    # Folder of a trained run, or pretrained:NAME, whose classifier's features are compared; None for fixed random
+    # Folder of a trained run, or pretrained:NAME, whose classifier's features gram compares; None for fixed random
     # filters.
     run: Path | None = field(default=None, kw_only=True)
-    # Evaluations of the loss at full size; each of the coarser sizes before has half as many more.
+    # Of gram, evaluations of the loss at full size; each of the coarser sizes before has half as many more.
     steps: Count = field(default=75, kw_only=True)
     # FILE.png; None for a name made of the source's, in the current folder. While it is drawn, FILE.preview.png shows
     # how far it is.
@@ -55,10 +56,16 @@ class Texture(PictureCommand):
     """Draw more of an image's texture, of any size.
 
     stic-fast texture bricks.png --size 512x512 --out wall.png
+    stic-fast texture bricks.png --engine igm          # trains a cascade first, for minutes
+    stic-fast texture --run runs/igm-bricks-0 --size 256x512 --seed 1
     """
 
-    # The source, an image file.
-    image: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE")]
+    # The source, an image file; left out where --run is a cascade that was trained on one.
+    image: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE")] = None
+    # What draws: gram, which descends to the Gram matrices of the source's features, in seconds; or igm, a cascade of
+    # classifiers, which is trained into runs/igm-IMAGE-0 unless it is there already, with the settings of `stic-fast
+    # train igm`.
+    engine: Engine = "gram"
     # Height and width of what is drawn, larger or smaller than the source.
     size: Annotated[str, tyro.conf.arg(metavar="HxW")] = "256x256"
     # Of the noise that it starts from.
@@ -68,24 +75,33 @@ class Texture(PictureCommand):
 
     def execute(self) -> None:
         """Draws and writes."""
-        size = parse_size(self.size)
-        with drawn_into(self.out or Path(f"{self.image.stem}_texture_seed{self.seed}.png")) as (
-            preview,
-            progress,
-            save,
-        ):
+        size, source = parse_size(self.size), self._source()
+        name = source.stem if isinstance(source, Path) else source.folder.path.name
+        with drawn_into(self.out or Path(f"{name}_texture_seed{self.seed}.png")) as (preview, progress, save):
+            if isinstance(source, Path) and self.engine == "igm":
+                source = cascade_of(source, progress)
             image = texture(
-                self.image,
+                source,
                 size=size,
-                engine=self.engine,
                 seed=self.seed,
                 tile=self.tile,
-                network=self.network(),
+                network=None if isinstance(source, Run) else self.network(),
                 steps=self.steps,
                 on_preview=preview,
                 progress=progress,
             )
             save(image)
+
+    def _source(self) -> Path | Run:
+        """What a texture is drawn of: an image, or the cascade that --run is."""
+        run = self.network()
+        if run is not None and draws_textures(run):
+            if self.image is not None:
+                raise InputError(f"--run {self.run} draws the texture that it was trained on; leave out {self.image}")
+            return run
+        if self.image is None:
+            raise InputError("texture needs a source: give an image file, or --run with a cascade of `train igm`")
+        return self.image
 
 
 @dataclass(frozen=True)
@@ -113,7 +129,6 @@ class Stylize(PictureCommand):
                 self.content,
                 self.style,
                 size=size,
-                engine=self.engine,
                 fidelity=self.fidelity,
                 network=self.network(),
                 steps=self.steps,
@@ -121,6 +136,16 @@ class Stylize(PictureCommand):
                 progress=progress,
             )
             save(image)
+
+
+def cascade_of(image: Path, progress: RichProgress) -> Run:
+    """The cascade of an image, trained by the preset, or gone on with where it was stopped."""
+    read_picture(image)
+    folder = Path("runs") / f"igm-{image.stem}-0"
+    with resumable(folder, "stic-fast train igm"):
+        if (folder / CONFIG).exists():
+            return Run.of(resume(folder, method="igm", progress=progress))
+        return train("igm", data=f"image:{image}", preset="texture", out=folder, progress=progress)
 
 
 def parse_size(text: str) -> tuple[int, int]:
