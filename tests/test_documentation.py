@@ -39,7 +39,7 @@ def test_docstring_examples(name: str, tmp_path: Path, monkeypatch: pytest.Monke
 
 ROOT = Path(__file__).parent.parent
 MARKDOWN = (ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md")))
-PAGES = ("README.md", "docs/method.md", "docs/performance.md", "docs/runs.md")
+PAGES = ("README.md", "docs/method.md", "docs/performance.md", "docs/runs.md", "docs/textures.md")
 """Those with examples in Python; a page of them that this list lacks fails."""
 
 

@@ -131,7 +131,7 @@ def stylize(
     _check(engine, 0, steps, size)
     source, subject = _for_network(read_picture(style), network), read_picture(content)
     subject = fit_images(subject, (source.shape[1], *(size or subject.shape[2:])))
-    source = _as_large_as(subject, source)
+    source = as_large_as(subject, source)
     synthesis = _synthesis(source, network, layers, steps=steps)
     with (progress or Progress()).task("stylized image", synthesis.total_steps(subject.shape[2:])) as advance:
         return synthesis.stylized(to_unit(subject), fidelity=fidelity, watch=_watch(advance, on_preview))
@@ -158,8 +158,12 @@ def read_picture(picture: Picture) -> Tensor:
     return images if images.dtype == torch.uint8 else to_bytes(images)
 
 
-def _as_large_as(image: Tensor, source: Tensor) -> Tensor:
-    """The source with about as many pixels as an image, so that its strokes are as wide whatever the resolution."""
+def as_large_as(image: Tensor, source: Tensor) -> Tensor:
+    """A source with about as many pixels as an image, so that its strokes are as wide whatever its resolution.
+
+    >>> as_large_as(torch.zeros(1, 3, 32, 32), torch.zeros(1, 1, 64, 256, dtype=torch.uint8)).shape
+    torch.Size([1, 1, 16, 64])
+    """
     height, width = source.shape[2:]
     scale = math.sqrt(image[0, 0].numel() / (height * width))
     return fit_images(source, (source.shape[1], *(max(round(scale * side), SMALLEST) for side in (height, width))))

@@ -113,7 +113,7 @@ class Stylize(PictureCommand):
 
     # What is to be seen, an image file.
     content: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="CONTENT")]
-    # Whose colours and textures it is given, an image file.
+    # Whose colours and textures it is given, an image file; it is resized to about as many pixels as the result.
     style: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="STYLE")]
     # Height and width of the result; the content is resized to cover it, and cut to the middle. None for the content's
     # own; a photograph of many megapixels needs a smaller one.
