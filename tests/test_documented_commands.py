@@ -272,6 +272,8 @@ def test_options_that_are_named_alone(capsys: pytest.CaptureFixture[str]) -> Non
         "score",
         "study boundaries",
         "compare",
+        "texture",
+        "stylize",
         *(f"train {m}" for m in METHODS),
     )
     for command in commands:

@@ -63,8 +63,7 @@ class Texture(PictureCommand):
     # The source, an image file; left out where --run is a cascade that was trained on one.
     image: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE")] = None
     # What draws: gram, which descends to the Gram matrices of the source's features, in seconds; or igm, a cascade of
-    # classifiers, which is trained into runs/igm-IMAGE-0 unless it is there already, with the settings of `stic-fast
-    # train igm`.
+    # classifiers. It is trained into runs/igm-IMAGE-0 first, for minutes, unless it is there already.
     engine: Engine = "gram"
     # Height and width of what is drawn, larger or smaller than the source.
     size: Annotated[str, tyro.conf.arg(metavar="HxW")] = "256x256"

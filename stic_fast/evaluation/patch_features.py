@@ -20,6 +20,7 @@ from stic_fast.evaluation.checks import described
 from stic_fast.evaluation.fixed_classifier import device_of
 from stic_fast.evaluation.judges import load_judge
 from stic_fast.evaluation.network_judge import NetworkJudge, last_line
+from stic_fast.evaluation.noise_seed import noise_seed
 from stic_fast.models import Classifier, FilterBank
 from stic_fast.models.classifier import check_layer_names
 from stic_fast.models.frozen import frozen
@@ -27,7 +28,8 @@ from stic_fast.models.recorded import recorded, the_output
 from stic_fast.pixels import to_unit
 
 FILTERS = "filters"
-"""The name of a `FilterBank` with its defaults, and of the pixels beside it, for the filters see no brightness."""
+"""The name of a `FilterBank`, and of the pixels beside it, for the filters see no brightness. Its seed is its own, so
+that no texture was drawn to please these very filters."""
 PIXELS = "pixels"
 _HINT = f"take {FILTERS}, resnet20:PATH, or a network in Python"
 
@@ -161,7 +163,7 @@ def _is_map(feature: object) -> TypeGuard[Tensor]:
 
 def _loaded(spec: str, image: Tensor) -> object:
     if spec == FILTERS:
-        return FilterBank(in_channels=len(image))
+        return FilterBank(in_channels=len(image), seed=noise_seed(0, "filters that judge textures"))
     if spec.partition(":")[0] == "cnn":
         raise InputError(f"the judge cnn is trained on sets of images and cannot judge a texture; {_HINT}")
     return load_judge(spec, image.expand(3, -1, -1)[None].contiguous(), torch.zeros(1, dtype=torch.int64), 1)
