@@ -100,7 +100,7 @@ def stylize(
     *,
     size: tuple[int, int] | None = None,
     engine: StyleEngine = "gram",
-    fidelity: float = 0.3,
+    fidelity: float = 0.1,
     network: nn.Module | TrainedRun | None = None,
     layers: Sequence[str] = (),
     steps: int = 75,

@@ -118,7 +118,7 @@ class Stylize(PictureCommand):
     # own; a photograph of many megapixels needs a smaller one.
     size: Annotated[str | None, tyro.conf.arg(metavar="HxW")] = None
     # How far the result keeps to the content: 0 leaves the style alone, 1 the content in the style's colours.
-    fidelity: Probability = 0.3
+    fidelity: Probability = 0.1
 
     def execute(self) -> None:
         """Draws and writes."""
