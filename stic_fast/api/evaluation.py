@@ -87,6 +87,11 @@ class RunEvaluation(Options):
         Raises:
             InputError: a part that no evaluation has or that the run's method has not, or a judge that cannot be had.
         """
+        if len(run.splits.train) == 1:
+            raise InputError(
+                f"{run.folder.address} was trained on one image, which gives no statistics; score what it draws by "
+                "`stic-fast score DRAWN.png --texture SOURCE.png`"
+            )
         started = time.perf_counter()
         sampler = ImageSampler(run, self.seed, self.steps, self.batch_size, self.precision, self.layout)
         measure: dict[str, Callable[[], Any]] = {

@@ -89,7 +89,7 @@ def chain_bytes(model: Classifier, recipe: Recipe, chains: int, shape: tuple[int
         most = stage.objective.at_once or rows * chains
         own = _pass_bytes(model, min(rows * chains, most), seen, frozen_weights=True, layers=reads)
         needed.append(own + (_gram_bytes(model, chains, recipe.references, shape, layers) if layers else 0.0))
-    return max(needed)
+    return max(needed, default=0.0)
 
 
 def check_training_fits(config: RunConfig, splits: Splits, device: torch.device) -> None:
