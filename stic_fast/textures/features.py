@@ -44,7 +44,7 @@ class FilterFeatures(TextureFeatures):
     """Those of a `FilterBank` with a second layer; of a source nothing beyond its border is read.
 
     >>> FilterFeatures(channels=1, tile=False).layers((16, 16), (64, 64))
-    ['level0.size5', 'level0.second']
+    ['level0.size5', 'level0.second', 'level1.size5']
     """
 
     whitened = True

@@ -40,6 +40,8 @@ HISTORY = 10
 """Steps that L-BFGS remembers."""
 SMALLEST_VARIANCE = 1e-6
 """Of a source's colours, for one of a single colour has none."""
+MARGIN = 8
+"""Pixels that are drawn beyond each border and cut off: at a border that does not go on, a dark line is left."""
 TRIAL = 64
 """Side of the image on which it is tried what a pixel takes."""
 TRANSIENT = 4
@@ -76,16 +78,22 @@ class GramSynthesis:
             Diverged: the descent left the finite numbers.
         """
         self._check(size)
+        margin = 0 if self.tile else MARGIN
+        canvas = size[0] + 2 * margin, size[1] + 2 * margin
         colours, stages = ColourSpace.of(self.source), self.stages(size)
-        shape = (1, self.source.shape[1], *_at(stages - 1, size))
+
+        def image_of(z: Tensor) -> Tensor:
+            return _as_image(colours, z, canvas, self.tile)[:, margin:, margin:][:, : size[0], : size[1]].contiguous()
+
+        shape = (1, self.source.shape[1], *_at(stages - 1, canvas))
         where = {"seed": self.seed, "stream": noise.Stream.CHAIN_INIT}
         z = noise.normal(shape, device=self.source.device, **where)  # type: ignore[arg-type]
         z = match_histograms(z, colours.of_pixels(_halved(self.source, stages - 1)))
         for stage in reversed(range(stages)):
-            source, z = colours.of_pixels(_halved(self.source, stage)), _resized(z, _at(stage, size), self.tile)
-            z = self._descended(z, source, stage, size, colours, watch=watch)
+            source, z = colours.of_pixels(_halved(self.source, stage)), _resized(z, _at(stage, canvas), self.tile)
+            z = self._descended(z, source, stage, colours, watch=watch, image_of=image_of)
             z = match_histograms(z, source)
-        return _as_image(colours, z, size, self.tile)
+        return image_of(z)
 
     def stylized(self, content: Tensor, *, fidelity: float, watch: Watch | None = None) -> Tensor:
         """An image in the source's style, uint8 (C, H, W).
@@ -104,11 +112,17 @@ class GramSynthesis:
         colours, stages = ColourSpace.of(self.source), self.stages(size)
         content = colours.of_pixels(with_colours_of(content, self.source))
         z = _halved(content, stages - 1)
+
+        def image_of(z: Tensor) -> Tensor:
+            return _as_image(colours, z, size, self.tile)
+
         for stage in reversed(range(stages)):
             source, pull = colours.of_pixels(_halved(self.source, stage)), _halved(content, stage)
             z = _resized(z, pull.shape[2:], self.tile)
-            z = self._descended(z, source, stage, size, colours, content=pull, fidelity=fidelity, watch=watch)
-        return _as_image(colours, z, size, self.tile)
+            z = self._descended(
+                z, source, stage, colours, content=pull, fidelity=fidelity, watch=watch, image_of=image_of
+            )
+        return image_of(z)
 
     def stages(self, size: Sequence[int]) -> int:
         """How many there are for an image of this height and width."""
@@ -126,12 +140,12 @@ class GramSynthesis:
         z: Tensor,
         source: Tensor,
         stage: int,
-        size: Sequence[int],
         colours: ColourSpace,
         *,
         content: Tensor | None = None,
         fidelity: float = 0.0,
         watch: Watch | None,
+        image_of: Callable[[Tensor], Tensor],
     ) -> Tensor:
         """z at the end of a stage's descent."""
         shown: Callable[[Tensor], Tensor] = (lambda z: z) if self.features.whitened else colours.undo
@@ -145,7 +159,7 @@ class GramSynthesis:
             return loss if content is None else loss + fidelity * (z - content).square().mean() / variance
 
         def told() -> Tensor:
-            return _as_image(colours, z.detach(), size, self.tile)
+            return image_of(z.detach())
 
         z = z.clone().requires_grad_()
         steps = self._steps_at(stage)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -66,6 +67,18 @@ def test_a_tile_goes_on_at_its_other_end() -> None:
     seam = (tile[:, 0] - tile[:, -1]).abs().mean()
     within = tile.diff(dim=1).abs().mean(2).max()
     assert seam <= 1.2 * within
+
+
+@pytest.mark.parametrize(("tile", "canvas"), [(False, (36, 50)), (True, (20, 34))])
+def test_what_does_not_tile_is_drawn_beyond_its_border(tile: bool, canvas: tuple[int, int]) -> None:
+    class Seen(FilterFeatures):
+        def of_canvas(self, x: Tensor, layers: Sequence[str]) -> list[Tensor]:
+            shapes.add(tuple(x.shape[2:]))
+            return super().of_canvas(x, layers)
+
+    shapes: set[tuple[int, ...]] = set()
+    drawn = GramSynthesis(stripes(), Seen(1, tile=tile), steps=1, tile=tile).texture((20, 34))
+    assert drawn.shape == (1, 20, 34) and shapes - {(64, 64)} == {canvas}
 
 
 def test_stages_go_from_about_32_pixels_to_full_size() -> None:
