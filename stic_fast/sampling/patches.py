@@ -128,7 +128,7 @@ def corners_of(draws: Tensor, sides: Sequence[int], patch: Sequence[int], *, wra
     tensor([[ 0, 16]])
     """
     places = [side if wrap else side - own + 1 for side, own in zip(sides, patch, strict=True)]
-    return (draws.double() * draws.new_tensor(places, dtype=torch.float64)).long()
+    return torch.stack([(draws[:, axis].double() * count).long() for axis, count in enumerate(places)], 1)
 
 
 def cut(x: Tensor, corners: Tensor, patch: Sequence[int]) -> Tensor:

@@ -112,3 +112,13 @@ def test_a_cascade_with_a_margin_does_not_tile(source: Path, tmp_path: Path) -> 
     assert stic_fast.texture(run, size=(16, 40)).shape == (3, 16, 40)
     with pytest.raises(InputError, match=r"patches\.margin=4, and what it draws does not tile"):
         stic_fast.texture(run, size=(16, 40), tile=True)
+
+
+def test_one_image_gives_no_statistics(run: api.Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", str(run.folder.path)]) == 2
+    assert "was trained on one image, which gives no statistics; score what it draws by" in capsys.readouterr().err
+
+
+def test_before_the_first_round_there_is_noise(run: api.Run) -> None:
+    drawn = stic_fast.texture(run.after_pass(0), size=(40, 40)).float() / 127.5 - 1
+    assert abs(drawn.std().item() - 0.3) < 0.02
