@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
 
@@ -89,7 +90,9 @@ def write_pretrained(
         ABOUT: to_plain(about),
         RECORD: written(msgspec.structs.replace(evaluation, command=_anywhere(evaluation.command, name, data))),
     }
-    files = {WEIGHTS: weights, **{file: as_text(content).encode() for file, content in texts.items()}}
+    specs = {run.config.data, *_SPEC.findall(evaluation.command)}
+    files = {file: _without_folders(as_text(content), specs).encode() for file, content in texts.items()}
+    files[WEIGHTS] = weights
     there = sum(file.stat().st_size for file in place.rglob("*") if file.is_file())
     own = sum(map(len, files.values()))
     if there + own > MOST_BYTES:
@@ -132,6 +135,22 @@ def scores_of(evaluation: Evaluation) -> dict[str, float]:
     if evaluation.classifier is not None:
         found |= {row.name: row.value for row in evaluation.classifier.rows}
     return {name: value for name, value in found.items() if value is not None}
+
+
+_SPEC = re.compile(r"\b[a-z0-9]+:[^\s,'\"]+")
+"""An image source or a judge with its place, as the options of an evaluation name them."""
+
+
+def _without_folders(text: str, specs: Iterable[str]) -> str:
+    """The text with the places of these sources by their last part alone, for their folders mean nothing elsewhere.
+
+    >>> _without_folders("idx:/home/me/fashion test", ["idx:/home/me/fashion"])
+    'idx:fashion test'
+    """
+    for spec in sorted(specs, key=len, reverse=True):
+        source, colon, place = spec.partition(":")
+        text = text.replace(json.dumps(spec)[1:-1], f"{source}{colon}{Path(place).name}")
+    return text
 
 
 def _anywhere(command: str, name: str, data: str) -> str:

@@ -158,8 +158,8 @@ PRESETS = {
         optimiser=replace(ADAM, lr=2e-2, root_after=1_000),
         augmentation=VicinityConfig(noise_std=0.02, max_shift=2),  # not flipped: all shoes point to the left
         score=ScoreConfig(log_sigma_mean=-1.0),
-        sampler=AnnealedGRMALA(correctors=1, precision="auto"),
-        guidance=Guidance(label=1.6),
+        sampler=AnnealedGRMALA(correctors=2, precision="auto"),
+        guidance=Guidance(label=1.5),
     ),
     "cifar10": ScoreSticConfig(
         data="cifar10:",

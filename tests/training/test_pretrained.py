@@ -79,6 +79,12 @@ def test_images_are_those_beside_the_data(pretrained_place: Path, npz_images: Pa
         open_run("pretrained:far", data="digits")
 
 
+def test_no_folder_of_the_machine_is_told(pretrained_place: Path, npz_images: Path) -> None:
+    texts = [file.read_text() for file in (pretrained_place / "far").glob("*.json")]
+    assert len(texts) == 3 and not any(str(npz_images.parent) in text for text in texts)
+    assert any(f"npz:{npz_images.name} test" in text for text in texts)
+
+
 def test_a_gram_term_finds_images_that_come_with_a_library(pretrained_place: Path) -> None:
     run = open_run("pretrained:gram")
     assert ImageSampler(run, 0).of_numbers(torch.arange(3), Progress()).shape == (3, 1, 8, 8)
