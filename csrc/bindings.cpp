@@ -125,6 +125,7 @@ py::dict streams() {
   names["patch"] = static_cast<uint32_t>(stic::kPatch);
   names["noise_level"] = static_cast<uint32_t>(stic::kNoiseLevel);
   names["probe"] = static_cast<uint32_t>(stic::kProbe);
+  names["filters"] = static_cast<uint32_t>(stic::kFilters);
   return names;
 }
 

@@ -22,6 +22,7 @@ enum Stream : uint32_t {
   kPatch = 9,
   kNoiseLevel = 10,
   kProbe = 11,
+  kFilters = 12,
 };
 
 }  // namespace stic

@@ -7,7 +7,6 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -15,37 +14,33 @@ import torch
 from torch import Tensor, nn
 
 from stic_fast.api.arguments import AnyImages, image_batch
+from stic_fast.api.cascades import PREVIEW_EVERY, Cascade
 from stic_fast.counts import Range, check_count
 from stic_fast.data.folder import read_image
 from stic_fast.errors import InputError
 from stic_fast.evaluation import fit_images
-from stic_fast.memory import check_fits
 from stic_fast.ops.checks import check_seed
 from stic_fast.pixels import to_bytes, to_unit
-from stic_fast.sampling import ChainState, PatchSpace
 from stic_fast.textures import GramSynthesis, Watch, features_of
 from stic_fast.textures.gram_synthesis import LARGEST, SMALLEST
-from stic_fast.training import ImageSampler, Progress, TrainedRun
+from stic_fast.training import Progress, TrainedRun
 
 Engine = Literal["gram", "igm"]
 """What draws: "gram" descends from noise to the source's Gram matrices, in seconds; "igm" is a cascade of classifiers
 that is trained on the source, for minutes, and then draws as often as it is asked."""
-StyleEngine = Literal["gram"]
 Picture = AnyImages | str | os.PathLike[str]
 """One image: uint8 or floats in [−1, 1], (C, H, W) with one or three channels; or an image file's path."""
 MOST_PIXELS = 2**26
 """Of an image file: some 200 megabytes as it is read."""
-FLOATS_PER_VALUE = 12
-"""Numbers that a chain holds for each of its own: where it is, its gradient, Adam's means, noise, and their like."""
-PREVIEW_EVERY = 10
-"""Steps between two previews."""
+FIDELITY, PAPERS_FIDELITY = 0.1, 0.3
+"""How far a styled image keeps to its content: by Gram matrices; by a cascade, as its paper has it."""
 
 
 def texture(
     image: Picture | TrainedRun,
     *,
     size: tuple[int, int] = (256, 256),
-    engine: StyleEngine = "gram",
+    engine: Engine = "gram",
     seed: int = 0,
     tile: bool = False,
     network: nn.Module | TrainedRun | None = None,
@@ -87,7 +82,7 @@ def texture(
     """
     _check(engine, seed, steps, size)
     if isinstance(image, TrainedRun):
-        return _of_cascade(image, size, seed, tile=tile, on_preview=on_preview, progress=progress or Progress())
+        return Cascade.of(image, on_preview, progress).texture(size, seed, tile=tile)
     source = _for_network(read_picture(image), network)
     synthesis = _synthesis(source, network, layers, steps=steps, seed=seed, tile=tile)
     with (progress or Progress()).task("texture", synthesis.total_steps(size)) as advance:
@@ -96,11 +91,11 @@ def texture(
 
 def stylize(
     content: Picture,
-    style: Picture,
+    style: Picture | TrainedRun,
     *,
     size: tuple[int, int] | None = None,
-    engine: StyleEngine = "gram",
-    fidelity: float = 0.1,
+    engine: Engine = "gram",
+    fidelity: float | None = None,
     network: nn.Module | TrainedRun | None = None,
     layers: Sequence[str] = (),
     steps: int = 75,
@@ -112,10 +107,12 @@ def stylize(
     Args:
         content: what is to be seen.
         style: whose colours and textures it is given, once it is resized to about as many pixels as the result; grey
-            makes the result grey.
+            makes the result grey. Or a run of "igm" that was trained on it, whose cascade the content then climbs: of
+            what follows it takes size, fidelity, and whom to tell.
         size: height and width of the result, to which the content is resized, cut to the middle where it has another
             shape; None for its own.
-        fidelity: α, from 0 to 1, how far the result keeps to the content: 1 is the content in the style's colours.
+        fidelity: α, from 0 to 1, how far the result keeps to the content; 0.1 if None, and 0.3, the paper's, of a
+            cascade. 1 is the content, by "gram" in the style's colours.
         engine, network, layers, steps, on_preview, progress: as for `texture`.
 
     Returns:
@@ -127,14 +124,20 @@ def stylize(
     >>> stylize(torch.zeros(3, 20, 16), torch.zeros(1, 16, 16), steps=1).shape
     torch.Size([1, 20, 16])
     """
-    Range(0, 1).check("fidelity", fidelity)
+    if fidelity is not None:
+        Range(0, 1).check("fidelity", fidelity)
     _check(engine, 0, steps, size)
+    if isinstance(style, TrainedRun):
+        cascade, picture = Cascade.of(style, on_preview, progress), read_picture(content)
+        picture = fit_images(picture, (style.image_shape[0], *(size or picture.shape[2:])))
+        return cascade.stylized(to_unit(picture), PAPERS_FIDELITY if fidelity is None else fidelity)
     source, subject = _for_network(read_picture(style), network), read_picture(content)
     subject = fit_images(subject, (source.shape[1], *(size or subject.shape[2:])))
     source = as_large_as(subject, source)
     synthesis = _synthesis(source, network, layers, steps=steps)
     with (progress or Progress()).task("stylized image", synthesis.total_steps(subject.shape[2:])) as advance:
-        return synthesis.stylized(to_unit(subject), fidelity=fidelity, watch=_watch(advance, on_preview))
+        watch = _watch(advance, on_preview)
+        return synthesis.stylized(to_unit(subject), fidelity=FIDELITY if fidelity is None else fidelity, watch=watch)
 
 
 def read_picture(picture: Picture) -> Tensor:
@@ -179,46 +182,6 @@ def _check(engine: str, seed: int, steps: int, size: tuple[int, int] | None) -> 
     check_count("steps", steps)
     for name, side in zip(("height", "width"), size or (), strict=False):
         check_count(f"the {name} of what is drawn", side, least=SMALLEST, most=LARGEST)
-
-
-def draws_textures(run: TrainedRun) -> bool:
-    """Whether a run draws images of any size, as a cascade of "igm" does."""
-    return isinstance(run.recipe.space, PatchSpace)
-
-
-def _of_cascade(
-    run: TrainedRun,
-    size: tuple[int, int],
-    seed: int,
-    *,
-    tile: bool,
-    on_preview: Callable[[Tensor], None] | None,
-    progress: Progress,
-) -> Tensor:
-    """The texture that a cascade was trained on: fresh chains of this size through the networks of all its rounds."""
-    recipe = run.recipe.of_images(run.image_shape)
-    if not isinstance(recipe.space, PatchSpace):
-        raise InputError(
-            f"{run.folder.address} is a run of {run.method.name}, which draws images of one size; give a run of igm"
-        )
-    if tile and recipe.space.margin is not None:
-        raise InputError(
-            f"{run.folder.address} was trained with patches.margin={recipe.space.margin}, and what it draws does not "
-            "tile; leave tile out, or train with patches.margin=None"
-        )
-    space = recipe.space.of_size(*size)
-    needed = FLOATS_PER_VALUE * 4.0 * math.prod(space.canvas_shape)
-    check_fits(f"a canvas of {size[0]}x{size[1]} pixels", needed, "draw a smaller one")
-    done = 0
-
-    def watch(state: ChainState) -> None:
-        nonlocal done
-        done += 1
-        if on_preview is not None and done % PREVIEW_EVERY == 0:
-            on_preview(to_bytes(space.decode(state.x[:1]))[0].cpu())
-
-    sampler = ImageSampler(run, seed, recipe=replace(recipe, space=space), on_step=watch)
-    return sampler.of_classes(torch.zeros(1, dtype=torch.int64), progress)[0]
 
 
 def _for_network(image: Tensor, network: nn.Module | TrainedRun | None) -> Tensor:

@@ -17,9 +17,10 @@ from PIL import Image
 from torch import Tensor
 
 from stic_fast.api import load, train
+from stic_fast.api.cascades import draws_textures
 from stic_fast.api.images import png
 from stic_fast.api.run import Run
-from stic_fast.api.textures import Engine, draws_textures, read_picture, stylize, texture
+from stic_fast.api.textures import Engine, read_picture, stylize, texture
 from stic_fast.atomic_write import atomic_write
 from stic_fast.cli.drawing import picture_at
 from stic_fast.cli.progress import RichProgress
@@ -50,6 +51,21 @@ class PictureCommand(Options):
         """The run whose features are compared."""
         return None if self.run is None else load(self.run)
 
+    def _source(self, image: Path | None, without: str) -> Path | Run:
+        """Whose texture is drawn: an image's, or that of the cascade that --run is.
+
+        Args:
+            without: what to say where there is neither.
+        """
+        run = self.network()
+        if run is not None and draws_textures(run):
+            if image is not None:
+                raise InputError(f"--run {self.run} draws the texture that it was trained on; leave out {image}")
+            return run
+        if image is None:
+            raise InputError(f"{without}: give an image file, or --run with a cascade of `train igm`")
+        return image
+
 
 @dataclass(frozen=True)
 class Texture(PictureCommand):
@@ -74,9 +90,9 @@ class Texture(PictureCommand):
 
     def execute(self) -> None:
         """Draws and writes."""
-        size, source = parse_size(self.size), self._source()
-        name = source.stem if isinstance(source, Path) else source.folder.path.name
-        with drawn_into(self.out or Path(f"{name}_texture_seed{self.seed}.png")) as (preview, progress, save):
+        size, source = parse_size(self.size), self._source(self.image, "texture needs a source")
+        target = self.out or Path(f"{name_of(source)}_texture_seed{self.seed}.png")
+        with drawn_into(target) as (preview, progress, save):
             if isinstance(source, Path) and self.engine == "igm":
                 source = cascade_of(source, progress)
             image = texture(
@@ -91,17 +107,6 @@ class Texture(PictureCommand):
             )
             save(image)
 
-    def _source(self) -> Path | Run:
-        """What a texture is drawn of: an image, or the cascade that --run is."""
-        run = self.network()
-        if run is not None and draws_textures(run):
-            if self.image is not None:
-                raise InputError(f"--run {self.run} draws the texture that it was trained on; leave out {self.image}")
-            return run
-        if self.image is None:
-            raise InputError("texture needs a source: give an image file, or --run with a cascade of `train igm`")
-        return self.image
-
 
 @dataclass(frozen=True)
 class Stylize(PictureCommand):
@@ -112,24 +117,26 @@ class Stylize(PictureCommand):
 
     # What is to be seen, an image file.
     content: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="CONTENT")]
-    # Whose colours and textures it is given, an image file; it is resized to about as many pixels as the result.
-    style: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="STYLE")]
+    # Whose colours and textures it is given, an image file; it is resized to about as many pixels as the result. Left
+    # out where --run is a cascade that was trained on one.
+    style: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="STYLE")] = None
     # Height and width of the result; the content is resized to cover it, and cut to the middle. None for the content's
     # own; a photograph of many megapixels needs a smaller one.
     size: Annotated[str | None, tyro.conf.arg(metavar="HxW")] = None
-    # How far the result keeps to the content: 0 leaves the style alone, 1 the content in the style's colours.
-    fidelity: Probability = 0.1
+    # How far the result keeps to the content, from 0 to 1; None for 0.1, and for 0.3 of a cascade.
+    fidelity: Probability | None = None
 
     def execute(self) -> None:
         """Draws and writes."""
         size = None if self.size is None else parse_size(self.size)
-        with drawn_into(self.out or Path(f"{self.content.stem}_as_{self.style.stem}.png")) as (preview, progress, save):
+        style = self._source(self.style, "stylize needs a style")
+        with drawn_into(self.out or Path(f"{self.content.stem}_as_{name_of(style)}.png")) as (preview, progress, save):
             image = stylize(
                 self.content,
-                self.style,
+                style,
                 size=size,
                 fidelity=self.fidelity,
-                network=self.network(),
+                network=None if isinstance(style, Run) else self.network(),
                 steps=self.steps,
                 on_preview=preview,
                 progress=progress,
@@ -145,6 +152,11 @@ def cascade_of(image: Path, progress: RichProgress) -> Run:
         if (folder / CONFIG).exists():
             return Run.of(resume(folder, method="igm", progress=progress))
         return train("igm", data=f"image:{image}", preset="texture", out=folder, progress=progress)
+
+
+def name_of(source: Path | Run) -> str:
+    """What pictures made of it are called."""
+    return source.stem if isinstance(source, Path) else source.folder.path.name
 
 
 def parse_size(text: str) -> tuple[int, int]:

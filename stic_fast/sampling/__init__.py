@@ -17,6 +17,7 @@ from stic_fast.sampling.gram_regulariser import GramRegulariser
 from stic_fast.sampling.grmala import GRMALA, ChainResult
 from stic_fast.sampling.known_pixels import KnownPixels
 from stic_fast.sampling.mala import MALA, MALAResult
+from stic_fast.sampling.near_images import NearImages
 from stic_fast.sampling.objective import (
     Climb,
     LatentGaussian,
@@ -58,6 +59,7 @@ __all__ = [
     "LogOdds",
     "LogPosterior",
     "MALAResult",
+    "NearImages",
     "Network",
     "NoiseSpace",
     "Objective",

@@ -15,7 +15,6 @@ from torch import Tensor
 
 import stic_fast
 from stic_fast import api
-from stic_fast.api import textures
 from stic_fast.cli.main import main
 from stic_fast.errors import InputError
 
@@ -86,12 +85,12 @@ def test_what_is_refused(
     run: api.Run, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(InputError, match="engine igm draws with a cascade that has been trained; give the run"):
-        stic_fast.texture(source, engine="igm")  # type: ignore[arg-type]
+        stic_fast.texture(source, engine="igm")
     with pytest.raises(InputError, match=r"a patch must fit into the canvas, \(17, 40\), got \(18, 18\)"):
         stic_fast.texture(run, size=(17, 40))
     with monkeypatch.context() as patch, pytest.raises(InputError, match="a canvas of 20x30 pixels needs about"):
         patch.setattr("stic_fast.memory.available", lambda _: 1000.0)
-        textures.texture(run, size=(20, 30))
+        stic_fast.texture(run, size=(20, 30))
     for line, message in (
         (["--run", str(run.folder.path), str(source)], "draws the texture that it was trained on; leave out"),
         ([], "texture needs a source: give an image file, or --run"),
@@ -110,7 +109,7 @@ def test_a_cascade_with_a_margin_does_not_tile(source: Path, tmp_path: Path) -> 
     settings = {**TINY, "passes": 1, "patches.margin": 4}
     run = stic_fast.train("igm", data=f"image:{source}", out=tmp_path / "run", **settings)
     assert stic_fast.texture(run, size=(16, 40)).shape == (3, 16, 40)
-    with pytest.raises(InputError, match=r"patches\.margin=4, and what it draws does not tile"):
+    with pytest.raises(InputError, match=r"patches\.margin=4, so what it draws does not tile"):
         stic_fast.texture(run, size=(16, 40), tile=True)
 
 
@@ -122,3 +121,23 @@ def test_one_image_gives_no_statistics(run: api.Run, capsys: pytest.CaptureFixtu
 def test_before_the_first_round_there_is_noise(run: api.Run) -> None:
     drawn = stic_fast.texture(run.after_pass(0), size=(40, 40)).float() / 127.5 - 1
     assert abs(drawn.std().item() - 0.3) < 0.02
+
+
+def test_an_image_in_a_style(run: api.Run, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nearer to the content the larger α is, and the content itself for 1."""
+    content = torch.full((1, 22, 31), 200, dtype=torch.uint8)
+    drawn = {share: stic_fast.stylize(content, run, fidelity=share).float() for share in (0.0, 0.9, 1.0)}
+    apart = {share: (image - 200).abs().mean().item() for share, image in drawn.items()}
+    assert drawn[0.0].shape == (3, 22, 31) and apart[0.0] > apart[0.9] > apart[1.0] == 0
+    assert torch.equal(stic_fast.stylize(content, run), stic_fast.stylize(content, run, fidelity=0.3))
+    monkeypatch.chdir(tmp_path)
+    assert main(["stylize", str(source), "--run", str(run.folder.path), "--size", "19x25", "--fidelity", "0.2"]) == 0
+    with Image.open("wall_as_wall.png") as picture:
+        styled = torch.from_numpy(np.asarray(picture).copy()).permute(2, 0, 1)
+    wanted = stic_fast.stylize(source, run, size=(19, 25), fidelity=0.2)
+    assert (styled.int() - wanted.int()).abs().max() <= 1
+
+
+def test_a_style_that_is_missing(source: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["stylize", str(source)]) == 2
+    assert "stylize needs a style: give an image file, or --run" in capsys.readouterr().err

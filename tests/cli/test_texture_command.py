@@ -92,7 +92,7 @@ def test_a_preview_stays_where_it_is_stopped(
         (["texture", "wall.png", "--out", "new/x.png", "--run", "nowhere"], "nowhere does not exist"),
         (["stylize", "wall.png", "nowhere.jpg", "--out", "new/deep/x.png"], "there is no image file nowhere.jpg"),
         (["stylize", "wall.png", "grey.png", "--fidelity", "2"], "--fidelity must be from 0 to 1"),
-        (["stylize", "wall.png"], "STYLE"),
+        (["stylize", "wall.png"], "stylize needs a style"),
     ],
 )
 def test_what_cannot_be_is_named_before_the_work(

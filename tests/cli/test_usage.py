@@ -37,7 +37,7 @@ def refused(argv: list[str], capsys: pytest.CaptureFixture[str]) -> str:
             ["nonsense"],
             [
                 "nonsense",
-                "demo, train, sample, interpolate, counterfactual, evaluate, score, study, report, compare, info",
+                "demo, train, sample, interpolate, counterfactual, texture, stylize, evaluate, score, study, report",
             ],
         ),
         (["train"], ["stic"]),
