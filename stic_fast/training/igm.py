@@ -8,13 +8,12 @@ Images of several classes have a head for each on the same convolutions, as STIC
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, cast
 
 import torch
 from torch import Tensor
-from torch.nn.functional import softplus
+from torch.nn.functional import pad, softplus
 
 from stic_fast.counts import MOST, Count, NotNegative, Positive, Probability, Range, check_count
 from stic_fast.data import ImageSet, Splits
@@ -235,7 +234,9 @@ class Igm(Method[IgmConfig]):
         path = run.picture("samples", f"pass_{pass_number:03d}.png")
         with writing(path):
             shown = to_bytes(self.recipe.space.decode(drawn[:SHOWN]))
-            tiles = torch.cat([_cut_or_padded(train.images[:1], shown.shape[2:]), shown]).cpu()
+            down, across = (own - side for own, side in zip(shown.shape[2:], train.image_shape[1:], strict=True))
+            source = pad(train.images[:1], (0, across, 0, down), value=255)  # cut where it is larger, else on white
+            tiles = torch.cat([source, shown]).cpu()
             save_grid(path, tiles, columns=len(tiles), column_labels=["source", *["drawn"] * (len(tiles) - 1)])
         progress.say(f"round {pass_number}: {taken} of {steps} steps, drawn in {path}")
         return [{"kind": "synthesis", "steps": taken}]
@@ -251,15 +252,3 @@ class Igm(Method[IgmConfig]):
         rounds = len(saved) if isinstance(saved, Tensor) and saved.dim() else 1
         check_form(saved, self.negatives.new_empty(rounds, *self.negatives.shape[1:]), "negatives")
         self.negatives = saved.to(self.negatives.device, copy=True)
-
-
-def _cut_or_padded(images: Tensor, sides: Sequence[int]) -> Tensor:
-    """The upper left part of images, (N, channels, *sides), with white where they are smaller.
-
-    >>> _cut_or_padded(torch.zeros(1, 1, 3, 1, dtype=torch.uint8), (2, 2)).flatten()
-    tensor([  0, 255,   0, 255], dtype=torch.uint8)
-    """
-    height, width = sides
-    whole = images.new_full((*images.shape[:2], max(height, images.shape[2]), max(width, images.shape[3])), 255)
-    whole[:, :, : images.shape[2], : images.shape[3]] = images
-    return whole[:, :, :height, :width]
