@@ -45,11 +45,13 @@ class Cascade:
             InputError: a run of another method.
         """
         recipe = run.recipe.of_images(run.image_shape)
-        if not isinstance(recipe.space, PatchSpace):
+        space = recipe.space
+        if not isinstance(space, PatchSpace) or space.patch is None:
             raise InputError(
-                f"{run.folder.address} is a run of {run.method.name}, which draws images of one size; give a run of igm"
+                f"{run.folder.address} is a run of {run.method.name}, which draws images of one size; give a run of "
+                "igm on patches"
             )
-        return cls(run, recipe, recipe.space, on_preview, progress or Progress())
+        return cls(run, recipe, space, on_preview, progress or Progress())
 
     def texture(self, size: tuple[int, int], seed: int, *, tile: bool) -> Tensor:
         """The texture that it was trained on, uint8 (C, H, W), by a fresh chain.
@@ -108,4 +110,4 @@ class Cascade:
 
 def draws_textures(run: TrainedRun) -> bool:
     """Whether a run is a cascade that draws images of any size."""
-    return isinstance(run.recipe.space, PatchSpace)
+    return isinstance(run.recipe.space, PatchSpace) and run.recipe.space.patch is not None

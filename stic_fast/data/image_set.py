@@ -207,6 +207,17 @@ class Splits:
         """The same images on another device."""
         return Splits(self.train.to(device), self.test.to(device))
 
+    def unlabelled(self) -> Splits:
+        """The same images, all of one class called "image".
+
+        >>> images = torch.zeros(3, 1, 8, 8, dtype=torch.uint8)
+        >>> shapes = ImageSet(images, torch.tensor([0, 1, 0]), ("circle", "square"), "shapes")
+        >>> Splits(shapes, shapes).unlabelled().train
+        ImageSet('shapes': 3 images of (1, 8, 8), 1 class)
+        """
+        parts = (self.train, self.test)
+        return Splits(*(replace(one, labels=torch.zeros_like(one.labels), class_names=("image",)) for one in parts))
+
     @classmethod
     def stratified(cls, whole: ImageSet, *, test_fraction: float) -> Splits:
         """Hold out `test_fraction` of every class, the same images each time and without a random generator.

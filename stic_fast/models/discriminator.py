@@ -74,8 +74,8 @@ class Discriminator(Classifier):
         if not 0 <= leak <= 1:
             raise InputError(f"leak must lie in [0, 1], got {leak}; the paper's is 0.2")
         stride = 2 ** len(channels)
-        if whole is not None and (whole < stride or whole % stride):
-            raise InputError(f"whole must be a multiple of {stride}, 2 a convolution, got {whole}; change either")
+        if whole is not None and whole < stride:
+            raise InputError(f"whole must be at least {stride}, 2 a convolution, got {whole}; take fewer channels")
         convolutions = [f"conv{number + 1}" for number in range(len(channels))]
         super().__init__(
             num_classes=num_classes,
@@ -92,7 +92,7 @@ class Discriminator(Classifier):
             padding, step = 0 if whole is None else KERNEL // 2, 1 if smooth and not number else 2
             self.convolutions.append(nn.Conv2d(before, after, KERNEL, stride=step, padding=padding))
             self.norms.append(nn.BatchNorm2d(after) if batch_norm and number else nn.Identity())
-        self.head = nn.Conv2d(channels[-1], num_classes, 1 if whole is None else whole // stride)
+        self.head = nn.Conv2d(channels[-1], num_classes, 1 if whole is None else -(-whole // stride))
         self.reset_parameters()
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -123,7 +123,7 @@ class Discriminator(Classifier):
         for name, convolution, norm in zip(self.layer_names, self.convolutions, self.norms, strict=False):
             x = F.leaky_relu(norm(convolution(x)), self.leak, inplace=True)
             if self.smooth and name == "conv1":
-                x = F.avg_pool2d(x, 2)
+                x = F.avg_pool2d(x, 2, ceil_mode=self.whole is not None)
             if name in names:
                 kept[name] = x
         with without_autocast(x.device.type):

@@ -38,8 +38,8 @@ class PatchSpace(Space):
 
     shape: tuple[int, int, int] | None = None
     """(channels, height, width) of the images; None for that of the real images."""
-    patch: Side = (64, 64)
-    """Height and width of a patch."""
+    patch: Side | None = (64, 64)
+    """Height and width of a patch; None for images that are shown as they are."""
     cover: Positive = 1.0
     """How often a pixel is covered at a step, on average: so many patches of a state the network is shown."""
     margin: CountOrZero | None = None
@@ -50,7 +50,9 @@ class PatchSpace(Space):
 
     def __post_init__(self) -> None:
         check_ranges(self)
-        if self.shape is not None:
+        if self.patch is None and self.margin:
+            raise InputError(f"a margin is for patches to reach into, got margin={self.margin} without; leave it out")
+        if self.shape is not None and self.patch is not None:
             for side, whole in zip(self.patch, self.canvas_shape[1:], strict=True):
                 if side > whole:
                     raise InputError(
@@ -69,6 +71,8 @@ class PatchSpace(Space):
     @property
     def count(self) -> int:
         """Patches of a state that the network is shown at a step."""
+        if self.patch is None:
+            return 1
         return math.ceil(round(self.cover * math.prod(self.canvas_shape[1:]) / math.prod(self.patch), 9))
 
     def of_images(self, image_shape: Sequence[int]) -> PatchSpace:
@@ -84,7 +88,7 @@ class PatchSpace(Space):
         return replace(self, shape=(self.canvas_shape[0], height, width))
 
     def shown(self, image_shape: Sequence[int]) -> tuple[int, ...]:
-        return self.of_images(image_shape).count, image_shape[0], *self.patch
+        return self.of_images(image_shape).count, image_shape[0], *(self.patch or image_shape[1:])
 
     def start(self, chain_ids: Tensor, *, seed: int, step: int = 0) -> Tensor:
         where: dict[str, Any] = {"seed": seed, "step": step, "chain_ids": chain_ids, "device": chain_ids.device}
@@ -104,6 +108,8 @@ class PatchSpace(Space):
 
     def view(self, x: Tensor, *, seed: int, step: int | Tensor, chain_ids: Tensor | None) -> Tensor:
         """Patches (chains·count, channels, *patch), state by state."""
+        if self.patch is None:
+            return x
         draws = noise.uniform(
             (len(x), 2 * self.count),
             seed=seed,

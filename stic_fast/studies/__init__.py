@@ -11,6 +11,7 @@ from stic_fast.studies.classifiers import Classifiers
 from stic_fast.studies.diversity import Diversity
 from stic_fast.studies.evolution import Evolution
 from stic_fast.studies.extremes import Extremes
+from stic_fast.studies.features import Features
 from stic_fast.studies.gram_layers import GramLayers
 from stic_fast.studies.interpolation import Interpolation
 from stic_fast.studies.judged import Judged
@@ -32,6 +33,7 @@ STUDIES: dict[str, type[Study]] = {
     "extremes": Extremes,
     "calibration": Calibration,
     "classifiers": Classifiers,
+    "features": Features,
 }
 """By the name that the command line knows them by."""
 

@@ -48,4 +48,4 @@ def paths_in(listed: str | None) -> list[Path]:
 
 
 def _images_of(run: TrainedRun) -> tuple[object, ...]:
-    return run.class_names, run.image_shape
+    return run.splits.train.class_names, run.image_shape

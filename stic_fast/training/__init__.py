@@ -8,8 +8,10 @@ from stic_fast.training.averaging import AverageConfig
 from stic_fast.training.config import AugmentationConfig, NetworkConfig, OptimiserConfig, RunConfig
 from stic_fast.training.engine import Engine
 from stic_fast.training.gmmc import Gmmc, GmmcConfig
+from stic_fast.training.icn import Icn, IcnConfig
 from stic_fast.training.igm import Igm, IgmConfig
 from stic_fast.training.image_sampler import ImageSampler
+from stic_fast.training.inn import Inn, InnConfig
 from stic_fast.training.jem import Jem, JemConfig
 from stic_fast.training.method import Loss, Method
 from stic_fast.training.methods import METHODS, register_method
@@ -21,6 +23,7 @@ from stic_fast.training.runs import TrainedRun, build_network, open_run, resume,
 from stic_fast.training.score_stic import ScoreStic, ScoreSticConfig
 from stic_fast.training.softmax import Softmax, SoftmaxConfig
 from stic_fast.training.stic import PoolConfig, Stic, SticConfig, VicinityConfig
+from stic_fast.training.winn import Winn, WinnConfig
 
 __all__ = [
     "METHODS",
@@ -29,9 +32,13 @@ __all__ = [
     "Engine",
     "Gmmc",
     "GmmcConfig",
+    "Icn",
+    "IcnConfig",
     "Igm",
     "IgmConfig",
     "ImageSampler",
+    "Inn",
+    "InnConfig",
     "Jem",
     "JemConfig",
     "Loss",
@@ -51,6 +58,8 @@ __all__ = [
     "SticConfig",
     "TrainedRun",
     "VicinityConfig",
+    "Winn",
+    "WinnConfig",
     "build_network",
     "folder_of",
     "open_run",

@@ -78,9 +78,9 @@ class DiscriminatorConfig:
 
     # Of its convolutions of 5×5 and stride 2; the paper's are 64, 128, 256 and 512.
     channels: Annotated[tuple[int, ...], Range(1, 10_000)] = (32, 64, 128, 256)
-    # Side of a patch that it reads as a whole, with zeros around, as DCGAN does; None to slide over larger ones, each
-    # place a patch of 62 pixels for four convolutions, without zeros.
-    whole: Count | None = None
+    # Reads what it is shown as a whole, with zeros around, as DCGAN does; off, to slide over it without zeros, each
+    # place a patch of 62 pixels for four convolutions.
+    whole: Literal["on", "off"] = "off"
     # The first convolution with stride 1 and a mean over 2×2 pixels after it, which leaves no weave in what is drawn.
     smooth: Literal["on", "off"] = "on"
     # After every convolution but the first, as the paper has it.

@@ -83,8 +83,6 @@ class Engine:
         """From where the run stands to the end of this pass."""
         begin, end = (number - 1) * self.config.iterations, number * self.config.iterations
         if self.iteration == begin:
-            if self.method.forgets:
-                self.optimisers = self._new_optimisers()
             with self._judged():
                 self._log(self.method.start_pass(number, self.progress), number)
         started = time.perf_counter()

@@ -59,8 +59,8 @@ class Method(Generic[Settings]):
     """What the figure of its training shows of the terms that it logs."""
     evaluation: ClassVar[Sequence[str]] = tuple(PARTS)
     """The parts of an evaluation that apply to it."""
-    forgets: ClassVar[bool] = False
-    """Whether optimisers begin every pass anew, as a cascade does that trains one network a pass."""
+    labelled: ClassVar[bool] = True
+    """Whether it reads the labels of its images; all images are of one class to it if not."""
 
     def __init__(self, model: Classifier, splits: Splits, config: Settings) -> None:
         self.model, self.splits, self.config = model, splits, config
@@ -82,9 +82,9 @@ class Method(Generic[Settings]):
         return Recipe(config.sampler)
 
     @classmethod
-    def draws_through_all_passes(cls, config: Any) -> bool:
-        """Whether finished images go through the networks of all passes, one after the other, as a cascade's do."""
-        return False
+    def cascade(cls, config: Any, passes: int) -> Sequence[int] | None:
+        """The passes, of so many, whose networks finished images go through, one after the other; None for the last."""
+        return None
 
     def parts(self) -> Mapping[str, Iterable[nn.Parameter]]:
         """The parts of the model that are trained, each by an optimiser of its own: all of it by one."""

@@ -21,12 +21,15 @@ from stic_fast.evaluation.record_form import PARTS
 from stic_fast.stored import reason
 from stic_fast.training.config import RunConfig
 from stic_fast.training.gmmc import Gmmc
+from stic_fast.training.icn import Icn
 from stic_fast.training.igm import Igm
+from stic_fast.training.inn import Inn
 from stic_fast.training.jem import Jem
 from stic_fast.training.method import Method
 from stic_fast.training.score_stic import ScoreStic
 from stic_fast.training.softmax import Softmax
 from stic_fast.training.stic import Stic
+from stic_fast.training.winn import Winn
 
 GROUP = "stic_fast.methods"
 
@@ -101,7 +104,7 @@ def register_method(method: Kind) -> Kind:
     return method
 
 
-for _method in (Stic, ScoreStic, Gmmc, Jem, Softmax, Igm):
+for _method in (Stic, ScoreStic, Gmmc, Jem, Softmax, Igm, Inn, Icn, Winn):
     register_method(_method)
 
 

@@ -11,6 +11,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from stic_fast.data import Splits
+from stic_fast.errors import InputError
 from stic_fast.models import Classifier, ConvNet, Discriminator, ScoreClassifier, ScoreUNet, ScoreWideResNet, WideResNet
 from stic_fast.training.config import DiscriminatorConfig, NetworkConfig, ScoreNetworkConfig
 
@@ -59,18 +60,28 @@ def score_network_of(config: ScoreNetworkConfig, splits: Splits, *, seed: int) -
         return ScoreWideResNet(depth=config.depth, width=config.width, **options)
 
 
-def discriminator_of(config: DiscriminatorConfig, splits: Splits, *, seed: int) -> Discriminator:
+def discriminator_of(
+    config: DiscriminatorConfig, splits: Splits, *, seed: int, side: int | None = None
+) -> Discriminator:
     """The discriminator for patches of these images, a head for each class, its weights drawn from the seed.
 
+    Args:
+        side: of the patches; the images' own if None.
+
     Raises:
-        InputError: settings that make no network, or Gram layers that this one does not have.
+        InputError: settings that make no network, or Gram layers that this one does not have; images that are read as
+            a whole and are not square.
     """
+    _, height, width = splits.train.image_shape
+    if config.whole == "on" and side is None and height != width:
+        hint = "set network.whole=off, or cut out squares by patches.side"
+        raise InputError(f"images that are read as a whole must be square, got {height}x{width} pixels; {hint}")
     with _DrawnFrom(torch.Generator().manual_seed(seed)):
         return Discriminator(
             channels=config.channels,
             in_channels=splits.train.image_shape[0],
             num_classes=splits.train.num_classes,
-            whole=config.whole,
+            whole=(side or height) if config.whole == "on" else None,
             smooth=config.smooth == "on",
             batch_norm=config.batch_norm == "on",
             gram_layers=config.gram_layers or None,

@@ -86,6 +86,12 @@ class RealBatches:
             return self._batch(patches.contiguous(), self.labels[picked], place, iteration, **moves)[0], picked
         return self.of_drawn(patches, self.labels.new_zeros(len(patches)), place, iteration)[0], picked
 
+    def shares(self, place: int, iteration: int) -> Tensor:
+        """Uniform numbers (B,) in [0, 1), one for each row of a batch that no patches are cut for."""
+        ids = self._ids(self.config.batch_size, place)
+        where: dict[str, Any] = {"seed": self.config.seed, "step": iteration, "chain_ids": ids, "device": ids.device}
+        return noise.uniform((len(ids), 1), stream=noise.Stream.PATCH, **where)[:, 0]
+
     def clean(self, place: int, iteration: int, count: int) -> tuple[Tensor, Tensor, Tensor]:
         """So many images (count, channels, height, width) in [−1, 1], flipped as configured and without noise.
 

@@ -24,6 +24,7 @@ class RunImages:
     """
 
     class_names: tuple[str, ...]
+    """Those that the run knows: "image" alone where it reads no labels."""
     image_shape: tuple[int, int, int]
     load: Callable[[], Splits]
     """Loads them; raises InputError where they cannot be had."""
@@ -31,14 +32,24 @@ class RunImages:
     """Whether they can, if nothing happened to them."""
 
     @classmethod
-    def of(cls, splits: Splits) -> RunImages:
-        """Those that are loaded already."""
-        return cls(splits.train.class_names, splits.train.image_shape, lambda: splits)
+    def of(cls, splits: Splits, *, labelled: bool = True) -> RunImages:
+        """Those that are loaded already.
+
+        Args:
+            labelled: whether the run reads their labels.
+        """
+        names = splits.train.class_names if labelled else splits.unlabelled().train.class_names
+        return cls(names, splits.train.image_shape, lambda: splits)
 
     @cached_property
     def splits(self) -> Splits:
         """The images themselves."""
         return self.load()
+
+    @property
+    def seen(self) -> Splits:
+        """The images as the run sees them: with their labels, or all of one class."""
+        return self.splits if self.class_names == self.splits.train.class_names else self.splits.unlabelled()
 
     @cached_property
     def outline(self) -> Splits:

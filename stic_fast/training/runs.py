@@ -49,7 +49,7 @@ class TrainedRun:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """The names of the classes, in the order of their numbers."""
+        """The names of the classes that it knows, in the order of their numbers."""
         return self.images.class_names
 
     @property
@@ -64,15 +64,14 @@ class TrainedRun:
 
     @property
     def recipe(self) -> Recipe:
-        """How the method draws finished images, where it is a cascade through the networks of all passes."""
+        """How the method draws finished images, where it is a cascade through the networks of several passes."""
         recipe = self.method.recipe_of(self.config, self.model)
-        if not self.method.draws_through_all_passes(self.config):
-            return recipe
-        return recipe.through([partial(self._network_after, number + 1) for number in range(self.passes)])
+        ends = self.method.cascade(self.config, self.passes)
+        return recipe if ends is None else recipe.through([partial(self._network_after, end) for end in ends])
 
     def images_for(self, recipe: Recipe) -> ImageSet:
         """The images that chains of a recipe refer to: real ones where they have a Gram term, or an outline of them."""
-        return (self.splits if recipe.compares(self.model) else self.images.outline).train
+        return (self.images.seen if recipe.compares(self.model) else self.images.outline).train
 
     def after_pass(self, number: int) -> TrainedRun:
         """The run as it was after a pass, with the same data.
@@ -96,12 +95,12 @@ def train(config: RunConfig, path: str | os.PathLike[str], *, progress: Progress
     check(config)
     if os.fspath(path).startswith(PREFIX):
         raise InputError(f"{path} names a run that comes with the package; give another folder")
-    splits = load(config.data)
-    config.check_against(splits.train)
-    check_training_fits(config, splits, device())
-    model = build_network(config, splits)
-    folder = RunFolder.create(path, method_of(config).name, to_plain(config), images=fingerprint_of(splits))
-    return _continue(folder, config, splits, model, progress)
+    images = _run_images(config, load(config.data))
+    config.check_against(images.splits.train)
+    check_training_fits(config, images.outline, device())
+    model = build_network(config, images.outline)
+    folder = RunFolder.create(path, method_of(config).name, to_plain(config), images=fingerprint_of(images.splits))
+    return _continue(folder, config, images, model, progress)
 
 
 def resume(path: str | os.PathLike[str], *, method: str | None = None, progress: Progress | None = None) -> TrainedRun:
@@ -120,9 +119,9 @@ def resume(path: str | os.PathLike[str], *, method: str | None = None, progress:
         raise InputError(f"{folder.path} is a run of method {own!r}; continue it with {again}")
     if isinstance(folder, PretrainedFolder):
         raise InputError(f"{folder.address} holds weights alone, and no training goes on from them; train a new run")
-    splits = _images(folder, config.data)
-    check_training_fits(config, splits, device())
-    return _continue(folder, config, splits, build_network(config, splits), progress)
+    images = _run_images(config, _images(folder, config.data))
+    check_training_fits(config, images.outline, device())
+    return _continue(folder, config, images, build_network(config, images.outline), progress)
 
 
 def open_run(path: str | os.PathLike[str], *, pass_number: int | None = None, data: str | None = None) -> TrainedRun:
@@ -139,7 +138,7 @@ def open_run(path: str | os.PathLike[str], *, pass_number: int | None = None, da
     checkpoint = folder.newest_checkpoint() if pass_number is None else folder.end_of_pass(pass_number)
     if data is not None:
         config = replace(config, data=data)
-        images = RunImages.of(_images(folder, data, "are not those that {} was trained on; give these"))
+        images = _run_images(config, _images(folder, data, "are not those that {} was trained on; give these"))
     elif isinstance(folder, PretrainedFolder):
         about = folder.about
         images = RunImages(
@@ -149,7 +148,7 @@ def open_run(path: str | os.PathLike[str], *, pass_number: int | None = None, da
             at_hand=not config.data.endswith(":"),
         )
     else:
-        images = RunImages.of(_images(folder, config.data))
+        images = _run_images(config, _images(folder, config.data))
     return _read(folder, config, images, checkpoint)
 
 
@@ -204,10 +203,14 @@ def _read(folder: RunFolder, config: RunConfig, images: RunImages, checkpoint: C
     return TrainedRun(folder, config, images, model.to(device()), passes)
 
 
+def _run_images(config: RunConfig, splits: Splits) -> RunImages:
+    return RunImages.of(splits, labelled=method_of(config).labelled)
+
+
 def _continue(
-    folder: RunFolder, config: RunConfig, splits: Splits, model: Classifier, progress: Progress | None
+    folder: RunFolder, config: RunConfig, images: RunImages, model: Classifier, progress: Progress | None
 ) -> TrainedRun:
     with folder.one_writer():
-        model, splits = model.to(device()), splits.to(device())
-        Engine(model, method_of(config)(model, splits, config), config, folder, progress).train()
-    return TrainedRun(folder, config, RunImages.of(splits), model, folder.newest_checkpoint().pass_number)
+        model, images = model.to(device()), _run_images(config, images.splits.to(device()))
+        Engine(model, method_of(config)(model, images.seen, config), config, folder, progress).train()
+    return TrainedRun(folder, config, images, model, folder.newest_checkpoint().pass_number)

@@ -108,7 +108,7 @@ def test_a_checkpoint_rebuilds_it() -> None:
         ({"channels": (8, 0)}, "channels must be at least one number above 0"),
         ({"in_channels": 0}, "in_channels must be at least 1, got 0"),
         ({"leak": 1.5}, "leak must lie in"),
-        ({"whole": 24}, "whole must be a multiple of 16, 2 a convolution, got 24"),
+        ({"whole": 15}, "whole must be at least 16, 2 a convolution, got 15; take fewer"),
         ({"gram_layers": ["conv5"]}, "unknown layer 'conv5'"),
     ],
 )

@@ -22,7 +22,9 @@ from stic_fast.training import (
     AugmentationConfig,
     Engine,
     GmmcConfig,
+    IcnConfig,
     IgmConfig,
+    InnConfig,
     JemConfig,
     Loss,
     NetworkConfig,
@@ -35,6 +37,7 @@ from stic_fast.training import (
     ScoreSticConfig,
     SoftmaxConfig,
     SticConfig,
+    WinnConfig,
 )
 from stic_fast.training.averaging import AverageConfig
 from stic_fast.training.config import DiscriminatorConfig, ScoreNetworkConfig
@@ -117,6 +120,13 @@ def tiny_igm() -> IgmConfig:
     )
 
 
+def of_whole_images(kind: type[InnConfig], tiny: IgmConfig) -> InnConfig:
+    """The same run of a method that reads labels and whole images."""
+    shared = {field.name: getattr(tiny, field.name) for field in dataclasses.fields(RunConfig)}
+    network = DiscriminatorConfig(channels=(8,), whole="on")
+    return kind(**{**shared, "network": network}, negatives=tiny.negatives)
+
+
 @pytest.fixture(scope="session")
 def tiny_of(
     tiny: SticConfig,
@@ -134,6 +144,9 @@ def tiny_of(
         "jem": tiny_jem,
         "gmmc": tiny_gmmc,
         "igm": tiny_igm,
+        "inn": of_whole_images(InnConfig, tiny_igm),
+        "icn": of_whole_images(IcnConfig, tiny_igm),
+        "winn": dataclasses.replace(of_whole_images(WinnConfig, tiny_igm), networks=1),
     }
 
 
@@ -160,7 +173,7 @@ class ToyConfig:
 class Toy:
     """Pulls every weight towards iteration-dependent targets; `spoil` may replace the loss."""
 
-    curves, forgets = (), False
+    curves = ()
 
     def __init__(
         self, model: Classifier, spoil: Callable[[int, Tensor], Tensor] = lambda iteration, loss: loss

@@ -42,6 +42,7 @@ from stic_fast.training import (
     RunConfig,
     ScoreSticConfig,
     SticConfig,
+    WinnConfig,
     resume,
     train,
 )
@@ -77,6 +78,12 @@ CONFIGS: dict[str, RunConfig] = {
         **{**SHARED, "network": DiscriminatorConfig(channels=(8,)), "sampler": Adam(steps=4)},
         data="digits",
         patches=PatchConfig(side=7, cover=1.5),
+        negatives=NegativesConfig(chains=10, rounds=2, window=2),
+    ),
+    # Whole images, by two networks of which each is trained for two rounds.
+    "winn": WinnConfig(
+        **{**SHARED, "passes": 4, "network": DiscriminatorConfig(channels=(8,), whole="on"), "sampler": Adam(steps=4)},
+        networks=2,
         negatives=NegativesConfig(chains=10, rounds=2, window=2),
     ),
     "score-stic-one-level": dataclasses.replace(

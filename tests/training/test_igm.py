@@ -170,7 +170,7 @@ def test_a_killed_run_goes_on_to_the_same_bits(
 
 def test_one_network_throughout(config: IgmConfig, tmp_path: Path) -> None:
     """IGM-single starts each round from noise, and draws by its last network alone."""
-    run = train(replace(config, cascade="off", passes=2), tmp_path / "single")
+    run = train(replace(config, networks=1, passes=2), tmp_path / "single")
     assert len(run.recipe.stages) == 1
     negatives = negatives_of(run)
     assert (negatives[-1] - negatives[0]).abs().mean() < 0.05 * 7 + 0.4 and negatives.shape[0] == 3
@@ -199,9 +199,14 @@ def test_a_margin_is_there_while_it_draws_and_gone_in_pictures(config: IgmConfig
     ("changes", "message"),
     [
         ({"patches": PatchConfig(side=25)}, "patches.side must be from 1 to 24, inside the images, got 25"),
-        ({"network": DiscriminatorConfig(channels=(4, 8), whole=16)}, "patches.side must be network.whole=16, got 18"),
+        ({"networks": 2}, "passes must be a multiple of networks=2, got 3; change either"),
+        ({"patches": PatchConfig(side=None, canvas=20)}, "patches.canvas is for patches; set patches.side too"),
+        (
+            {"patches": PatchConfig(side=None), "network": DiscriminatorConfig(channels=(4,), whole="on")},
+            "images that are read as a whole must be square, got 24x26 pixels",
+        ),
         ({"network": DiscriminatorConfig()}, "at least 62 pixels a side"),
-        ({"passes": 10**6, "sampler": Adam(steps=10**5)}, "steps of all rounds must be"),
+        ({"passes": 10**6, "sampler": Adam(steps=10**5)}, "steps of all networks must be"),
     ],
 )
 def test_settings_that_cannot_be(config: IgmConfig, tmp_path: Path, changes: dict[str, object], message: str) -> None:

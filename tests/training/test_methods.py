@@ -19,8 +19,10 @@ from stic_fast.training import (
     AverageConfig,
     Gmmc,
     GmmcConfig,
+    IcnConfig,
     IgmConfig,
     ImageSampler,
+    InnConfig,
     Jem,
     JemConfig,
     NetworkConfig,
@@ -32,6 +34,7 @@ from stic_fast.training import (
     ScoreSticConfig,
     SoftmaxConfig,
     SticConfig,
+    WinnConfig,
     open_run,
     resume,
     train,
@@ -42,7 +45,7 @@ from stic_fast.training.jem import DensityWeights
 from stic_fast.training.methods import method_of
 from stic_fast.training.score_stic import FakesConfig, ScoreConfig
 
-NAMES = ["stic", "score-stic", "gmmc", "jem", "softmax", "igm"]
+NAMES = ["stic", "score-stic", "gmmc", "jem", "softmax", "igm", "inn", "icn", "winn"]
 UNUSUAL: dict[str, RunConfig] = {
     "stic": SticConfig(pool=PoolConfig(refresh=3, start="blank"), references=2, vrm="off", normalize="none"),
     "score-stic": ScoreSticConfig(
@@ -67,13 +70,16 @@ UNUSUAL: dict[str, RunConfig] = {
     "jem": JemConfig(weights=DensityWeights(0.0, 0.5, 2.0), pool=ReplayConfig(start="blank"), seed=2**64 - 1),
     "softmax": SoftmaxConfig(data="npz:photos.npz", passes=3),
     "igm": IgmConfig(
-        cascade="off",
+        networks=35,
         climb="grmala",
-        network=DiscriminatorConfig(channels=(8,), whole=16, smooth="off", batch_norm="on", gram_layers=("conv1",)),
+        network=DiscriminatorConfig(channels=(8,), whole="on", smooth="off", batch_norm="on", gram_layers=("conv1",)),
         patches=PatchConfig(side=16, cover=3.0, canvas=40, margin=5),
         negatives=NegativesConfig(chains=3, rounds=2, recent=1.0, sigma=0.0, stop=1.0, window=1),
         sampler=Adam(steps=3, eps3=0.1, schedule="cosine"),
     ),
+    "inn": InnConfig(networks=None, patches=PatchConfig(side=6, canvas=9, margin=0)),
+    "icn": IcnConfig(introspection=0.0, networks=None),
+    "winn": WinnConfig(penalty=0.0, networks=2),
 }
 
 
@@ -204,14 +210,17 @@ def test_a_run_opens_again_and_draws_as_its_method_does(
     assert all(parameter.dtype == torch.float32 for parameter in opened.model.parameters())
     assert opened.recipe.stages[0].sampler == config.sampler
 
-    classes = torch.arange(10)
+    known = opened.model.num_classes
+    assert known == len(opened.class_names) == (10 if opened.method.labelled else 1)
+    classes = torch.arange(10) % known
     drawn = [ImageSampler(run, seed=3, steps=5).of_classes(classes, Progress()) for run in (trained, opened)]
     canvas = ImageSampler(opened, seed=3, steps=0).of_classes(classes, Progress())
     assert drawn[0].shape == (10, 1, 8, 8) and torch.equal(*drawn)
     assert bool((drawn[1] != canvas).flatten(1).any(1).all()), "its chains move"
-    path = ImageSampler(opened, seed=3).of_paths(3, 8, 2, [0.0, 0.5, 1.0], Progress())
+    start, end = 3 % known, 8 % known
+    path = ImageSampler(opened, seed=3).of_paths(start, end, 2, [0.0, 0.5, 1.0], Progress())
     assert path.shape == (6, 1, 8, 8) and torch.equal(
-        path, ImageSampler(opened, seed=3).of_paths(3, 8, 2, [0.0, 0.5, 1.0], Progress())
+        path, ImageSampler(opened, seed=3).of_paths(start, end, 2, [0.0, 0.5, 1.0], Progress())
     )
 
 

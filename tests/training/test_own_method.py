@@ -142,10 +142,10 @@ def test_by_an_entry_point(package: Path, tmp_path: Path, capsys: pytest.Capture
 def test_packages_are_looked_for_once_and_when_there_is_need(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(package, "smooth_method", smooth="smooth_method:Smooth")
     assert METHODS["stic"].name == "stic" and "smooth_method" not in sys.modules
-    assert list(METHODS) == ["stic", "score-stic", "gmmc", "jem", "softmax", "igm", "smooth"]
+    assert list(METHODS) == ["stic", "score-stic", "gmmc", "jem", "softmax", "igm", "inn", "icn", "winn", "smooth"]
     assert METHODS["smooth"] is sys.modules["smooth_method"].Smooth
     monkeypatch.setattr("stic_fast.training.methods.entry_points", lambda **_: pytest.fail("looked again"))
-    assert len(METHODS) == 7 and "gan" not in METHODS
+    assert len(METHODS) == 10 and "gan" not in METHODS
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_a_broken_package_is_told_and_leaves_the_others(package: Path, text: str
     install(package, "a_torn_one", torn="torn_method:Torn")
     install(package, "smooth_method", smooth="smooth_method:Smooth")
     with pytest.warns(InputWarning, match=rf"^method 'torn' of package a_torn_one cannot be used \(.*({told})"):
-        assert list(METHODS) == ["stic", "score-stic", "gmmc", "jem", "softmax", "igm", "smooth"]
+        assert list(METHODS) == ["stic", "score-stic", "gmmc", "jem", "softmax", "igm", "inn", "icn", "winn", "smooth"]
     assert METHODS["stic"].__module__ == "stic_fast.training.stic"
 
 

@@ -1,0 +1,51 @@
+# SPDX-FileCopyrightText: 2026 The stic_fast authors
+# SPDX-License-Identifier: MIT
+"""ICN: one classifier that learns from what it draws itself (Introspective Classification with Convolutional Nets).
+
+Jin, Lazarow and Tu, NIPS 2017 (https://arxiv.org/abs/1704.07816).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch.nn.functional import cross_entropy
+
+from stic_fast.counts import Count, Probability
+from stic_fast.plots.curves import ACCURACY, Series
+from stic_fast.plots.looks import ORANGE
+from stic_fast.training.igm import IMAGES, LOSSES, PROBABILITIES, Told, logistic_terms, of_terms, probabilities
+from stic_fast.training.inn import Inn, InnConfig
+from stic_fast.training.method import Loss
+
+
+@dataclass(frozen=True)
+class IcnConfig(InnConfig):
+    """An ICN training run: passes are rounds of reclassification by synthesis."""
+
+    # Networks, each trained for as many rounds as the others; one throughout, as in the paper.
+    networks: Count | None = 1
+    # The share of telling real from drawn images in the loss; the rest is that of telling the classes apart.
+    introspection: Probability = 0.5
+
+
+PRESETS = {name: IcnConfig(**settings) for name, settings in IMAGES.items()}
+CURVES = LOSSES.beside(Series("loss_class", "class", ORANGE))
+
+
+class Icn(Inn):
+    """Reclassification by synthesis: softmax over the classes, and each class's own head against what it drew."""
+
+    config: IcnConfig
+    name, settings = "icn", IcnConfig
+    summary = "ICN: one classifier that tells classes apart, and each class from what it draws of it"
+    presets, curves = PRESETS, (CURVES, PROBABILITIES, ACCURACY)
+
+    def told_apart(self, real: Told, drawn: Told, iteration: int) -> Loss:
+        """(1 − α)·(−ln p(y|x)) + α·(−ln q(+1|x, y) − ln q(−1|drawn, y)), the paper's loss for many classes."""
+        share = self.config.introspection
+        logits = real.odds.mean((2, 3))
+        terms = {name: share * term for name, term in logistic_terms(real, drawn).items()}
+        terms["loss_class"] = (1 - share) * cross_entropy(logits, real.classes)
+        hits = (logits.argmax(1) == real.classes).float().mean()
+        return of_terms(terms, {**probabilities(real, drawn), "accuracy": hits})
