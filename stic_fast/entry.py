@@ -25,6 +25,8 @@ def main() -> int:
     _open_missing_streams()
     with stopping_at_once():
         from stic_fast.cli.main import main as run
+        from stic_fast.memory import keep_what_is_freed
+    keep_what_is_freed()
     return run()
 
 

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -99,3 +101,28 @@ def test_bytes_for_people() -> None:
         "1.5 TiB",
         "1.07e+09 EiB",
     ]
+
+
+PAGES = """
+import resource, sys, torch
+from stic_fast.memory import keep_what_is_freed
+if sys.argv[1] == "kept":
+    keep_what_is_freed()
+def passes(count):
+    for _ in range(count):
+        [torch.ones(4 * 2**20) for _ in range(10)]  # as a forward pass keeps features, and a backward pass frees them
+passes(2)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+passes(10)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a setting of glibc")
+def test_freed_memory_is_kept_for_the_next_tensors() -> None:
+    """In pages that the system had to provide for ten times 160 MiB."""
+    lost, kept = (
+        int(subprocess.run([sys.executable, "-c", PAGES, how], check=True, capture_output=True, text=True).stdout)
+        for how in ("as it is", "kept")
+    )
+    assert kept < lost / 5

@@ -86,8 +86,8 @@ def chain_bytes(model: Classifier, recipe: Recipe, chains: int, shape: tuple[int
     for stage in recipe.stages:
         layers = stage.compared(model)
         reads = (*layers, *stage.objective.layers)
-        most = stage.objective.at_once or rows * chains
-        own = _pass_bytes(model, min(rows * chains, most), seen, frozen_weights=True, layers=reads)
+        most = stage.objective.rows_at_once(rows * chains, seen)
+        own = _pass_bytes(model, most, seen, frozen_weights=True, layers=reads)
         needed.append(own + (_gram_bytes(model, chains, recipe.references, shape, layers) if layers else 0.0))
     return max(needed, default=0.0)
 

@@ -167,6 +167,8 @@ def test_log_odds_climb_the_mean_of_all_patches(critic: Discriminator) -> None:
     assert climb.logp is not None and torch.equal(climb.logp, odds.detach().flatten(1))
     apart = LogOdds(at_once=1).climb(network, x, target, Time(0))
     assert torch.equal(apart.direction, climb.direction), "in parts of any size"
+    rows = [LogOdds(at_once).rows_at_once(9, (1, 17, 21)) for at_once in (1, 357, 1000, 10**6, None)]
+    assert rows == [1, 1, 2, 9, 9] and LogOdds().rows_at_once(0, (1, 17, 21)) == 1
 
 
 def test_log_odds_of_the_class_that_is_asked_for() -> None:
@@ -203,7 +205,7 @@ def test_a_chain_stops_by_the_mean_probability_of_its_patches(critic: Discrimina
     together = run(slice(None))
     assert readings[0].shape == (4, 3) and len(readings) < 30, "all have stopped before the last step"
     torch.testing.assert_close(torch.cat([run(slice(row, row + 1)) for row in range(4)]), together, rtol=0, atol=1e-12)
-    assert torch.equal(run(slice(None), 5), together)
+    assert torch.equal(run(slice(None), 5 * 13 * 13 + 7), together)
 
 
 def test_what_scores_whole_images_says_so_of_patches(critic: Discriminator) -> None:
