@@ -151,7 +151,7 @@ PRESETS = {
     ),
     "fashion": ScoreSticConfig(
         data="idx:",
-        passes=12,
+        passes=15,
         iterations=1_000,
         batch_size=16,
         network=ScoreNetworkConfig(channels=(64, 128), sigma_data=0.7),
