@@ -155,7 +155,8 @@ class RunEvaluation(Options):
             images, labels = self._drawn(sampler, progress).all()
         except Diverged as divergence:
             return Unmeasured(note=f"no images could be drawn: {divergence}")
-        return image_record(judging, images, labels, steps=sampler.resolved.steps, progress=progress)
+        asked = labels if sampler.run.method.labelled else None
+        return image_record(judging, images, asked, steps=sampler.resolved.steps, progress=progress)
 
     def _drawn(self, sampler: ImageSampler, progress: Progress) -> DrawnImages:
         run, steps = sampler.run, sampler.resolved.steps

@@ -96,7 +96,8 @@ def _parts(page: Page, run: TrainedRun, record: Evaluation) -> None:
 
 def _subtitle(run: TrainedRun, record: Evaluation | None) -> str:
     shape = "×".join(map(str, run.image_shape[1:]))
-    text = f"A classifier of {run.model.num_classes} classes that also draws, for images of {shape} pixels."
+    kinds = f"{run.model.num_classes} classes" if run.method.labelled else "real and drawn images"
+    text = f"A classifier of {kinds} that also draws, for images of {shape} pixels."
     if run.images.at_hand:
         train, test = run.splits.train, run.splits.test
         text += f" It learnt from {len(train):,} images ({train.name}); {len(test):,} real test images were held out."

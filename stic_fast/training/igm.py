@@ -24,7 +24,7 @@ from stic_fast.ops.checks import MAX_STEP
 from stic_fast.pixels import to_bytes
 from stic_fast.plots import save_grid
 from stic_fast.plots.curves import LOSS, Panel, Panels, Series
-from stic_fast.plots.looks import BLUE, VERMILION
+from stic_fast.plots.looks import BLUE, GREEN, VERMILION
 from stic_fast.sampling import GRMALA, Adam, LogOdds, PatchSpace, Recipe, Stage, Stop, continue_chains, draw_hard
 from stic_fast.training.config import (
     NOISE,
@@ -99,6 +99,9 @@ class IgmConfig(RunConfig):
     patches: PatchConfig = field(default_factory=PatchConfig)
     # The pseudo-negatives: what the cascade has drawn, round by round.
     negatives: NegativesConfig = field(default_factory=NegativesConfig)
+    # Weight λ of λ·E‖∇ ln g‖², the squared slope of the log-odds at real and drawn patches, without which chains end at
+    # what fools a network and not at what looks real; 0 for none, as in the paper.
+    penalty: NotNegative = 0.0
     # How chains climb: by Adam, as in the paper's experiments, or by Langevin steps.
     climb: Literal["adam", "grmala"] = "adam"
     # The leg of a network, by Adam.
@@ -164,7 +167,7 @@ IMAGES: Mapping[str, Mapping[str, Any]] = {
 """Settings for whole images, by the name of a preset."""
 PRESETS = {
     # A texture of any size, from a photograph of some 128 pixels or more.
-    "texture": IgmConfig(patches=PatchConfig(canvas=128)),
+    "texture": IgmConfig(passes=50, iterations=30, patches=PatchConfig(canvas=128), penalty=1.0),
     # Section 4.1 of the paper, for a source of 256×256 pixels: its network, its rounds, its patches, ten of an image.
     "texture-paper": IgmConfig(
         iterations=100,
@@ -177,7 +180,12 @@ PRESETS = {
     ),
     **{name: IgmConfig(**settings) for name, settings in IMAGES.items()},
 }
-LOSSES = LOSS.beside(Series("loss_real", "real", BLUE), Series("loss_drawn", "drawn", VERMILION), unit="nats")
+LOSSES = LOSS.beside(
+    Series("loss_real", "real", BLUE),
+    Series("loss_drawn", "drawn", VERMILION),
+    Series("loss_penalty", "penalty", GREEN),
+    unit="nats",
+)
 PROBABILITIES = Panel(
     "Probability of being real",
     "mean over patches (%)",
@@ -200,6 +208,12 @@ class Told(NamedTuple):
     def own(self) -> Tensor:
         """Those of their own class's head, (B, rows, columns)."""
         return self.odds[torch.arange(len(self.odds), device=self.odds.device), self.classes]
+
+
+def slopes_of(told: Told) -> Tensor:
+    """The gradient of each patch's own log-odds, (B, channels, height, width), differentiable in its turn."""
+    (slopes,) = torch.autograd.grad(told.own.mean((1, 2)).sum(), told.seen, create_graph=True)
+    return slopes
 
 
 def logistic_terms(real: Told, drawn: Told) -> dict[str, Tensor]:
@@ -267,6 +281,8 @@ class Igm(Method[IgmConfig]):
         weights = (float(self.config.negatives.recent) ** ages).repeat_interleave(len(self.ids))
         real, of = self.real.patches(0, iteration, self._patch)
         drawn, by = self.real.patches(1, iteration, self._patch, self.negatives.flatten(0, 1), weights, wrap=wrap)
+        for seen in (real, drawn):
+            seen.requires_grad_(self.config.penalty > 0)
         odds_real, odds_drawn = self._odds(torch.cat([real, drawn])).chunk(2)
         return self.told_apart(
             Told(real, self.splits.train.labels[of], odds_real),
@@ -275,8 +291,12 @@ class Igm(Method[IgmConfig]):
         )
 
     def told_apart(self, real: Told, drawn: Told, iteration: int) -> Loss:
-        """−ln q(+1|x) of real patches and −ln q(−1|x) of drawn ones (section 3.2.1)."""
-        return of_terms(logistic_terms(real, drawn), probabilities(real, drawn))
+        """−ln q(+1|x) of real patches and −ln q(−1|x) of drawn ones (section 3.2.1), and the penalty."""
+        terms = logistic_terms(real, drawn)
+        if self.config.penalty:
+            slopes = torch.cat([slopes_of(real), slopes_of(drawn)])
+            terms["loss_penalty"] = self.config.penalty * slopes.square().sum((1, 2, 3)).mean()
+        return of_terms(terms, probabilities(real, drawn))
 
     def end_pass(self, pass_number: int, run: RunFolder, progress: Progress) -> list[dict[str, Any]]:
         """Draws this round's pseudo-negatives, and a picture of some of them."""

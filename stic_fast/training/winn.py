@@ -17,7 +17,7 @@ from stic_fast.counts import Count, NotNegative
 from stic_fast.models import Discriminator
 from stic_fast.plots.curves import ACCURACY, LOSS, Panel, Series
 from stic_fast.plots.looks import BLUE, VERMILION
-from stic_fast.training.igm import IMAGES, Told, of_terms
+from stic_fast.training.igm import IMAGES, Told, of_terms, slopes_of
 from stic_fast.training.inn import Inn, InnConfig
 from stic_fast.training.method import Loss
 from stic_fast.training.progress import Progress
@@ -33,7 +33,7 @@ class WinnConfig(InnConfig):
 
     # Critics, each trained for as many rounds as the others, through which chains go one after the other.
     networks: Count | None = 3
-    # Weight λ of the gradient penalty.
+    # Weight λ of λ·E(‖∇f(x̂)‖ − 1)², x̂ between real and drawn images.
     penalty: NotNegative = 10.0
 
 
@@ -57,11 +57,9 @@ class Winn(Inn):
         """E f(drawn) − E f(real) + λ·E(‖∇f(x̂)‖ − 1)², x̂ evenly between the two."""
         distance = real.own.mean() - drawn.own.mean()
         share = self.real.shares(2, iteration)[:, None, None, None]
-        between = (share * real.seen + (1 - share) * drawn.seen).requires_grad_()
-        with torch.autocast(between.device.type, enabled=False):
-            value = Told(between, real.classes, self._odds(between)).own.mean((1, 2)).sum()
-            (slope,) = torch.autograd.grad(value, between, create_graph=True)
-        penalty = self.config.penalty * (slope.flatten(1).norm(dim=1) - 1).square().mean()
+        between = (share * real.seen + (1 - share) * drawn.seen).detach().requires_grad_()
+        slopes = slopes_of(Told(between, real.classes, self._odds(between)))
+        penalty = self.config.penalty * (slopes.flatten(1).norm(dim=1) - 1).square().mean()
         terms = {"loss_distance": -distance, "loss_penalty": penalty}
         return of_terms(terms, {"distance": distance})
 

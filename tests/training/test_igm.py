@@ -111,6 +111,22 @@ def test_the_loss_tells_real_patches_from_drawn_ones(run: TrainedRun, config: Ig
     torch.testing.assert_close(loss.terms["p_drawn"], odds[1].sigmoid().mean())
 
 
+def test_the_penalty_is_that_of_the_slope_at_both_kinds_of_patches(run: TrainedRun, config: IgmConfig) -> None:
+    plain, penalised = (Igm(run.model, run.splits, replace(config, penalty=weight)) for weight in (0.0, 3.0))
+    before, after = plain.loss(5), penalised.loss(5)
+    real, _ = plain.real.patches(0, 5, (18, 18))
+    drawn, _ = plain.real.patches(1, 5, (18, 18), plain.negatives.flatten(0, 1), wrap=True)
+    seen = torch.cat([real, drawn]).requires_grad_()
+    odds = run.model.logits_and_features(seen, ["log_odds"])[1][0].mean((1, 2, 3))
+    (slopes,) = torch.autograd.grad(odds.sum(), seen, create_graph=True)
+    penalty = 3.0 * slopes.square().sum((1, 2, 3)).mean()
+    torch.testing.assert_close(after.terms["loss_penalty"], penalty.detach())
+    torch.testing.assert_close(after.total, before.total + penalty)
+    weights = list(run.model.parameters())
+    found, wanted = (torch.autograd.grad(each, weights[:1])[0] for each in (after.total, before.total + penalty))  # type: ignore[arg-type, operator]
+    torch.testing.assert_close(found, wanted)
+
+
 def test_patches_lie_anywhere_and_recent_rounds_are_likelier(config: IgmConfig) -> None:
     splits = load(config.data)
     config = replace(config, batch_size=1_600, augmentation=AugmentationConfig(noise_std=0.0))
