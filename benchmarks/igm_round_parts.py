@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The stic_fast authors
 # SPDX-License-Identifier: MIT
-"""Where the time of a round of IGM goes: `python -m benchmarks.igm_round_parts [--preset texture]`.
+"""Where the time of a round of IGM goes: `python -m benchmarks.igm_round_parts [--preset texture-paper --shrink 100]`.
 
 Prints a table in Markdown: milliseconds by kind of operation, as PyTorch's profiler counts them, of a round's training
 and of its drawing when no chain stops early, in float32 and in bfloat16; and without the profiler what a round takes
@@ -10,13 +10,12 @@ and what a megapixel takes that a trained network draws.
 from __future__ import annotations
 
 import argparse
-import math
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch.profiler import ProfilerActivity, profile
@@ -24,6 +23,7 @@ from torch.profiler import ProfilerActivity, profile
 from benchmarks.score_training_parts import clocked
 from benchmarks.wording import markdown
 from stic_fast.data import ImageSet, Splits
+from stic_fast.memory import keep_what_is_freed
 from stic_fast.training import Engine, Igm, IgmConfig, RunFolder
 
 KINDS = (
@@ -45,45 +45,56 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measures and prints."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.igm_round_parts")
     parser.add_argument("--preset", default="texture", help="of train igm, for a single source")
-    parser.add_argument("--iterations", type=int, help="of a round, if not the preset's; the cost is scaled up")
+    about = "measures one of so many iterations, chains and steps, and scales up: for presets of hours"
+    parser.add_argument("--shrink", type=int, default=1, help=about)
     asked = parser.parse_args(arguments)
     config = Igm.presets[asked.preset]
-    columns: dict[str, tuple[Counter[str], float]] = {}
-    for precision in ("fp32", "bf16"):
-        for part in ("training", "drawing"):
-            columns[f"{part}, {precision}"] = measured(config, precision, part, asked.iterations)
+    columns = {
+        f"{part}, {precision}": measured(config, precision, part, asked.shrink)
+        for precision in ("fp32", "bf16")
+        for part in ("training", "drawing")
+    }
     head = ["milliseconds of one round", *columns]
     kinds = [*dict(KINDS), REST]
-    rows = [[kind, *(f"{parts[kind]:.0f}" for parts, _ in columns.values())] for kind in kinds]
+    rows = [[kind, *(f"{parts[kind]:,.0f}" for parts, _ in columns.values())] for kind in kinds]
     shares = [sum(parts[kind] for kind in kinds[:2]) / sum(parts.values()) for parts, _ in columns.values()]
     rows.append(["share of convolutions", *(f"{share:.0%}" for share in shares)])
-    rows.append(["all, without the profiler", *(f"{1e3 * seconds:.0f}" for _, seconds in columns.values())])
-    drawn = config.negatives.chains * math.prod(new_method(config, Path()).recipe.space.shape[1:]) / 1e6  # type: ignore[attr-defined]
-    cost = [f"{seconds / drawn:.1f} s" if "drawing" in name else "" for name, (_, seconds) in columns.items()]
+    rows.append(["all, without the profiler", *(f"{1e3 * seconds:,.0f}" for _, seconds in columns.values())])
+    pixels = config.negatives.chains * cast(int, config.patches.canvas) ** 2
+    cost = [f"{1e9 * seconds / pixels:,.0f}" if "drawing" in name else "" for name, (_, seconds) in columns.items()]
     rows.append(["a megapixel, through one network", *cost])
     print(markdown(head, rows))
 
 
-def measured(config: IgmConfig, precision: str, part: str, iterations: int | None) -> tuple[Counter[str], float]:
+def measured(config: IgmConfig, precision: str, part: str, shrink: int) -> tuple[Counter[str], float]:
     """Milliseconds by kind of operation, and the seconds of a round's part."""
-    optimiser, sampler = replace(config.optimiser, precision=precision), replace(config.sampler, precision=precision)
-    never = replace(config.negatives, stop=1.0)
-    config = replace(config, passes=1, optimiser=optimiser, sampler=sampler, negatives=never)
+
+    def few(count: int) -> int:
+        return max(1, count // shrink)
+
+    iterations, chains, steps = config.iterations, config.negatives.chains, config.sampler.steps
+    config = replace(
+        config,
+        passes=1,
+        optimiser=replace(config.optimiser, precision=precision),
+        sampler=replace(config.sampler, precision=precision, steps=few(steps)),
+        negatives=replace(config.negatives, chains=few(chains), stop=1.0),
+    )
     with tempfile.TemporaryDirectory() as folder:
-        method = new_method(config, Path(folder))
+        method = new_method(config)
         engine = Engine(method.model, method, config, RunFolder(Path(folder)))
         engine._iterate()
-        count, scale = iterations or config.iterations, config.iterations / (iterations or config.iterations)
 
         def train() -> None:
-            for _ in range(count):
+            for _ in range(few(iterations)):
                 engine._iterate()
 
         def draw() -> None:
             method.end_pass(1, engine.run, engine.progress)
 
-        work: Callable[[], None] = train if part == "training" else draw
-        scale = scale if part == "training" else 1.0
+        work, scale = train, iterations / few(iterations)
+        if part == "drawing":
+            work, scale = draw, chains * steps / (few(chains) * few(steps))
         seconds = min(clocked(work) for _ in range(ROUNDS))
         with profile(activities=[ProfilerActivity.CPU]) as profiler:
             work()
@@ -94,15 +105,15 @@ def measured(config: IgmConfig, precision: str, part: str, iterations: int | Non
     return parts, scale * seconds
 
 
-def new_method(config: IgmConfig, folder: Path) -> Igm:
+def new_method(config: IgmConfig) -> Igm:
     """The method on a source of noise as large as its canvas."""
-    side = cast(Any, config.patches.canvas)
-    source = ImageSet(
-        torch.randint(0, 256, (1, 3, side, side), dtype=torch.uint8), torch.zeros(1).long(), ("image",), "noise"
-    )
+    side = cast(int, config.patches.canvas)
+    pixels = torch.randint(0, 256, (1, 3, side, side), dtype=torch.uint8)
+    source = ImageSet(pixels, torch.zeros(1, dtype=torch.int64), ("image",), "noise")
     splits = Splits(source, source)
     return Igm(Igm.build(config, splits), splits, config)
 
 
 if __name__ == "__main__":
+    keep_what_is_freed()
     main()

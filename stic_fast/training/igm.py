@@ -216,11 +216,6 @@ def slopes_of(told: Told) -> Tensor:
     return slopes
 
 
-def logistic_terms(real: Told, drawn: Told) -> dict[str, Tensor]:
-    """−ln q(+1|x) of real patches and −ln q(−1|x) of drawn ones, each by its own class's head."""
-    return {"loss_real": softplus(-real.own).mean(), "loss_drawn": softplus(drawn.own).mean()}
-
-
 def probabilities(real: Told, drawn: Told) -> dict[str, Tensor]:
     """How likely both are to be real, as logged."""
     return {"p_real": real.own.sigmoid().mean(), "p_drawn": drawn.own.sigmoid().mean()}
@@ -291,12 +286,16 @@ class Igm(Method[IgmConfig]):
         )
 
     def told_apart(self, real: Told, drawn: Told, iteration: int) -> Loss:
+        """The number to descend, and terms to log; `introspection` alone."""
+        return of_terms(self.introspection(real, drawn), probabilities(real, drawn))
+
+    def introspection(self, real: Told, drawn: Told) -> dict[str, Tensor]:
         """−ln q(+1|x) of real patches and −ln q(−1|x) of drawn ones (section 3.2.1), and the penalty."""
-        terms = logistic_terms(real, drawn)
+        terms = {"loss_real": softplus(-real.own).mean(), "loss_drawn": softplus(drawn.own).mean()}
         if self.config.penalty:
             slopes = torch.cat([slopes_of(real), slopes_of(drawn)])
             terms["loss_penalty"] = self.config.penalty * slopes.square().sum((1, 2, 3)).mean()
-        return of_terms(terms, probabilities(real, drawn))
+        return terms
 
     def end_pass(self, pass_number: int, run: RunFolder, progress: Progress) -> list[dict[str, Any]]:
         """Draws this round's pseudo-negatives, and a picture of some of them."""

@@ -13,13 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from stic_fast.counts import Count
-from stic_fast.evaluation import accuracy
-from stic_fast.evaluation.record_form import PARTS
-from stic_fast.plots.curves import ACCURACY, Panels
 from stic_fast.training.config import DiscriminatorConfig
-from stic_fast.training.igm import IMAGES, LOSSES, PROBABILITIES, Igm, IgmConfig, PatchConfig
-from stic_fast.training.progress import Progress
-from stic_fast.training.run_folder import RunFolder
+from stic_fast.training.igm import IMAGES, Igm, IgmConfig, PatchConfig
 
 
 @dataclass(frozen=True)
@@ -38,19 +33,12 @@ PRESETS = {name: InnConfig(**settings) for name, settings in IMAGES.items()}
 
 
 class Inn(Igm):
-    """Algorithm 1 of Introspective Generative Modeling, for each class by its own head."""
+    """Algorithm 1 of Introspective Generative Modeling, for each class by its own head.
+
+    A head knows its class from what was drawn of it, and not from the other classes: it is no classifier of them.
+    """
 
     name, settings = "inn", InnConfig
     summary = "INN: a cascade of classifiers with a head for each class, that draws images of each"
     presets: ClassVar[Mapping[str, Any]] = PRESETS
-    curves: ClassVar[Panels] = (LOSSES, PROBABILITIES, ACCURACY)
-    evaluation = tuple(PARTS)
     labelled = True
-
-    def end_pass(self, pass_number: int, run: RunFolder, progress: Progress) -> list[dict[str, Any]]:
-        """As the cascade does; and the accuracy of the class whose head gives the highest log-odds."""
-        records = super().end_pass(pass_number, run, progress)
-        test = self.splits.test
-        score = accuracy(self.model, test.images, test.labels, self.model.num_classes)
-        progress.say(f"round {pass_number}: test accuracy {score:.3f}")
-        return [*records, {"kind": "evaluation", "test_accuracy": score}]

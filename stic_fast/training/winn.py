@@ -15,7 +15,7 @@ from torch import Tensor
 
 from stic_fast.counts import Count, NotNegative
 from stic_fast.models import Discriminator
-from stic_fast.plots.curves import ACCURACY, LOSS, Panel, Series
+from stic_fast.plots.curves import LOSS, Panel, Series
 from stic_fast.plots.looks import BLUE, VERMILION
 from stic_fast.training.igm import IMAGES, Told, of_terms, slopes_of
 from stic_fast.training.inn import Inn, InnConfig
@@ -51,7 +51,7 @@ class Winn(Inn):
     config: WinnConfig
     name, settings = "winn", WinnConfig
     summary = "WINN: a few Wasserstein critics with a head for each class, that draw images of each"
-    presets, curves = PRESETS, (LOSS.beside(Series("loss_penalty", "penalty", VERMILION)), DISTANCE, ACCURACY)
+    presets, curves = PRESETS, (LOSS.beside(Series("loss_penalty", "penalty", VERMILION)), DISTANCE)
 
     def told_apart(self, real: Told, drawn: Told, iteration: int) -> Loss:
         """E f(drawn) − E f(real) + λ·E(‖∇f(x̂)‖ − 1)², x̂ evenly between the two."""
