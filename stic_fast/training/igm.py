@@ -21,7 +21,7 @@ from stic_fast.errors import InputError
 from stic_fast.models import Classifier, Discriminator
 from stic_fast.noise_addresses import POOL
 from stic_fast.ops.checks import MAX_STEP
-from stic_fast.pixels import to_bytes
+from stic_fast.pixels import to_bytes, to_unit
 from stic_fast.plots import save_grid
 from stic_fast.plots.curves import LOSS, Panel, Panels, Series
 from stic_fast.plots.looks import BLUE, GREEN, VERMILION
@@ -40,6 +40,8 @@ from stic_fast.training.progress import Progress
 from stic_fast.training.run_folder import RunFolder, writing
 from stic_fast.training.saved_state import check_form
 
+VARIANCE_OF = 1_000
+"""Real images, at most, whose pixels' variance the penalty is scaled by."""
 SHOWN = 4
 """Pseudo-negatives beside a single source in the picture of a round."""
 
@@ -99,8 +101,8 @@ class IgmConfig(RunConfig):
     patches: PatchConfig = field(default_factory=PatchConfig)
     # The pseudo-negatives: what the cascade has drawn, round by round.
     negatives: NegativesConfig = field(default_factory=NegativesConfig)
-    # Weight λ of λ·E‖∇ ln g‖², the squared slope of the log-odds at real and drawn patches, without which chains end at
-    # what fools a network and not at what looks real; 0 for none, as in the paper.
+    # Weight λ of λ·E‖∇ ln g‖², the squared slope of the log-odds at real and drawn patches, per standard deviation of the
+    # real pixels. Without it chains end at what fools a network and not at what looks real; 0 for none, as in the paper.
     penalty: NotNegative = 0.0
     # How chains climb: by Adam, as in the paper's experiments, or by Langevin steps.
     climb: Literal["adam", "grmala"] = "adam"
@@ -167,7 +169,7 @@ IMAGES: Mapping[str, Mapping[str, Any]] = {
 """Settings for whole images, by the name of a preset."""
 PRESETS = {
     # A texture of any size, from a photograph of some 128 pixels or more.
-    "texture": IgmConfig(passes=50, iterations=30, patches=PatchConfig(canvas=128), penalty=1.0),
+    "texture": IgmConfig(passes=50, iterations=30, patches=PatchConfig(canvas=128), penalty=5.0),
     # Section 4.1 of the paper, for a source of 256×256 pixels: its network, its rounds, its patches, ten of an image.
     "texture-paper": IgmConfig(
         iterations=100,
@@ -247,6 +249,8 @@ class Igm(Method[IgmConfig]):
         self.ids = POOL.ids(config.negatives.chains, device=splits.train.labels.device)
         self.classes = torch.arange(len(self.ids), device=self.ids.device) % model.num_classes
         self.negatives = self._noise(0)[None]
+        some = to_unit(splits.train.images[:: -(-len(splits.train) // VARIANCE_OF)])
+        self.variance = float(some.var((0, 2, 3), correction=0).mean())
         self.left: Tensor | None = None
         """Where the network before this one left the chains; None for the first, which begins at noise."""
 
@@ -294,7 +298,7 @@ class Igm(Method[IgmConfig]):
         terms = {"loss_real": softplus(-real.own).mean(), "loss_drawn": softplus(drawn.own).mean()}
         if self.config.penalty:
             slopes = torch.cat([slopes_of(real), slopes_of(drawn)])
-            terms["loss_penalty"] = self.config.penalty * slopes.square().sum((1, 2, 3)).mean()
+            terms["loss_penalty"] = self.config.penalty * self.variance * slopes.square().sum((1, 2, 3)).mean()
         return terms
 
     def end_pass(self, pass_number: int, run: RunFolder, progress: Progress) -> list[dict[str, Any]]:

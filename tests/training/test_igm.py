@@ -17,7 +17,7 @@ from stic_fast.data import load
 from stic_fast.errors import InputError
 from stic_fast.noise_addresses import POOL
 from stic_fast.ops import noise
-from stic_fast.pixels import to_bytes
+from stic_fast.pixels import to_bytes, to_unit
 from stic_fast.sampling import GRMALA, Adam, draw_hard, draw_images
 from stic_fast.training import Igm, IgmConfig, ImageSampler, Progress, TrainedRun, open_run, resume, train
 from stic_fast.training.config import AugmentationConfig, DiscriminatorConfig
@@ -119,7 +119,8 @@ def test_the_penalty_is_that_of_the_slope_at_both_kinds_of_patches(run: TrainedR
     seen = torch.cat([real, drawn]).requires_grad_()
     odds = run.model.logits_and_features(seen, ["log_odds"])[1][0].mean((1, 2, 3))
     (slopes,) = torch.autograd.grad(odds.sum(), seen, create_graph=True)
-    penalty = 3.0 * slopes.square().sum((1, 2, 3)).mean()
+    variance = to_unit(run.splits.train.images)[0].flatten(1).var(1, correction=0).mean()
+    penalty = 3.0 * variance * slopes.square().sum((1, 2, 3)).mean()
     torch.testing.assert_close(after.terms["loss_penalty"], penalty.detach())
     torch.testing.assert_close(after.total, before.total + penalty)
     weights = list(run.model.parameters())
