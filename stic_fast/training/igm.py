@@ -101,8 +101,8 @@ class IgmConfig(RunConfig):
     patches: PatchConfig = field(default_factory=PatchConfig)
     # The pseudo-negatives: what the cascade has drawn, round by round.
     negatives: NegativesConfig = field(default_factory=NegativesConfig)
-    # Weight λ of λ·E‖∇ ln g‖², the squared slope of the log-odds at real and drawn patches, per standard deviation of the
-    # real pixels. Without it chains end at what fools a network and not at what looks real; 0 for none, as in the paper.
+    # Weight λ of λ·σ²·E‖∇ ln g‖², the squared slope of the log-odds at real and drawn patches, with the variance σ² of
+    # real pixels. Without it chains end at what fools a network, not at what looks real; 0 for none, as in the paper.
     penalty: NotNegative = 0.0
     # How chains climb: by Adam, as in the paper's experiments, or by Langevin steps.
     climb: Literal["adam", "grmala"] = "adam"
@@ -169,7 +169,9 @@ IMAGES: Mapping[str, Mapping[str, Any]] = {
 """Settings for whole images, by the name of a preset."""
 PRESETS = {
     # A texture of any size, from a photograph of some 128 pixels or more.
-    "texture": IgmConfig(passes=50, iterations=30, patches=PatchConfig(canvas=128), penalty=5.0),
+    "texture": IgmConfig(
+        passes=40, iterations=100, patches=PatchConfig(canvas=128), negatives=NegativesConfig(chains=8), penalty=5.0
+    ),
     # Section 4.1 of the paper, for a source of 256×256 pixels: its network, its rounds, its patches, ten of an image.
     "texture-paper": IgmConfig(
         iterations=100,
