@@ -21,5 +21,9 @@ class InputWarning(UserWarning):
     """Something that the user has installed or given is left out; the message says what, why, and how to mend it."""
 
 
+class NoGradient(InputError):
+    """A model that has to give a gradient gives none."""
+
+
 class Diverged(InputError):
     """Training or a chain has left the finite numbers; the message says where. Training rolls back from it."""

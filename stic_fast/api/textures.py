@@ -16,9 +16,10 @@ from torch import Tensor, nn
 from stic_fast.api.arguments import AnyImages, image_batch
 from stic_fast.api.cascades import PREVIEW_EVERY, Cascade
 from stic_fast.counts import Range, check_count
-from stic_fast.data.folder import read_image
+from stic_fast.data.image_file import read_image
 from stic_fast.errors import InputError
 from stic_fast.evaluation import fit_images
+from stic_fast.models.gradients import outside_inference
 from stic_fast.ops.checks import check_seed
 from stic_fast.pixels import to_bytes, to_unit
 from stic_fast.textures import GramSynthesis, Watch, features_of
@@ -36,6 +37,7 @@ FIDELITY, PAPERS_FIDELITY = 0.1, 0.3
 """How far a styled image keeps to its content: by Gram matrices; by a cascade, as its paper has it."""
 
 
+@outside_inference
 def texture(
     image: Picture | TrainedRun,
     *,
@@ -89,6 +91,7 @@ def texture(
         return synthesis.texture(size, _watch(advance, on_preview))
 
 
+@outside_inference
 def stylize(
     content: Picture,
     style: Picture | TrainedRun,

@@ -17,7 +17,7 @@ from stic_fast.cli.drawing import RunCommand, picture_of
 from stic_fast.cli.progress import RichProgress
 from stic_fast.counts import CountOrZero, Positive, Range, Seed
 from stic_fast.data.class_names import find_class
-from stic_fast.data.folder import read_image
+from stic_fast.data.image_file import read_image
 from stic_fast.errors import InputError
 from stic_fast.evaluation import fit_images
 from stic_fast.training import TrainedRun

@@ -87,11 +87,16 @@ def picture_at(target: Path, what: str) -> Iterator[None]:
 def find_classes(asked: str, class_names: Sequence[str]) -> list[int]:
     """The classes that a text such as "cat,3" names, by name or by number; a name wins over a number.
 
-    >>> find_classes("cat, 0", ["dog", "cat"])
-    [1, 0]
+    >>> find_classes("cat, 0", ["dog", "cat"]), find_classes("shoe, low,1", ["shoe, low", "shoe"])
+    ([1, 0], [0, 1])
     """
     found: list[int] = []
-    for word in asked.split(","):
+    words = asked.split(",")
+    while words:
+        # the longest name first, for a name may hold commas
+        parts = [",".join(words[:count]) for count in range(len(words), 0, -1)]
+        word = next((part for part in parts if part.strip() in class_names), words[0])
+        words = words[word.count(",") + 1 :]
         number = find_class(word, class_names)
         if number in found:
             raise InputError(f"class {word.strip()!r} stands twice in {asked!r}; name each class once")

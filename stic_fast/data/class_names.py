@@ -5,12 +5,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from unicodedata import normalize
 
 from stic_fast.errors import InputError
 
 
 def find_class(asked: str, class_names: Sequence[str]) -> int:
-    """The class that a text names; a name wins over a number.
+    """The class that a text names, in any form of Unicode; a name wins over a number.
 
     Raises:
         InputError: there is no such class; the message lists those there are.
@@ -19,9 +20,10 @@ def find_class(asked: str, class_names: Sequence[str]) -> int:
     (1, 0)
     """
     numbers = {str(number): number for number in range(len(class_names))}
-    known = {**numbers, **{name: number for number, name in enumerate(class_names)}}
-    if asked.strip() not in known:
+    known = {**numbers, **{normalize("NFC", name): number for number, name in enumerate(class_names)}}
+    asked = normalize("NFC", asked).strip()
+    if asked not in known:
         shown = [name if name == str(number) else f"{number} {name}" for number, name in enumerate(class_names[:20])]
         listed = ", ".join([*shown, *["…"] * (len(class_names) > 20)])
-        raise InputError(f"there is no class {asked.strip()!r}; the classes are {listed}")
-    return known[asked.strip()]
+        raise InputError(f"there is no class {asked!r}; the classes are {listed}")
+    return known[asked]

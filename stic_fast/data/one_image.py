@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stic_fast.data.folder import read_image
+from stic_fast.data.image_file import read_image
 from stic_fast.data.image_set import Splits
 from stic_fast.errors import InputError
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from stic_fast.counts import check_count
-from stic_fast.data.folder import read_image
+from stic_fast.data.image_file import read_image
 from stic_fast.errors import InputError
 from stic_fast.evaluation.any_images import byte_images
 from stic_fast.evaluation.judging import Display

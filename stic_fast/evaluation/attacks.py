@@ -26,6 +26,7 @@ from stic_fast.errors import InputError
 from stic_fast.evaluation.checks import check_labelled_images, described
 from stic_fast.evaluation.fixed_classifier import FixedClassifier, Model, fixed_classifier
 from stic_fast.evaluation.noise_seed import noise_seed
+from stic_fast.models.gradients import gradient_of, outside_inference
 from stic_fast.ops import noise
 
 PAPER_EPSILONS = (4 / 255, 8 / 255, 16 / 255, 32 / 255)  # GMMC, Table 5
@@ -51,6 +52,7 @@ class AttackResult:
         return int(self.survived.sum()) / len(self.survived)
 
 
+@outside_inference
 def pgd(
     model: Model,
     images: Tensor,
@@ -133,7 +135,7 @@ def pgd(
                 found[rows], stands[rows] = tried, right
                 if done == steps or not right.any():
                     break
-                (slope,) = torch.autograd.grad(height, leaf)
+                slope = gradient_of(height, leaf)
                 rows, tried = rows[right], (tried + step * slope.sign())[right]
                 tried = torch.minimum(torch.maximum(tried, lower[rows]), upper[rows])
         return stands, found

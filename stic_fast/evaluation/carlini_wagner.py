@@ -25,6 +25,7 @@ from stic_fast.errors import InputError
 from stic_fast.evaluation.attacks import attack_images
 from stic_fast.evaluation.checks import check_positive
 from stic_fast.evaluation.fixed_classifier import FixedClassifier, Model
+from stic_fast.models.gradients import outside_inference
 
 MARGIN = 0.05
 """By which the box of the search is wider than the pixels', at either end, in pixel units of [0, 1]."""
@@ -68,6 +69,7 @@ class CarliniWagnerResult:
         return int((self.distances > radius).sum()) / len(self.distances)
 
 
+@outside_inference
 def carlini_wagner(
     model: Model,
     images: Tensor,

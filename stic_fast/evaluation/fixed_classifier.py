@@ -19,8 +19,21 @@ Model = Callable[[Tensor], Tensor]
 
 
 def weight_of(model: object) -> Tensor | None:
-    """A weight of the model, which tells its device: a parameter, or, as frozen TorchScript has none, a buffer."""
-    return next(chain(model.parameters(), model.buffers()), None) if isinstance(model, nn.Module) else None
+    """A weight of the model, which tells device and type: a parameter, or, as frozen TorchScript has none, a buffer."""
+    if not isinstance(model, nn.Module):
+        return None
+    weights = list(chain(model.parameters(), model.buffers()))
+    return next((weight for weight in weights if weight.is_floating_point()), next(iter(weights), None))
+
+
+def dtype_of(model: object) -> torch.dtype:
+    """The type that the model wants its images in: that of its weights, or float32.
+
+    >>> dtype_of(nn.Linear(2, 2).half()), dtype_of(nn.Flatten())
+    (torch.float16, torch.float32)
+    """
+    weight = weight_of(model)
+    return torch.float32 if weight is None or not weight.is_floating_point() else weight.dtype
 
 
 def device_of(model: object, images: Tensor) -> torch.device:
@@ -36,19 +49,18 @@ class FixedClassifier:
     """
 
     def __init__(self, model: Model, num_classes: int, images: Tensor) -> None:
-        weight = weight_of(model)
         self.model, self.num_classes, self.device = model, num_classes, device_of(model, images)
-        self.dtype = torch.float64 if weight is not None and weight.dtype == torch.float64 else torch.float32
+        self.read, self.dtype = dtype_of(model), torch.promote_types(dtype_of(model), torch.float32)
 
     def place(self, images: Tensor) -> Tensor:
         """uint8 images (B, C, H, W) as the model wants them: floating point in [−1, 1] on its device."""
         return to_unit(images.to(self.device)).to(self.dtype)
 
     def logits(self, x: Tensor) -> Tensor:
-        """All logits of x, (B, C) or wider."""
-        logits = self.model(x)
+        """All logits of x, (B, C) or wider, like x; a model of half precision is shown x in it."""
+        logits = self.model(x.to(self.read))
         check_logits(logits, self.num_classes)
-        return logits
+        return logits.to(self.dtype)
 
     def class_logits(self, x: Tensor) -> Tensor:
         """The logits (B, C) of the real classes."""

@@ -12,11 +12,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from stic_fast.counts import check_count
-from stic_fast.errors import InputError
-from stic_fast.evaluation.attacks import AttackResult, in_pixels, pgd
+from stic_fast.errors import InputError, NoGradient
+from stic_fast.evaluation.attacks import AttackResult, attack_images, in_pixels, pgd
 from stic_fast.evaluation.checks import check_positive
 from stic_fast.evaluation.fixed_classifier import Model
 from stic_fast.evaluation.square_attack import square_attack
@@ -110,21 +111,39 @@ def check_gradient_masking(
     attacked = (model, images, labels, num_classes)
     shared: dict[str, Any] = {"seed": seed, "image_ids": image_ids, "batch_size": batch_size}
     if base is None:
-        base = pgd(*attacked, epsilon=epsilon, steps=steps, **shared)
+        base = _pgd(*attacked, epsilon=epsilon, steps=steps, **shared)
     elif (base.epsilon, len(base.survived)) != (epsilon, len(images)):
         raise InputError(
             f"base is {base.name} on {len(base.survived)} images, but the check is of {len(images)} images at "
             f"{in_pixels(epsilon)}; pass the attack that is to be checked"
         )
-    stronger = pgd(*attacked, epsilon=epsilon, steps=stronger_steps, restarts=restarts, loss="margin", **shared)
+    stronger = _pgd(*attacked, epsilon=epsilon, steps=stronger_steps, restarts=restarts, loss="margin", **shared)
     gradient_free = square_attack(*attacked, epsilon=epsilon, queries=queries, **shared)
-    unbounded = pgd(*attacked, epsilon=1.0, steps=steps, **shared)
+    unbounded = _pgd(*attacked, epsilon=1.0, steps=steps, **shared)
     signs = [_sign_of(base, other, tolerance) for other in (stronger, gradient_free)]
     if unbounded.accuracy > tolerance:
         signs.append(
             f"{unbounded.name}, free to change every pixel, still leaves {unbounded.accuracy:.1%} of all images"
         )
     return MaskingCheck(base, stronger, gradient_free, unbounded, tuple(sign for sign in signs if sign))
+
+
+def _pgd(
+    model: Model, images: Tensor, labels: Tensor, num_classes: int, *, epsilon: float, **options: Any
+) -> AttackResult:
+    """PGD; where the model gives no gradient, the attack that stays where it is, for it has nowhere to go."""
+    try:
+        return pgd(model, images, labels, num_classes, epsilon=epsilon, **options)
+    except NoGradient:
+        options = {name: options[name] for name in ("image_ids", "batch_size")}
+        name = f"PGD without a gradient at {in_pixels(epsilon)}"
+        return attack_images(
+            name, _standing, model, images, labels, num_classes, epsilon=epsilon, keep_images=False, **options
+        )
+
+
+def _standing(_: object, x: Tensor, y: Tensor, __: Tensor) -> tuple[Tensor, Tensor]:
+    return torch.ones_like(y, dtype=torch.bool), x
 
 
 def chance_of_fewer(base: Tensor, other: Tensor) -> float:

@@ -17,9 +17,10 @@ from torch.nn import functional as F
 from stic_fast.counts import check_count
 from stic_fast.errors import InputError
 from stic_fast.evaluation.checks import check_labelled_images, unit_images
-from stic_fast.evaluation.fixed_classifier import device_of
+from stic_fast.evaluation.fixed_classifier import device_of, dtype_of
 from stic_fast.models.fixed_passes import Precision, uses_bf16
 from stic_fast.models.frozen import frozen
+from stic_fast.models.gradients import outside_inference
 from stic_fast.pixels import as_unit, to_unit
 
 SMALLEST_SIDE = 4  # pixels
@@ -106,6 +107,7 @@ class Judge(nn.Module):
         return top_k_accuracy(predict_logits(self, images, batch_size=batch_size), labels, k=1)
 
 
+@outside_inference
 def train_judge(
     images: Tensor,
     labels: Tensor,
@@ -183,17 +185,17 @@ def train_judge(
 def predict_logits(model: Callable[[Tensor], Tensor], images: Tensor, *, batch_size: int) -> Tensor:
     """A model's logits on images (N, C, H, W), uint8 or in [-1, 1], in batches, without gradients, float32 on the CPU.
 
-    The model sees float32 in [-1, 1]. An nn.Module gets its images on the device of its first parameter; it runs in
-    evaluation mode, and every submodule is given back the mode it had, also after an error.
+    The model sees images in [-1, 1], in float32, or in the type and on the device of its weights if it is an nn.Module.
+    It runs in evaluation mode, and every submodule is given back the mode it had, also after an error.
 
     >>> predict_logits(nn.Flatten(), torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1), batch_size=1).tolist()
     [[-1.0], [1.0]]
     """
     check_count("batch_size", batch_size)
-    device = device_of(model, images)
+    device, dtype = device_of(model, images), dtype_of(model)
     with torch.no_grad(), frozen(model):
         return torch.cat(
-            [model(as_unit(part.to(device)).float()).float().cpu() for part in torch.split(images, batch_size)]
+            [model(as_unit(part.to(device)).to(dtype)).float().cpu() for part in torch.split(images, batch_size)]
         )
 
 

@@ -22,6 +22,7 @@ from stic_fast.evaluation.checks import check_images, real_logits
 from stic_fast.evaluation.fixed_classifier import Model, device_of, fixed_classifier
 from stic_fast.models import ScoreClassifier
 from stic_fast.models.frozen import frozen
+from stic_fast.models.gradients import gradient_of, outside_inference
 from stic_fast.pixels import as_unit
 
 SIGMA = 0.5
@@ -117,6 +118,7 @@ def score_norm(model: ScoreClassifier, images: Tensor, *, batch_size: int = 256)
         return torch.cat([score.flatten(1).double().norm(dim=1).cpu() for score in scores])
 
 
+@outside_inference
 def ood_scores(model: Model, images: Tensor, num_classes: int, *, batch_size: int = 256) -> dict[str, Tensor]:
     """All scores of every image, higher for images more like the training images; one forward and backward pass each.
 
@@ -148,7 +150,7 @@ def ood_scores(model: Model, images: Tensor, num_classes: int, *, batch_size: in
         for part in torch.split(images, batch_size):
             x = classifier.place(part).requires_grad_(True)
             logits = classifier.logits(x)
-            (slope,) = torch.autograd.grad(logits[:, :num_classes].logsumexp(dim=1).sum(), x)
+            slope = gradient_of(logits[:, :num_classes].logsumexp(dim=1).sum(), x)
             all_logits.append(logits.detach().cpu())
             gradients.append(-slope.flatten(1).double().norm(dim=1).cpu())
     logits = torch.cat(all_logits)

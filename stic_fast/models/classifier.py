@@ -79,7 +79,7 @@ class Classifier(nn.Module):
         """The logits and the features of the named layers, from one forward pass.
 
         Args:
-            x: float images in [-1, 1], (B, channels, *S).
+            x: float images in [-1, 1], (B, channels, *S); float32 is brought to the weights' type.
             layers: names out of `layer_names`, in any order.
 
         Returns:
@@ -91,6 +91,9 @@ class Classifier(nn.Module):
         check_layer_names(layers, self.layer_names, argument="layers")
         if not x.is_floating_point():
             raise InputError(f"x must be float images in [-1, 1], got {x.dtype}; bytes become that by x / 127.5 - 1")
+        if x.dtype == torch.float32:
+            floating = (parameter.dtype for parameter in self.parameters() if parameter.is_floating_point())
+            x = x.to(next(floating, torch.float32))
         logits, features = self.forward_keeping(x, frozenset(layers))
         return logits, [features[name] for name in layers]
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from stic_fast.models import Classifier
 from stic_fast.models.frozen import frozen
+from stic_fast.models.gradients import outside_inference
 from stic_fast.ops.gram import gram
 from stic_fast.ops.gram_loss import GramScale, gram_loss, prefers_dual
 from stic_fast.ops.gram_loss_blas import channels_last
@@ -47,6 +48,7 @@ class GramRegulariser:
         self._copies: dict[Hashable, _Kept] = {}
 
     @classmethod
+    @outside_inference
     def from_images(
         cls,
         model: Classifier,

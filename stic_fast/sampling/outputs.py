@@ -16,6 +16,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from stic_fast.models.gradients import gradient_of
+
 _LARGEST = -6
 """The largest number of a chain's gradient is less than 2⁻⁶ as it enters the network, 2²² from overflow."""
 _MOST_SHIFTED = 100
@@ -55,8 +57,7 @@ class Outputs:
             keep_graph: whether another gradient will be asked for.
         """
         if not self.halved:
-            (gradient,) = torch.autograd.grad(numbers.sum(), self._x, retain_graph=keep_graph)
-            return gradient
+            return gradient_of(numbers.sum(), self._x, keep_graph=keep_graph)
         leaves = [value for value in self.values if value.requires_grad]
         slopes = torch.autograd.grad(numbers.sum(), leaves, retain_graph=keep_graph, materialize_grads=True)
         largest = torch.stack([slope.flatten(1).abs().amax(1) for slope in slopes]).amax(0)

@@ -17,6 +17,7 @@ from torch import Tensor
 from stic_fast.errors import Diverged, InputError
 from stic_fast.models import Classifier, FixedPasses
 from stic_fast.models.frozen import frozen
+from stic_fast.models.gradients import outside_inference
 from stic_fast.ops.checks import MAX_STEP
 from stic_fast.sampling.execution import Execution
 from stic_fast.sampling.gram_regulariser import GramRegulariser
@@ -104,6 +105,7 @@ class Sampler(Execution, Generic[Result]):
         """The sizes of this sampler's own steps."""
         raise NotImplementedError(f"{type(self).__name__} does not say the sizes of its steps")
 
+    @outside_inference
     def step(self, state: ChainState) -> ChainState:
         """One transition; the given state stays as it is."""
         with frozen(state.pull.model):
@@ -125,6 +127,7 @@ class Sampler(Execution, Generic[Result]):
         """What a run returns."""
         raise NotImplementedError(f"{type(self).__name__} does not define its result")
 
+    @outside_inference
     def run(
         self,
         model: Classifier | LogDensity,
@@ -187,6 +190,7 @@ class Sampler(Execution, Generic[Result]):
                     break
         return self._result(state, trace)
 
+    @outside_inference
     def init(
         self,
         model: Classifier | LogDensity,

@@ -16,6 +16,7 @@ from stic_fast.data import ImageSet, Splits, load
 from stic_fast.errors import InputError
 from stic_fast.evaluation.cache import fingerprint
 from stic_fast.models import Classifier
+from stic_fast.models.gradients import outside_inference
 from stic_fast.sampling import Recipe
 from stic_fast.training.checkpoint import Checkpoint
 from stic_fast.training.config import RunConfig, check, from_plain, to_plain
@@ -86,6 +87,7 @@ class TrainedRun:
         return self.model if number == self.passes else self.after_pass(number).model
 
 
+@outside_inference
 def train(config: RunConfig, path: str | os.PathLike[str], *, progress: Progress | None = None) -> TrainedRun:
     """Trains by the method that the configuration is of, into a new run folder.
 
@@ -103,6 +105,7 @@ def train(config: RunConfig, path: str | os.PathLike[str], *, progress: Progress
     return _continue(folder, config, images, model, progress)
 
 
+@outside_inference
 def resume(path: str | os.PathLike[str], *, method: str | None = None, progress: Progress | None = None) -> TrainedRun:
     """Continues a run as it was configured; a finished one returns at once.
 
@@ -124,6 +127,7 @@ def resume(path: str | os.PathLike[str], *, method: str | None = None, progress:
     return _continue(folder, config, images, build_network(config, images.outline), progress)
 
 
+@outside_inference
 def open_run(path: str | os.PathLike[str], *, pass_number: int | None = None, data: str | None = None) -> TrainedRun:
     """The classifier of a run's newest checkpoint, or as it was after a pass, with its data.
 
