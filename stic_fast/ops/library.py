@@ -11,6 +11,7 @@ takes the addresses.
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -23,6 +24,9 @@ LIBRARY = torch.library.Library("stic_fast", "DEF")
 DTYPE_CODES = {torch.float32: 0, torch.float64: 1, torch.bfloat16: 2, torch.float16: 3}
 """The kernels' names of the storage types (csrc/core/arguments.h, enum DType)."""
 
+_PROCESS = os.getpid()
+"""That imported this. A child that is forked from it has none of its OpenMP threads, and would wait for them for ever:
+it computes on one."""
 _LARGE = 2**23
 """Bytes from which an output asks for large pages: the C library keeps smaller blocks for the next allocation."""
 
@@ -94,8 +98,8 @@ def run(
 ) -> None:
     """Calls a kernel with the addresses of its outputs and inputs, then its numbers.
 
-    It runs on the CPU with torch's number of threads, on CUDA on torch's current stream of the device. There it is only
-    put on the stream; nothing waits for it, so that it can be captured in a CUDA graph.
+    It runs on the CPU with torch's number of threads, or on one in a forked child; on CUDA on torch's current stream of
+    the device. There it is only put on the stream; nothing waits for it, so that it can be captured in a CUDA graph.
 
     Args:
         kernel: its name in the native module.
@@ -115,7 +119,7 @@ def launch(kernel: str, place: torch.device, *arguments: Any) -> None:
         stream = torch._C._cuda_getCurrentRawStream(place.index)
         getattr(kernels.cuda, kernel)(*arguments, place.index, stream)
     else:
-        getattr(kernels, kernel)(*arguments, torch.get_num_threads())
+        getattr(kernels, kernel)(*arguments, torch.get_num_threads() if os.getpid() == _PROCESS else 1)
 
 
 def address(tensor: torch.Tensor | None) -> int:
