@@ -125,7 +125,7 @@ class CapturedStep:
             warnings.warn(
                 "a step waits for the GPU (the model, the objective or the Gram term calls .item(), bool() of a tensor "
                 "or the like), so it runs eagerly instead of as a CUDA graph; take that out, or pass capture=False",
-                stacklevel=5,
+                stacklevel=6,
             )
         return waits
 
