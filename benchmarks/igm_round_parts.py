@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The stic_fast authors
 # SPDX-License-Identifier: MIT
-"""Where the time of a round of IGM goes: `python -m benchmarks.igm_round_parts [--preset texture-paper --shrink 100]`.
+"""Where the time of a round of IGM goes: `python -m benchmarks.igm_round_parts`.
 
 Prints a table in Markdown: milliseconds by kind of operation, as PyTorch's profiler counts them, of a round's training
 and of its drawing when no chain stops early, in float32 and in bfloat16; and without the profiler what a round takes

@@ -21,16 +21,19 @@ def outside_inference(function: Function) -> Function:
     """Has a function run as if its caller were not in torch.inference_mode().
 
     Tensors from there that it is given are copied, for autograd refuses them. What it returns is an ordinary tensor.
+    Gradients stay off where they are off, as they are there.
 
     Raises:
         InputError: a module that it is given was made in torch.inference_mode(); from the function's call.
 
     >>> @outside_inference
     ... def slope(x):
-    ...     x = x.detach().requires_grad_()
-    ...     return torch.autograd.grad(x.square().sum(), x)[0]
+    ...     with torch.enable_grad():
+    ...         x = x.detach().requires_grad_()
+    ...         return gradient_of(x.square().sum(), x)
     >>> with torch.inference_mode():
-    ...     slope(torch.ones(2))
+    ...     found = slope(torch.ones(2))
+    >>> found
     tensor([2., 2.])
     """
 

@@ -100,17 +100,6 @@ def test_a_state_of_before_there_were_parts_goes_on(toy: Any) -> None:
     )
 
 
-def test_optimisers_that_forget_begin_every_pass_anew(toy: Any) -> None:
-    toy.method = type("Forgetful", (toy.method,), {"forgets": True})
-    toy.train()
-    steps = [
-        int(checkpoint.load_state()["optimiser"]["model"]["state"][0]["step"])
-        for checkpoint in toy.run.checkpoints()
-        if checkpoint.is_whole
-    ]
-    assert steps == [8, 10], "after 8 and all 10 iterations of the second pass"
-
-
 def test_a_method_may_end_the_run_at_the_end_of_a_pass(toy: Any) -> None:
     toy.method = type("Content", (toy.method,), {"finished": lambda self: self.started == 1})
     for _ in range(2):  # trained, and asked to go on
