@@ -18,15 +18,14 @@ from pathlib import Path
 from typing import cast
 
 import torch
-from torch.profiler import ProfilerActivity, profile
 
-from benchmarks.score_training_parts import clocked
+from benchmarks.score_training_parts import REST, Kinds, clocked, milliseconds_by_kind
 from benchmarks.wording import markdown
 from stic_fast.data import ImageSet, Splits
 from stic_fast.memory import keep_what_is_freed
 from stic_fast.training import Engine, Igm, IgmConfig, RunFolder
 
-KINDS = (
+KINDS: Kinds = (
     ("convolutions, backward", ("convolution_backward",)),
     ("convolutions, forward", ("mkldnn_convolution", "convolution")),
     ("leaky ReLU", ("leaky_relu",)),
@@ -36,7 +35,6 @@ KINDS = (
     ("copies and types", ("copy_",)),
 )
 """Names in an operation's name, the first that fits; all others are the rest."""
-REST = "the rest"
 ROUNDS = 3
 """Of which the fastest counts, without the profiler."""
 
@@ -96,13 +94,7 @@ def measured(config: IgmConfig, precision: str, part: str, shrink: int) -> tuple
         if part == "drawing":
             work, scale = draw, chains * steps / (few(chains) * few(steps))
         seconds = min(clocked(work) for _ in range(ROUNDS))
-        with profile(activities=[ProfilerActivity.CPU]) as profiler:
-            work()
-    parts: Counter[str] = Counter()
-    for event in profiler.key_averages():
-        kind = next((kind for kind, names in KINDS if any(name in event.key for name in names)), REST)
-        parts[kind] += scale * event.self_cpu_time_total / 1e3
-    return parts, scale * seconds
+        return milliseconds_by_kind(work, KINDS, scale), scale * seconds
 
 
 def new_method(config: IgmConfig) -> Igm:

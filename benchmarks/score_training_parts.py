@@ -23,7 +23,8 @@ from benchmarks.test_score_training import BF16, CASE, iteration_of
 from benchmarks.wording import markdown
 
 ROUNDS, PROFILED = 5, 3
-KINDS = (
+Kinds = Sequence[tuple[str, tuple[str, ...]]]
+KINDS: Kinds = (
     ("convolutions, backward", ("convolution_backward",)),
     ("convolutions, forward", ("mkldnn_convolution", "convolution")),
     ("SiLU and its scales", ("silu",)),
@@ -51,17 +52,19 @@ def measured(implementation: str) -> tuple[Counter[str], float]:
     with tempfile.TemporaryDirectory() as folder:
         iterate = iteration_of(implementation, Path(folder))
         seconds = statistics.median(clocked(iterate) for _ in range(ROUNDS + 2))
-        with profile(activities=[ProfilerActivity.CPU]) as profiler:
-            for _ in range(PROFILED):
-                iterate()
-    parts: Counter[str] = Counter()
-    for event in profiler.key_averages():
-        parts[kind_of(event.key)] += event.self_cpu_time_total / 1e3 / PROFILED
+        parts = milliseconds_by_kind(lambda: [iterate() for _ in range(PROFILED)], KINDS, 1 / PROFILED)
     return parts, seconds
 
 
-def kind_of(operation: str) -> str:
-    return next((kind for kind, names in KINDS if any(name in operation for name in names)), REST)
+def milliseconds_by_kind(function: Callable[[], object], kinds: Kinds, scale: float) -> Counter[str]:
+    """Of a call, as PyTorch's profiler counts them, times a scale; what is of no kind is the rest."""
+    with profile(activities=[ProfilerActivity.CPU]) as profiler:
+        function()
+    parts: Counter[str] = Counter()
+    for event in profiler.key_averages():
+        kind = next((kind for kind, names in kinds if any(name in event.key for name in names)), REST)
+        parts[kind] += scale * event.self_cpu_time_total / 1e3
+    return parts
 
 
 def clocked(function: Callable[[], object]) -> float:
