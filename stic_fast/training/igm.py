@@ -153,6 +153,7 @@ IMAGES: Mapping[str, Mapping[str, Any]] = {
         "network": DiscriminatorConfig(channels=(32, 64), whole="on"),
         "patches": PatchConfig(side=None),
         "negatives": NegativesConfig(chains=500),
+        "penalty": 1.0,
         "sampler": Adam(steps=30, schedule="linear", precision="auto"),
     },
     "fashion": {
@@ -163,6 +164,7 @@ IMAGES: Mapping[str, Mapping[str, Any]] = {
         "network": DiscriminatorConfig(channels=(32, 64, 128), whole="on"),
         "patches": PatchConfig(side=None),
         "negatives": NegativesConfig(chains=500),
+        "penalty": 1.0,
         "sampler": Adam(steps=30, schedule="linear", precision="auto"),
     },
 }

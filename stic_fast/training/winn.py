@@ -32,12 +32,12 @@ class WinnConfig(InnConfig):
     """A WINN training run: passes are rounds; each network is a critic that is trained for several."""
 
     # Critics, each trained for as many rounds as the others, through which chains go one after the other.
-    networks: Count | None = 3
+    networks: Count | None = 5
     # Weight λ of λ·E(‖∇f(x̂)‖ − 1)², x̂ between real and drawn images.
     penalty: NotNegative = 10.0
 
 
-PRESETS = {name: WinnConfig(**settings) for name, settings in IMAGES.items()}
+PRESETS = {name: WinnConfig(**{**settings, "penalty": 10.0}) for name, settings in IMAGES.items()}
 DISTANCE = Panel("Wasserstein distance", "critic's units", (Series("distance", "estimate", BLUE),))
 
 
