@@ -144,29 +144,19 @@ class IgmConfig(RunConfig):
         return AtOnce(2 * self.batch_size, patch, kept, running=chains, running_setting="negatives.chains")
 
 
+WHOLE: Mapping[str, Any] = {
+    "batch_size": 64,
+    "patches": PatchConfig(side=None),
+    "negatives": NegativesConfig(chains=500),
+    "penalty": 1.0,
+    "sampler": Adam(steps=30, schedule="linear", precision="auto"),
+}
+SMALL = DiscriminatorConfig(channels=(32, 64), whole="on")
+LARGER = DiscriminatorConfig(channels=(32, 64, 128), whole="on")
 IMAGES: Mapping[str, Mapping[str, Any]] = {
-    "digits": {
-        "data": "digits",
-        "passes": 30,
-        "iterations": 30,
-        "batch_size": 64,
-        "network": DiscriminatorConfig(channels=(32, 64), whole="on"),
-        "patches": PatchConfig(side=None),
-        "negatives": NegativesConfig(chains=500),
-        "penalty": 1.0,
-        "sampler": Adam(steps=30, schedule="linear", precision="auto"),
-    },
-    "fashion": {
-        "data": "idx:",
-        "passes": 30,
-        "iterations": 50,
-        "batch_size": 64,
-        "network": DiscriminatorConfig(channels=(32, 64, 128), whole="on"),
-        "patches": PatchConfig(side=None),
-        "negatives": NegativesConfig(chains=500),
-        "penalty": 1.0,
-        "sampler": Adam(steps=30, schedule="linear", precision="auto"),
-    },
+    "digits": {"data": "digits", "passes": 30, "iterations": 30, "network": SMALL, **WHOLE},
+    "fashion": {"data": "idx:", "passes": 30, "iterations": 50, "network": LARGER, **WHOLE},
+    "cifar10": {"data": "cifar10:", "passes": 40, "iterations": 100, "network": LARGER, **WHOLE},
 }
 """Settings for whole images, by the name of a preset."""
 PRESETS = {
