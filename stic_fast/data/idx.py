@@ -26,10 +26,9 @@ _MEND = "download the file again"
 def load_idx(path: Path) -> Splits:
     """Read a folder with the four files of MNIST: {train,t10k}-images-idx3-ubyte and {train,t10k}-labels-idx1-ubyte.
 
-    Each may end in .gz, and `.idx3` may stand for `-idx3`; a name without .gz is preferred. Whether a file is gzipped
-    its content tells. Images are
-    (N, H, W), or (N, H, W, C) in an idx4 file with C = 1 or 3. The classes are named "0".."C-1". Raises InputError
-    for a missing, damaged or unfitting file; OSError if one cannot be opened.
+    Each may end in .gz, and `.idx3` may stand for `-idx3`; a name without .gz is preferred. Whether a file is gzipped,
+    its content tells. Images are (N, H, W), or (N, H, W, C) in an idx4 file with C = 1 or 3. The classes are named
+    "0".."C-1". Raises InputError for a missing, damaged or unfitting file; OSError if one cannot be opened.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -66,7 +65,10 @@ def _read_array(file: Path, *, ranks: tuple[int, ...]) -> np.ndarray:
     No more is read, or unpacked, than the header promises and one byte, which tells that there is more.
     """
     try:
-        with gzip.open(file) if _is_gzipped(file) else file.open("rb") as stream:
+        with file.open("rb") as raw:
+            # By content: browsers unpack files and keep their names, and people rename them.
+            gzipped = raw.peek(len(_GZIP)).startswith(_GZIP)
+            stream: BufferedIOBase = gzip.GzipFile(fileobj=raw) if gzipped else raw
             shape = _read_shape(stream, file, ranks)
             needed = math.prod(shape)
             check_fits(f"{file}, whose header promises the shape {shape},", needed, _MEND)
@@ -77,12 +79,6 @@ def _read_array(file: Path, *, ranks: tuple[int, ...]) -> np.ndarray:
         held = f"{len(content)} bytes" if len(content) < needed else "more bytes"
         raise InputError(f"{file} holds {held} after its header, its shape {shape} needs {needed}; {_MEND}")
     return np.frombuffer(content, np.uint8).reshape(shape)
-
-
-def _is_gzipped(file: Path) -> bool:
-    """By its first bytes: browsers unpack files and keep their names, and people rename them."""
-    with file.open("rb") as stream:
-        return stream.read(len(_GZIP)) == _GZIP
 
 
 def _read_shape(stream: BufferedIOBase, file: Path, ranks: tuple[int, ...]) -> tuple[int, ...]:
