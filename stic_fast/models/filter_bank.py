@@ -12,6 +12,7 @@ the first as scattering networks do (Bruna and Mallat, 2013), sees which edges s
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Literal, get_args
 
@@ -137,6 +138,31 @@ class FilterBank(nn.Module):
             side = 2 * side + 3 if inside else max(2 * side - 1, 3)
         return side
 
+    @property
+    def step(self) -> int:
+        """Pixels that a feature stands for, at most; a cut at a multiple of it goes through no feature."""
+        return max(map(self.scale, self.layer_names))
+
+    def scale(self, layer: str) -> int:
+        """Pixels of the image, each way, for one feature of a layer."""
+        level, kind = _place(layer)
+        return 1 << (level + (kind == SECOND))
+
+    def reach(self, layers: Sequence[str]) -> tuple[int, int]:
+        """Pixels before and after a part of the image that its features depend on at most, as multiples of `step`.
+
+        With border "inside" a feature begins at its own place, and reads what follows.
+        """
+        if self.border == "inside":
+            return 0, _up(max(map(self.smallest_side, layers), default=0), self.step)
+        farthest = 0
+        for level, kind in map(_place, layers):
+            beyond = max(self.sizes) // 2 + 2 if kind == SECOND else int(kind.removeprefix("size")) // 2
+            for _ in range(level):
+                beyond = 2 * beyond + 2
+            farthest = max(farthest, beyond)
+        return _up(farthest, self.step), _up(farthest, self.step)
+
     def forward(self, x: Tensor) -> list[Tensor]:
         """The features of all layers."""
         return self.features(x, self.layer_names)
@@ -156,6 +182,10 @@ class FilterBank(nn.Module):
     def _halved(self, x: Tensor) -> Tensor:
         """The next level: blurred, and every other pixel of it."""
         return F.conv2d(self._padded(x, 2), self._kernel.to(x.dtype), stride=2, groups=self.in_channels)
+
+
+def _up(value: int, step: int) -> int:
+    return math.ceil(value / step) * step
 
 
 def _place(layer: str) -> tuple[int, str]:

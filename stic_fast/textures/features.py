@@ -4,9 +4,10 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -16,6 +17,7 @@ from stic_fast.models.classifier import check_layer_names
 from stic_fast.models.filter_bank import Border
 from stic_fast.models.frozen import frozen
 from stic_fast.models.recorded import recorded, the_output
+from stic_fast.textures.tiles import Tiles, cuts
 
 WRAPPED = 16
 """Pixels of the other end that a network of one's own is shown beyond each border of a tile."""
@@ -31,13 +33,21 @@ class TextureFeatures:
         """The layers to compare, of those that a source and a canvas of these heights and widths allow."""
         raise NotImplementedError
 
-    def of_source(self, x: Tensor, layers: Sequence[str]) -> list[Tensor]:
-        """The features of the image that is imitated; no gradient."""
+    def of_source(self, x: Tensor, layers: Sequence[str]) -> Tiles:
+        """The features of the image that is imitated, in one tile or several."""
         raise NotImplementedError
 
-    def of_canvas(self, x: Tensor, layers: Sequence[str]) -> list[Tensor]:
-        """The features of the image that is drawn, differentiable in x."""
+    def of_canvas(self, x: Tensor, layers: Sequence[str]) -> Tiles:
+        """The features of the image that is drawn, in one tile or several, differentiable in x."""
         raise NotImplementedError
+
+    def in_tiles(self, size: Sequence[int]) -> bool:
+        """Whether a canvas of this height and width is read in several tiles."""
+        return False
+
+    def at_once(self, size: Sequence[int]) -> int:
+        """Pixels of a canvas, or of a source, that are read at once."""
+        return math.prod(size)
 
 
 class FilterFeatures(TextureFeatures):
@@ -48,6 +58,8 @@ class FilterFeatures(TextureFeatures):
     """
 
     whitened = True
+    side = 1024
+    """Of a tile, in pixels; images of more than two such tiles are read in tiles."""
 
     def __init__(self, channels: int, *, tile: bool) -> None:
         def bank(border: Border) -> FilterBank:
@@ -60,12 +72,39 @@ class FilterFeatures(TextureFeatures):
         names = self._source.layer_names
         return [name for name in names if all(side >= bank.smallest_side(name) for bank, side in sides)]
 
-    def of_source(self, x: Tensor, layers: Sequence[str]) -> list[Tensor]:
-        with torch.no_grad():
-            return self._source.to(x.device).features(x, layers)
+    def of_source(self, x: Tensor, layers: Sequence[str]) -> Tiles:
+        return self._tiles(self._source, x, layers)
 
-    def of_canvas(self, x: Tensor, layers: Sequence[str]) -> list[Tensor]:
-        return self._canvas.to(x.device).features(x, layers)
+    def of_canvas(self, x: Tensor, layers: Sequence[str]) -> Tiles:
+        return self._tiles(self._canvas, x, layers)
+
+    def in_tiles(self, size: Sequence[int]) -> bool:
+        return self._is_cut(self._canvas, size)
+
+    def at_once(self, size: Sequence[int]) -> int:
+        reach = sum(self._canvas.reach(self._canvas.layer_names))
+        return math.prod(min(side, self.side + reach) if self.in_tiles(size) else side for side in size)
+
+    def _is_cut(self, bank: FilterBank, size: Sequence[int]) -> bool:
+        """Not where the levels of a tile would end beside its pixels: their other end is then elsewhere."""
+        fits = bank.border != "tile" or all(side % bank.step == 0 for side in size)
+        return fits and math.prod(size) > 2 * self.side**2
+
+    def _tiles(self, bank: FilterBank, x: Tensor, layers: Sequence[str]) -> Tiles:
+        size, bank = x.shape[2:], bank.to(x.device)
+        if not self._is_cut(bank, size):
+            yield bank.features(x, layers)
+            return
+        (before, after), wrapped = bank.reach(layers), bank.border == "tile"
+        axes = [list(cuts(length, self.side, before, after, wrapped=wrapped)) for length in size]
+        scales = [bank.scale(layer) for layer in layers]
+        for rows, columns in itertools.product(*axes):
+            around = F.pad(x, (before, after) * 2, mode="circular") if wrapped else x
+            found = bank.features(around[..., rows.read, columns.read], layers)
+            yield [
+                feature[..., rows.kept(scale), columns.kept(scale)]
+                for feature, scale in zip(found, scales, strict=True)
+            ]
 
 
 class ModuleFeatures(TextureFeatures):
@@ -79,9 +118,10 @@ class ModuleFeatures(TextureFeatures):
     Raises:
         InputError: an unknown layer, or none; and from the features: what the module cannot read.
 
+    >>> import torch
     >>> features = ModuleFeatures(nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU()), ["1"], tile=False)
-    >>> features.of_source(torch.zeros(1, 3, 8, 8), ["1"])[0].shape
-    torch.Size([1, 8, 6, 6])
+    >>> [[feature.shape for feature in tile] for tile in features.of_source(torch.zeros(1, 3, 8, 8), ["1"])]
+    [[torch.Size([1, 8, 6, 6])]]
     """
 
     whitened = False
@@ -97,14 +137,13 @@ class ModuleFeatures(TextureFeatures):
     def layers(self, source: Sequence[int], canvas: Sequence[int]) -> list[str]:
         return self._layers
 
-    def of_source(self, x: Tensor, layers: Sequence[str]) -> list[Tensor]:
-        with torch.no_grad():
-            return self._read(x, layers)
+    def of_source(self, x: Tensor, layers: Sequence[str]) -> Tiles:
+        return [self._read(x, layers)]
 
-    def of_canvas(self, x: Tensor, layers: Sequence[str]) -> list[Tensor]:
+    def of_canvas(self, x: Tensor, layers: Sequence[str]) -> Tiles:
         if self._tile:
             x = F.pad(x, [min(WRAPPED, side) for side in x.shape[3:1:-1] for _ in range(2)], mode="circular")
-        return self._read(x, layers)
+        return [self._read(x, layers)]
 
     def _read(self, x: Tensor, layers: Sequence[str]) -> list[Tensor]:
         module = self._module

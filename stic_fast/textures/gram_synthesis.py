@@ -27,10 +27,11 @@ from torch.nn import functional as F
 
 from stic_fast.errors import Diverged, InputError
 from stic_fast.memory import KeptMemory, check_fits
-from stic_fast.ops import gram, gram_loss, noise
+from stic_fast.ops import gram_loss, noise
 from stic_fast.pixels import to_bytes
 from stic_fast.textures.colours import ColourSpace, match_histograms, with_colours_of
 from stic_fast.textures.features import TextureFeatures
+from stic_fast.textures.tiles import Tiles, gram_of, tiled_gram_loss
 
 COARSEST = 32
 """Pixels of the shorter side at the first stage, or up to twice as many."""
@@ -38,6 +39,8 @@ SMALLEST, LARGEST = 16, 20_000
 """Sides of sources and of canvases."""
 HISTORY = 10
 """Steps that L-BFGS remembers."""
+VECTORS = 2 * HISTORY + 8
+"""Images that the descent keeps: its steps, the slopes that they changed, and what it works on."""
 SMALLEST_VARIANCE = 1e-6
 """Of a source's colours, for one of a single colour has none."""
 MARGIN = 8
@@ -150,12 +153,21 @@ class GramSynthesis:
         """z at the end of a stage's descent."""
         shown: Callable[[Tensor], Tensor] = (lambda z: z) if self.features.whitened else colours.undo
         layers = self.features.layers(source.shape[2:], z.shape[2:])
-        targets = [gram(feature) for feature in self.features.of_source(shown(source), layers)]
-
+        with torch.no_grad():
+            targets = gram_of(self.features.of_source(shown(source), layers))
         variance = source.square().mean().clamp_min(SMALLEST_VARIANCE)
 
+        def tiles(x: Tensor) -> Tiles:
+            return self.features.of_canvas(shown(x), layers)
+
+        def gram_term(z: Tensor) -> Tensor:
+            if self.features.in_tiles(z.shape[2:]):
+                return tiled_gram_loss(z, tiles, targets)
+            (features,) = tiles(z)
+            return gram_loss(features, gram=targets).sum()
+
         def loss_of(z: Tensor) -> Tensor:
-            loss = (1 - fidelity) * gram_loss(self.features.of_canvas(shown(z), layers), gram=targets).sum()
+            loss = (1 - fidelity) * gram_term(z)
             return loss if content is None else loss + fidelity * (z - content).square().mean() / variance
 
         def told() -> Tensor:
@@ -193,18 +205,21 @@ class GramSynthesis:
                     f"{what} must have from {SMALLEST} to {LARGEST:,} pixels a side, got {sides[0]}x{sides[1]}; "
                     "give another size"
                 )
-        pixels = max(math.prod(size), self.source[0, 0].numel())
+        sizes = (size, self.source.shape[2:])
+        read, pixels = max(map(self.features.at_once, sizes)), max(map(math.prod, sizes))
         what = f"a Gram synthesis of {size[0]}x{size[1]} pixels from {self.source.shape[2]}x{self.source.shape[3]}"
-        check_fits(what, pixels * self._bytes_per_pixel(), "give a smaller size", device=self.source.device)
+        kept = pixels * VECTORS * self.source[0, :, 0, 0].nbytes
+        needed = kept + read * self._bytes_per_pixel()
+        check_fits(what, needed, "give a smaller size", device=self.source.device)
 
     def _bytes_per_pixel(self) -> float:
-        """About what a step takes for each, as a small image tells."""
+        """About what the features of each take, as a small image tells."""
         x = self.source.new_zeros(1, self.source.shape[1], TRIAL, TRIAL).requires_grad_()
         kept = KeptMemory()
         with torch.autograd.graph.saved_tensors_hooks(kept, lambda tensor: tensor):
-            features = self.features.of_canvas(x, self.features.layers(x.shape[2:], x.shape[2:]))
-        largest = max(feature.nbytes for feature in features)
-        return (kept.bytes + TRANSIENT * largest + (2 * HISTORY + 8) * x.nbytes) / TRIAL**2
+            tiles = list(self.features.of_canvas(x, self.features.layers(x.shape[2:], x.shape[2:])))
+        largest = max(feature.nbytes for features in tiles for feature in features)
+        return (kept.bytes + TRANSIENT * largest) / TRIAL**2
 
 
 def _at(stage: int, size: Sequence[int]) -> tuple[int, int]:

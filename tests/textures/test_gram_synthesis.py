@@ -11,13 +11,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from stic_fast import gram, gram_loss, memory
+from stic_fast import gram_loss, memory
 from stic_fast.errors import Diverged, InputError
 from stic_fast.models import ConvNet
 from stic_fast.ops import noise
 from stic_fast.pixels import to_unit
 from stic_fast.textures import FilterFeatures, GramSynthesis, features_of
 from stic_fast.textures.gram_synthesis import _halved, _resized
+from stic_fast.textures.tiles import Tiles, gram_of
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -45,10 +46,11 @@ def test_a_texture_has_the_sources_statistics(channels: int) -> None:
     assert drawn.dtype == torch.uint8 and drawn.shape == (channels, 48, 36)
     features = FilterFeatures(channels, tile=False)
     layers = features.layers((40, 40), (36, 36))
-    targets = [gram(feature) for feature in features.of_source(source, layers)]
+    targets = gram_of(features.of_source(source, layers))
 
     def far(x: Tensor) -> float:
-        return gram_loss(features.of_canvas(x, layers), gram=targets).sum().item()
+        (found,) = features.of_canvas(x, layers)
+        return gram_loss(found, gram=targets).sum().item()
 
     assert far(to_unit(drawn)[None]) < 0.25 * far(noise.normal((1, channels, 48, 36), seed=3) * source.std())
     assert roughness(drawn, 1) > 1.4 * roughness(drawn, 2), "the stripes lie as in the source"
@@ -72,7 +74,7 @@ def test_a_tile_goes_on_at_its_other_end() -> None:
 @pytest.mark.parametrize(("tile", "canvas"), [(False, (36, 50)), (True, (20, 34))])
 def test_what_does_not_tile_is_drawn_beyond_its_border(tile: bool, canvas: tuple[int, int]) -> None:
     class Seen(FilterFeatures):
-        def of_canvas(self, x: Tensor, layers: Sequence[str]) -> list[Tensor]:
+        def of_canvas(self, x: Tensor, layers: Sequence[str]) -> Tiles:
             shapes.add(tuple(x.shape[2:]))
             return super().of_canvas(x, layers)
 
@@ -146,6 +148,25 @@ def test_more_than_there_is_memory_for(monkeypatch: pytest.MonkeyPatch) -> None:
         InputError, match=r"a Gram synthesis of 4000x5000 pixels from 32x32 needs about .* give a smaller size"
     ):
         synthesis(stripes()).stylized(torch.zeros(1, 1, 4000, 5000), fidelity=0.3)
+
+
+def test_a_large_image_takes_the_memory_of_a_tile(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "available", lambda device=None: 2.0**30)
+    with pytest.raises(InputError, match=r"a Gram synthesis of 1008x1008 pixels from 32x32 needs about .* GiB"):
+        synthesis(stripes())._check((1008, 1008))
+    monkeypatch.setattr(FilterFeatures, "side", 256)
+    synthesis(stripes())._check((1008, 1008))
+
+
+def test_a_style_drawn_in_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same but for the order of sums, which a few steps do not blow up."""
+    content = noise.normal((1, 1, 10, 13), seed=2).repeat_interleave(8, 2).repeat_interleave(8, 3)
+    drawing = synthesis(stripes(side=72), steps=2)
+    whole = to_unit(drawing.stylized(content, fidelity=0.1))
+    monkeypatch.setattr(FilterFeatures, "side", 32)
+    assert drawing.features.in_tiles(content.shape[2:])
+    tiled = to_unit(drawing.stylized(content, fidelity=0.1))
+    assert (whole - tiled).abs().max() <= 2 / 127.5
 
 
 def test_what_is_not_finite_is_told() -> None:
