@@ -30,7 +30,7 @@ from stic_fast.errors import InputError
 from stic_fast.training import METHODS
 
 ROOT = Path(__file__).parent.parent
-MARKDOWN = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md")), ROOT / "benchmarks/README.md"]
+MARKDOWN = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/**/*.md")), ROOT / "benchmarks/README.md"]
 MARKDOWN.append(ROOT / "tests/cpp/README.md")
 PYTHON = sorted(path for folder in ("stic_fast", "benchmarks", "tools") for path in ROOT.glob(f"{folder}/**/*.py"))
 PLAIN = [ROOT / "tools/gpu_check.sh", ROOT / "constraints.txt"]
