@@ -38,7 +38,7 @@ def test_docstring_examples(name: str, tmp_path: Path, monkeypatch: pytest.Monke
 
 
 ROOT = Path(__file__).parent.parent
-MARKDOWN = (ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md")))
+MARKDOWN = (*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/**/*.md")))
 PAGES = ("README.md", "docs/method.md", "docs/performance.md", "docs/runs.md", "docs/textures.md")
 """Those with examples in Python; a page of them that this list lacks fails."""
 
@@ -90,6 +90,8 @@ def anchors(path: Path) -> set[str]:
 def test_links_lead_somewhere(path: Path) -> None:
     for place, anchor in re.findall(r"\]\((?!http)([^)#\s]*)#?([^)\s]*)\)", path.read_text(encoding="utf-8")):
         target = path.parent / place if place else path
+        if target.suffix in (".png", ".webp") and (ROOT / "PKG-INFO").exists():
+            continue  # a source distribution has no pictures
         assert target.exists(), place
         assert not anchor or anchor in anchors(target), f"{place}#{anchor}"
 

@@ -30,7 +30,7 @@ from stic_fast.errors import InputError
 from stic_fast.training import METHODS
 
 ROOT = Path(__file__).parent.parent
-MARKDOWN = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md")), ROOT / "benchmarks/README.md"]
+MARKDOWN = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/**/*.md")), ROOT / "benchmarks/README.md"]
 MARKDOWN.append(ROOT / "tests/cpp/README.md")
 PYTHON = sorted(path for folder in ("stic_fast", "benchmarks", "tools") for path in ROOT.glob(f"{folder}/**/*.py"))
 PLAIN = [ROOT / "tools/gpu_check.sh", ROOT / "constraints.txt"]
@@ -224,7 +224,7 @@ def check_pip(arguments: list[str]) -> None:
             assert (ROOT / argument).exists(), f"there is no {argument}"
         elif argument != "-c":
             name, _, extras = argument.rstrip("]").partition("[")
-            assert name in (".", "stic_fast"), argument
+            assert name == ".", f'no index has {name}; install from the checkout: ".[{extras}]"'
             listed = re.findall(r"^(\w+) = \[", (ROOT / "pyproject.toml").read_text(), re.M)
             assert set(filter(None, extras.split(","))) <= set(listed), f"there is no extra {extras}"
         waiting = argument == "-c"
@@ -304,6 +304,7 @@ def test_options_that_are_named_alone(capsys: pytest.CaptureFixture[str]) -> Non
         ("python -m benchmarks.report a.json --machine NAME --outt x", "--outt"),
         ("python tools/nothing.py", "there is no tools/nothing.py"),
         ("pip install .[tests]", "there is no extra tests"),
+        ("pip install stic_fast[attacks]", 'no index has stic_fast; install from the checkout: ".[attacks]"'),
         ("tools/gpu_check.sh --frist", "no option '--frist'"),
         ("c++ -I tests/cpp tests/cpp/no_cases.cpp", "no_cases"),
         ("make everything", "nothing here can tell whether 'make' would run"),

@@ -11,7 +11,6 @@ from typing import Annotated
 
 import tyro
 
-from stic_fast import __version__
 from stic_fast.api.command_line import command_line
 from stic_fast.atomic_write import atomic_write
 from stic_fast.cli.evaluation_tables import tell_images, tell_texture
@@ -69,7 +68,7 @@ class Score(Options):
         part, scores = self._scored(progress)
         if self.out is not None:
             command = command_line(["score"], self)
-            plain = {"format": FORMAT, "version": __version__, "command": command, part: to_plain(scores)}
+            plain = {**FORMAT.stamp(), "command": command, part: to_plain(scores)}
             with atomic_write(self.out) as file:
                 file.write(json.dumps(plain, indent=2, allow_nan=False).encode())
             progress.say(f"numbers: {self.out}")

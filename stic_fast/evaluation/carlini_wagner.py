@@ -31,6 +31,8 @@ MARGIN = 0.05
 """By which the box of the search is wider than the pixels', at either end, in pixel units of [0, 1]."""
 FIRST_WEIGHT = 0.1
 """c at first. foolbox's 1e-3 spends half of the search on getting up to those that turn an image at all."""
+INSTALL_FOOLBOX = 'pip install ".[attacks]"'
+"""What to do where foolbox is missing, in the checkout of this package, which is on no index."""
 HALVINGS = 10
 """Of the line between an image and what was found for it: the distance is at most a thousandth too long."""
 
@@ -130,8 +132,7 @@ def load_foolbox() -> Any:
             return importlib.import_module("foolbox")
     except ImportError as error:
         raise InputError(
-            f"the Carlini & Wagner attack needs foolbox, which cannot be imported ({error}); "
-            'pip install "stic_fast[attacks]"'
+            f"the Carlini & Wagner attack needs foolbox, which cannot be imported ({error}); {INSTALL_FOOLBOX}"
         ) from error
 
 

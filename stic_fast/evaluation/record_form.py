@@ -16,15 +16,15 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 import torch
 
-from stic_fast.errors import InputError
 from stic_fast.evaluation.calibration import Reliability
 from stic_fast.evaluation.image_table import image_table
 from stic_fast.evaluation.manifold import ManifoldScores
 from stic_fast.evaluation.out_of_distribution import SCORE_NAMES
+from stic_fast.formats import Format
 from stic_fast.stored import damaged, read_json
 
 RECORD = "evaluation.json"
-FORMAT = 2  # raised when the record changes, so that no program misreads an older one
+FORMAT = Format(oldest=2)
 LARGEST = 1e300  # numbers are smaller, so that they can be drawn
 PARTS = ("images", "classifier", "outliers", "attacks")  # of an evaluation, in their order
 Better = Literal["higher", "lower"]
@@ -235,7 +235,7 @@ def written(evaluation: Evaluation) -> dict[str, Any]:
     """What stands in evaluation.json."""
     plain = to_plain(evaluation)
     unmeasured = plain.pop("unmeasured", {})
-    return {"format": FORMAT, **plain, **unmeasured}
+    return {**FORMAT.stamp(), **plain, **unmeasured}
 
 
 def read_record(folder: Path, run: str | None = None) -> Evaluation | None:
@@ -250,8 +250,7 @@ def read_record(folder: Path, run: str | None = None) -> Evaluation | None:
         plain = read_json(file, hint)
     except FileNotFoundError:
         return None
-    if plain.get("format") != FORMAT:
-        raise InputError(f"{file} is of another version of stic_fast; {hint}")
+    plain = FORMAT.current(plain, file, hint)
     try:
         return evaluation_of(plain)
     except ValueError as error:

@@ -15,7 +15,7 @@ from torch import Tensor
 from stic_fast.errors import InputError
 from stic_fast.evaluation.attacks import PAPER_EPSILONS, in_pixels, pgd
 from stic_fast.evaluation.calibration import FOLDS, PAPER_BINS, negative_log_likelihood, reliability, tempered
-from stic_fast.evaluation.carlini_wagner import carlini_wagner, load_foolbox
+from stic_fast.evaluation.carlini_wagner import INSTALL_FOOLBOX, carlini_wagner, load_foolbox
 from stic_fast.evaluation.fixed_classifier import Model
 from stic_fast.evaluation.gradient_masking import check_gradient_masking
 from stic_fast.evaluation.judge import predict_logits, top_k_accuracy
@@ -40,7 +40,7 @@ CHECKED_EPSILON = 8 / 255
 """Radius at which PGD is held against attacks that gradient masking cannot stop."""
 L2_RADIUS = 0.5
 """Radius at which the L2 accuracy is taken, the usual one for small images with pixels in [0, 1]."""
-LEFT_OUT = "L2 C&W left out: pip install stic_fast[attacks]"
+LEFT_OUT = f"L2 C&W left out: {INSTALL_FOOLBOX}"
 _TEMPERATURE = "what logits must be divided by to be calibrated; above 1, the classifier is surer than it should be"
 _AFTER = f"of logits over a temperature; each of {FOLDS} parts of the test images takes that of the others"
 CLASSIFIER_SCORES: dict[str, tuple[str, Better | None, str]] = {

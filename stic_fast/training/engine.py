@@ -236,15 +236,12 @@ class Engine:
         iteration = end_of_pass if checkpoint.iteration is None else checkpoint.iteration
         check_count_within(state["iteration"], "iteration", iteration, iteration)
         check_count_within(state["rollbacks"], "rollbacks", 0, ROLLBACKS)
-        saved = state["optimiser"]
-        if isinstance(saved, Mapping) and "param_groups" in saved:  # earlier versions had one for all
-            saved = {"model": saved}
-        check_adams(saved, self.optimisers)
+        check_adams(state["optimiser"], self.optimisers)
         self.method.load_state_dict(state["method"])
         if self.average:
             self.average.load_state_dict(state["weights"])
         for name, optimiser in self.optimisers.items():
-            optimiser.load_state_dict(saved[name])
+            optimiser.load_state_dict(state["optimiser"][name])
         self.iteration, self.rollbacks = state["iteration"], state["rollbacks"]
 
 

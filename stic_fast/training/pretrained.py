@@ -20,13 +20,12 @@ from typing import Annotated, Any
 
 import msgspec
 import torch
-from safetensors.torch import load
 from torch import Tensor
 
 from stic_fast.errors import InputError
 from stic_fast.evaluation.record_form import Evaluation, Record, Whole, read_record, record_of
-from stic_fast.stored import damaged, read_json, read_stored
-from stic_fast.training.checkpoint import WEIGHTS, Checkpoint
+from stic_fast.stored import damaged, read_json
+from stic_fast.training.checkpoint import WEIGHTS, Checkpoint, parse_weights, read_weights
 from stic_fast.training.run_folder import CONFIG, RunFolder, writing
 
 PREFIX = "pretrained:"
@@ -73,13 +72,13 @@ class PretrainedWeights(Checkpoint):
     def load_weights(self) -> dict[str, Tensor]:
         """The classifier's weights, in single precision."""
 
-        def parse(content: bytes) -> dict[str, Tensor]:
+        def parse(content: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
             if sha256(content).hexdigest() != self.sha256:
                 raise ValueError(f"its SHA-256 is not the one in the {ABOUT} beside it")
-            tensors = load(content)
-            return {name: each.float() if each.dtype == torch.float16 else each for name, each in tensors.items()}
+            return parse_weights(content)
 
-        return read_stored(self.path / WEIGHTS, parse, REINSTALL)
+        tensors = read_weights(self.path / WEIGHTS, REINSTALL, parse)
+        return {name: each.float() if each.dtype == torch.float16 else each for name, each in tensors.items()}
 
 
 class PretrainedFolder(RunFolder):

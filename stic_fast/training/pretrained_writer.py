@@ -15,7 +15,6 @@ from pathlib import Path
 
 import msgspec
 import torch
-from safetensors.torch import save
 from torch import Tensor
 
 from stic_fast import __version__
@@ -23,9 +22,9 @@ from stic_fast.digests import listed_file
 from stic_fast.errors import InputError
 from stic_fast.evaluation.record_form import RECORD, Evaluation, to_plain, written
 from stic_fast.training import pretrained
-from stic_fast.training.checkpoint import WEIGHTS
+from stic_fast.training.checkpoint import WEIGHTS, weights_file
 from stic_fast.training.pretrained import ABOUT, PREFIX, About
-from stic_fast.training.run_folder import CONFIG, as_text, writing
+from stic_fast.training.run_folder import CONFIG, as_text, config_content, writing
 from stic_fast.training.runs import open_run
 
 MOST_BYTES = 20_000_000
@@ -70,7 +69,7 @@ def write_pretrained(
     if evaluation is None or evaluation.checkpoint != checkpoint.name:
         evaluate = f"stic-fast evaluate {shlex.quote(folder.address)}"
         raise InputError(f"{folder.address} has no evaluation of {checkpoint.name}; write one with {evaluate}")
-    weights = save(halved(checkpoint.load_weights()))
+    weights = weights_file(halved(checkpoint.load_weights()))
     about = About(
         version=__version__,
         command=command,
@@ -86,7 +85,7 @@ def write_pretrained(
     )
     method, settings = folder.read_config()
     texts = {
-        CONFIG: {"method": method, "settings": {**settings, "data": data}, "images": folder.images()},
+        CONFIG: config_content(method, {**settings, "data": data}, folder.images()),
         ABOUT: to_plain(about),
         RECORD: written(msgspec.structs.replace(evaluation, command=_anywhere(evaluation.command, name, data))),
     }
@@ -121,7 +120,7 @@ def halved(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """
     found = {}
     for name, tensor in weights.items():
-        found[name] = (tensor.half() if tensor.dtype == torch.float32 else tensor).contiguous()
+        found[name] = tensor.half() if tensor.dtype == torch.float32 else tensor
         if not found[name].isfinite().all():
             raise InputError(f"{name} is not finite in half precision; take a run whose weights are")
     return found

@@ -23,12 +23,14 @@ from torch import Tensor
 from stic_fast.digests import listed_file
 from stic_fast.errors import InputError
 from stic_fast.evaluation.record_form import Evaluation, read_record
+from stic_fast.formats import Format
 from stic_fast.stored import damaged, read_json
 from stic_fast.training.checkpoint import STATE, Checkpoint, write_checkpoint
 from stic_fast.training.metrics import METRICS, Line, lines_of, read_lines
 from stic_fast.training.one_writer import is_fresh, one_writer
 
 CONFIG = "config.json"
+CONFIG_FORMAT = Format()
 HINT_CONFIG = "restore it as the run wrote it, or delete its line in SHA256SUMS to keep a change that was meant"
 _CHECKPOINT = re.compile(r"pass_(\d+)(?:_iteration_(\d+))?")
 
@@ -64,7 +66,7 @@ class RunFolder:
             run.path.mkdir(parents=True, exist_ok=True)
         with run.one_writer():
             run._refuse_occupied()  # by whoever began here a moment ago
-            run.write_json(CONFIG, {"method": method, "settings": config, "images": images})
+            run.write_json(CONFIG, config_content(method, config, images))
         return run
 
     def one_writer(self, target: Path | None = None) -> AbstractContextManager[None]:
@@ -201,9 +203,10 @@ class RunFolder:
         if not self.source.is_dir():
             raise InputError(f"{self.path} does not exist; give the folder of a run, as `stic-fast train` printed it")
         try:
-            return read_json(self.source / CONFIG, HINT_CONFIG)
+            plain = read_json(self.source / CONFIG, HINT_CONFIG)
         except FileNotFoundError as error:
             raise InputError(f"{self.path} is not a run: config.json is missing; give the folder of a run") from error
+        return CONFIG_FORMAT.current(plain, self.source / CONFIG, HINT_CONFIG)
 
     def _write_metrics(self, lines: list[Line]) -> None:
         self._replace(self.path / METRICS, "".join(f"{line.text}\n" for line in lines), self._resuming())
@@ -215,6 +218,11 @@ class RunFolder:
 
     def _resuming(self) -> str:
         return f", then continue with --resume {shlex.quote(str(self.path))}: the last checkpoint is whole"
+
+
+def config_content(method: str, settings: Mapping[str, Any], images: str | None) -> dict[str, Any]:
+    """What stands in a config.json; `images` is the fingerprint of those that are trained and tested on."""
+    return {**CONFIG_FORMAT.stamp(), "method": method, "settings": settings, "images": images}
 
 
 def as_text(content: Mapping[str, Any]) -> str:

@@ -220,8 +220,8 @@ def test_without_foolbox_the_record_says_so(
 ) -> None:
     monkeypatch.setitem(sys.modules, "foolbox", None)
     record = evaluated(own_run, "--metrics=attacks")
-    assert record["attacks"]["cw"] == {"note": "L2 C&W left out: pip install stic_fast[attacks]"}
-    assert "L2 C&W left out: pip install stic_fast[attacks]" in capsys.readouterr().out
+    assert record["attacks"]["cw"] == {"note": 'L2 C&W left out: pip install ".[attacks]"'}
+    assert 'L2 C&W left out: pip install ".[attacks]"' in capsys.readouterr().out
     assert "cw" not in evaluated(own_run, "--metrics=attacks", "--cw=0")["attacks"]
 
 

@@ -124,7 +124,7 @@ def test_without_foolbox_a_line_says_so_and_nothing_fails(
     monkeypatch.setitem(sys.modules, "foolbox", None)
     record = attack_record(model, images, labels, 3, cw=4, **SETTINGS)
     assert isinstance(record, AttackScores)
-    assert record.cw == CarliniWagner(None, LEFT_OUT) and LEFT_OUT == "L2 C&W left out: pip install stic_fast[attacks]"
+    assert record.cw == CarliniWagner(None, LEFT_OUT) and LEFT_OUT == 'L2 C&W left out: pip install ".[attacks]"'
     assert list(rows_of(record)) == ["PGD-4", "PGD-8", "PGD-16", "PGD-32", "all-8"]
 
 

@@ -121,7 +121,7 @@ def test_notes_count_images() -> None:
 
 
 HEADING = {
-    "format": FORMAT,
+    "format": FORMAT.number,
     "version": "0.1.0",
     "command": "stic-fast evaluate run",
     "method": "stic",
@@ -139,18 +139,20 @@ def test_records_are_read_back_or_refused(tmp_path: Path) -> None:
     record = read_record(tmp_path)
     assert record is not None and json.loads(json.dumps(written(record))) == HEADING
     for text, words in (
-        ('{"seed": 3}', "another version"),
+        ('{"seed": 3}', "an older version"),
         ("{", "is damaged"),
         ("[1]", "is damaged"),
         ("[" * 100_000, "is damaged .it is nested too deeply"),
         ('{"a": ' * 90 + "1" + "}" * 90, "is damaged .it is nested more than 64 deep"),
-        (json.dumps({"format": FORMAT + 1}), "another version"),
-        (json.dumps({"format": FORMAT}), "is damaged .*version"),
+        (json.dumps({"format": FORMAT.number}), "is damaged .*version"),
         (json.dumps({**HEADING, "seed": "3"}), "is damaged .*seed"),
     ):
         file.write_text(text)
         with pytest.raises(InputError, match=f"{words}.*write it anew with stic-fast evaluate"):
             read_record(tmp_path)
+    file.write_text(json.dumps({**HEADING, "format": FORMAT.number + 1, "version": "7.0"}))
+    with pytest.raises(InputError, match=r"written by stic_fast 7\.0 .*; install that version or a later one$"):
+        read_record(tmp_path)
 
 
 def test_a_single_image_has_a_calibration_but_no_temperature(images: Tensor) -> None:
