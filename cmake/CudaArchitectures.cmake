@@ -3,8 +3,7 @@
 
 # Of compute capabilities 8.0, 9.0 and 10.0, in the form of CMAKE_CUDA_ARCHITECTURES, those that a compiler lists: machine
 # code for each, and of the last one PTX too, which drivers translate for what is newer. 10.0 takes CUDA 12.8. A
-# compiler that lists nothing, clang or an early nvcc, is given 8.0 alone; one that knows none of them leaves the
-# variable empty.
+# compiler that lists nothing is given 8.0 alone; one that knows none of them leaves the variable empty.
 function(stic_cuda_architectures variable compiler)
   set(chosen "")
   execute_process(COMMAND "${compiler}" --list-gpu-arch OUTPUT_VARIABLE listed ERROR_QUIET RESULT_VARIABLE failure)

@@ -9,6 +9,7 @@
 #include <tuple>
 #include <vector>
 
+#include "build.h"
 #include "call_arguments.h"
 #include "core/streams.h"
 #include "cpu/dispatch.h"
@@ -91,13 +92,14 @@ py::tuple philox4x32_10(uint32_t c0, uint32_t c1, uint32_t c2, uint32_t c3, uint
 
 py::dict build_info() {
   py::dict info;
-  info["version"] = STIC_VERSION;
-  info["compiler"] = STIC_COMPILER;
+  info["version"] = stic::kVersion;
+  info["compiler"] = stic::kCompiler;
 #if defined(_OPENMP)
   info["openmp"] = true;
 #else
   info["openmp"] = false;
 #endif
+  info["openmp_reason"] = stic::kOpenmpReason;
   py::list found;
   for (const stic::KernelTable* table : stic::runnable_tables()) found.append(table->isa);
   info["isa_found"] = found;
@@ -107,7 +109,7 @@ py::dict build_info() {
 #else
   info["cuda_toolkit"] = py::none();
 #endif
-  info["cuda_reason"] = STIC_CUDA_REASON;
+  info["cuda_reason"] = stic::kCudaReason;
   return info;
 }
 
@@ -131,7 +133,9 @@ py::dict streams() {
 
 }  // namespace
 
-PYBIND11_MODULE(_native, module) {
+// Needs no lock of Python's: all that outlives a call is the table of kernels, chosen at import, the page size and, for
+// CUDA, the kernels that were allowed all shared memory, kept under a mutex.
+PYBIND11_MODULE(_native, module, py::mod_gil_not_used()) {
   module.doc() = "Native kernels of stic_fast. Use stic_fast.ops, which checks arguments.";
   using release = py::call_guard<py::gil_scoped_release>;
   module.def("noise_fill", on_cpu(&stic::KernelTable::noise_fill, &stic::noise_fill_arguments), release());

@@ -13,6 +13,7 @@
 // matrices stay in its cache: bound by the arithmetic of the products.
 // In memory F is C rows of M numbers, or with the channels last M rows of C; each product then is of rows or of
 // columns.
+#include <atomic>
 #include <cmath>
 #include <memory>
 
@@ -301,7 +302,8 @@ static int64_t scratch_size(const GramLayer& layer) {
   return size * size + other * size + other * other + kDepth * (size + other);
 }
 
-// body(layer, chain, scratch) for every chain of every layer.
+// body(layer, chain, scratch) for every chain of every layer; a worker that is done with one takes the next, for they
+// differ in size.
 template <typename Body>
 static void for_each_chain_of(const GramLayer* layers, int64_t count, int threads, const Body& body) {
   int64_t needed = 0, work = 0;
@@ -310,13 +312,15 @@ static void for_each_chain_of(const GramLayer* layers, int64_t count, int thread
     work += layers[i].chains * layers[i].channels * layers[i].size * std::min(layers[i].channels, layers[i].size);
   }
   const int64_t items = count > 0 ? count * layers[0].chains : 0;
-  const int team = static_cast<int>(std::max<int64_t>(1, std::min({int64_t{threads}, items, 1 + work / kWork})));
+  const int64_t workers = workers_for(items, work, kWork, threads);
   const int64_t stride = (needed + 15) / 16 * 16;
-  const std::unique_ptr<float[]> memory(new float[static_cast<size_t>(stride * team + 16)]);
+  const std::unique_ptr<float[]> memory(new float[static_cast<size_t>(stride * workers + 16)]);
   float* const aligned = reinterpret_cast<float*>((reinterpret_cast<uintptr_t>(memory.get()) + 63) / 64 * 64);
-#pragma omp parallel for schedule(dynamic) num_threads(team) if (team > 1)
-  for (int64_t item = 0; item < items; ++item)
-    body(layers[item / layers[0].chains], item % layers[0].chains, Scratch{aligned + stride * thread_number()});
+  std::atomic<int64_t> next{0};
+  for_each_worker(workers, threads, [&](int64_t worker) {
+    for (int64_t item = next++; item < items; item = next++)
+      body(layers[item / layers[0].chains], item % layers[0].chains, Scratch{aligned + stride * worker});
+  });
 }
 
 template <typename Body>

@@ -10,10 +10,6 @@
 #include <algorithm>
 #include <type_traits>
 
-#if defined(_OPENMP)
-#include <omp.h>
-#endif
-
 #include "../core/streams.h"
 #include "kernels.h"
 #include "noise_block.h"
@@ -24,24 +20,41 @@ namespace STIC_ISA {
 constexpr int64_t kPiece = 32 * kBlock;  // elements of one chain that one thread takes at a time
 constexpr int64_t kPerThread = 16384;    // elements that repay waking a thread
 
-STIC_HD int thread_number() {
-#if defined(_OPENMP)
-  return omp_get_thread_num();
-#else
-  return 0;
-#endif
+// How many of the threads share the items, which are so much work in all; `repays` of it repay the waking of a thread.
+// Whoever wakes one wakes all, so none is woken where fewer than one in kIdleToOne would have work: the barrier at the
+// end waits for a word from each, some 0.1 µs apiece, and a share takes 3 to 10 µs.
+STIC_HD int64_t workers_for(int64_t items, int64_t work, int64_t repays, int threads) {
+  constexpr int kIdleToOne = 32;
+  const int64_t workers = std::min({items, int64_t{threads}, 1 + work / repays});
+  return workers * kIdleToOne < threads ? std::min<int64_t>(items, 1) : workers;
+}
+
+// body(worker) for worker = 0 .. workers − 1, each on a thread of its own. The team has one thread or all of them, as
+// PyTorch's own teams have: GCC's OpenMP ends the threads by which a team is smaller than the one before it, and
+// creates them again for the next that is larger.
+template <typename Body>
+static inline void for_each_worker(int64_t workers, [[maybe_unused]] int threads, const Body& body) {
+#pragma omp parallel for schedule(static, 1) num_threads(threads) if (workers > 1)
+  for (int64_t worker = 0; worker < workers; ++worker) body(worker);
+}
+
+// body(item) over all items, which are so many elements; each worker's follow each other.
+template <typename Body>
+static inline void for_each_item(int64_t items, int64_t elements, int threads, const Body& body) {
+  const int64_t workers = workers_for(items, elements, kPerThread, threads);
+  for_each_worker(workers, threads, [&](int64_t worker) {
+    for (int64_t item = items * worker / workers; item < items * (worker + 1) / workers; ++item) body(item);
+  });
 }
 
 // body(chain, begin, end) over all elements of all chains, begin a multiple of the block size.
 template <typename Body>
 static inline void for_each_piece(int64_t chains, int64_t elements, int threads, const Body& body) {
   const int64_t pieces = (elements + kPiece - 1) / kPiece;
-  [[maybe_unused]] const int team = static_cast<int>(std::min<int64_t>(threads, 1 + chains * elements / kPerThread));
-#pragma omp parallel for schedule(static) num_threads(team) if (team > 1)
-  for (int64_t item = 0; item < chains * pieces; ++item) {
+  for_each_item(chains * pieces, chains * elements, threads, [&](int64_t item) {
     const int64_t begin = item % pieces * kPiece;
     body(item / pieces, begin, std::min(elements, begin + kPiece));
-  }
+  });
 }
 
 // body(at, count) over the blocks of [begin, end): the count of whole blocks is a compile-time constant, so that their
@@ -74,9 +87,7 @@ STIC_HD void with_flag(bool flag, const Body& body) {
 // body(chain) over all chains.
 template <typename Body>
 static inline void for_each_chain(int64_t chains, int64_t elements, int threads, const Body& body) {
-  [[maybe_unused]] const int team = static_cast<int>(std::min<int64_t>(threads, 1 + chains * elements / kPerThread));
-#pragma omp parallel for schedule(static) num_threads(team) if (team > 1)
-  for (int64_t chain = 0; chain < chains; ++chain) body(chain);
+  for_each_item(chains, chains * elements, threads, body);
 }
 
 void noise_fill(const NoiseFill&, int threads);

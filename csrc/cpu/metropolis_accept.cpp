@@ -34,7 +34,7 @@ static void accept(const MetropolisAccept& args, int threads) {
       const double back = fused_multiply_add(-eps1, static_cast<double>(load(grad_proposal[i])), -move);
       forward[lane] = fused_multiply_add(ahead, ahead, forward[lane]);
       backward[lane] = fused_multiply_add(back, back, backward[lane]);
-      outside[lane] += (to < args.low) | (to > args.high) ? 1.0 : 0.0;
+      outside[lane] += ((to < args.low) | (to > args.high)) ? 1.0 : 0.0;
     };
     for_each_block(0, args.elements, [&](int64_t at, auto count) {
       prefetch_ahead(x + at);

@@ -8,6 +8,7 @@ import platform
 from dataclasses import dataclass
 
 import torch
+from threadpoolctl import threadpool_info
 
 from stic_fast import __version__
 from stic_fast.cli.terminal import say
@@ -38,6 +39,8 @@ def facts() -> dict[str, str]:
     True
     """
     build, threads = kernels.build_info(), torch.get_num_threads()
+    with_openmp, without = f"yes; {threads} thread{'s' * (threads != 1)}", f"no, 1 thread: {build['openmp_reason']}"
+    runtimes = [runtime["filepath"] for runtime in threadpool_info() if runtime["user_api"] == "openmp"]
     toolkit = build["cuda_toolkit"]
     cuda = "not compiled" if toolkit is None else f"compiled with CUDA {toolkit // 1000}.{toolkit % 1000 // 10}"
     gpus = range(torch.cuda.device_count() if torch.cuda.is_available() else 0)
@@ -48,10 +51,17 @@ def facts() -> dict[str, str]:
         "torch": str(torch.__version__),
         "compiler": str(build["compiler"]),
         "instruction sets": f"{', '.join(build['isa_found'])} found; {build['isa']} chosen",
-        "OpenMP": f"{'yes' if build['openmp'] else 'no'}; {threads} thread{'s' * (threads != 1)}",
+        "OpenMP": with_openmp if build["openmp"] else without,
+        "OpenMP runtimes": _told_of(runtimes),
         "CUDA part": f"{cuda}: {build['cuda_reason']}",
         "devices": ", ".join(["cpu", *(f"cuda:{number} {torch.cuda.get_device_name(number)}" for number in gpus)]),
     }
+
+
+def _told_of(runtimes: list[str]) -> str:
+    """The OpenMP runtimes in this process, and what is wrong with having several."""
+    listed = "; ".join(runtimes) or "none"
+    return f"{listed} ({len(runtimes)}, whose threads compete for the cores)" if runtimes[1:] else listed
 
 
 def pretrained_runs() -> dict[str, str]:

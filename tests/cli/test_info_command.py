@@ -31,7 +31,8 @@ def test_info_tells_how_it_was_built(capsys: pytest.CaptureFixture[str]) -> None
     assert told["instruction sets"].strip() == f"{', '.join(build['isa_found'])} found; {build['isa']} chosen"
     assert build["cuda_reason"] in told["CUDA part"]
     assert "cpu" in told["devices"]
-    assert str(torch.get_num_threads()) in told["OpenMP"]
+    if build["openmp"]:
+        assert str(torch.get_num_threads()) in told["OpenMP"]
 
 
 def test_info_with_and_without_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,10 +41,24 @@ def test_info_with_and_without_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
         (None, "no CUDA compiler was found", "not compiled: no CUDA compiler was found"),
         (12090, "nvcc 12.9.41", "compiled with CUDA 12.9: nvcc 12.9.41"),
     ):
-        changed = {**build, "cuda_toolkit": toolkit, "cuda_reason": reason, "openmp": False}
+        changed = {**build, "cuda_toolkit": toolkit, "cuda_reason": reason, "openmp": False, "openmp_reason": "lost"}
         monkeypatch.setattr(info, "kernels", SimpleNamespace(build_info=lambda changed=changed: changed))
         assert info.facts()["CUDA part"] == told
-        assert info.facts()["OpenMP"].startswith("no")
+        assert info.facts()["OpenMP"] == "no, 1 thread: lost"
+
+
+def test_info_lists_the_openmp_runtimes_that_are_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert info.facts()["OpenMP runtimes"] != "none"  # PyTorch's own
+    loaded: list[dict[str, str]] = [{"user_api": "blas", "filepath": "/libs/libopenblas.so"}]
+    monkeypatch.setattr(info, "threadpool_info", lambda: loaded)
+    for path, told in (
+        (None, "none"),
+        ("/torch/libgomp.so.1", "/torch/libgomp.so.1"),
+        ("/libs/libomp.so", "/torch/libgomp.so.1; /libs/libomp.so (2, whose threads compete for the cores)"),
+    ):
+        if path is not None:
+            loaded.append({"user_api": "openmp", "filepath": path})
+        assert info.facts()["OpenMP runtimes"] == told
 
 
 def test_python_m_stic_fast_prints_info(tmp_path: Path) -> None:

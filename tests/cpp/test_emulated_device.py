@@ -25,6 +25,8 @@ from stic_fast.sampling import GRMALA
 HERE = Path(__file__).parent
 DTYPES = [torch.float32, torch.float64, torch.bfloat16, torch.float16]
 
+pytestmark = pytest.mark.native
+
 
 @pytest.fixture(scope="session")
 def emulated(

@@ -24,6 +24,8 @@ WAYS = {
 }
 """How the emulated tensor cores add (emulation/fragments.h): as hardware does, and in programs of theirs to nearest."""
 
+pytestmark = pytest.mark.native
+
 Finished = subprocess.CompletedProcess[str]
 Results = dict[str, "Future[dict[str, Finished]]"]
 

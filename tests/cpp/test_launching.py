@@ -12,6 +12,8 @@ import pytest
 
 HERE = Path(__file__).parent
 
+pytestmark = pytest.mark.native
+
 Finished = subprocess.CompletedProcess[str]
 
 
@@ -19,11 +21,12 @@ Finished = subprocess.CompletedProcess[str]
 def test_shared_memory_is_allowed_once_for_each_kernel_and_device(
     sanitizer: str,
     cxx: list[str],
+    warnings: list[str],
     works: Callable[[Sequence[str], str], bool],
     run_program: Callable[[Sequence[str | Path]], Finished],
     tmp_path: Path,
 ) -> None:
-    options = ["-std=c++17", "-O1", "-Wall", "-Wextra", "-Werror", "-pthread"]
+    options = ["-std=c++17", "-O1", *warnings, "-pthread"]
     if sanitizer == "thread":
         options.append("-fsanitize=thread")
         if not works(options, "true"):

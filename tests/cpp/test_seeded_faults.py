@@ -17,6 +17,8 @@ ROOT = Path(__file__).parents[2]
 FEW_TYPES = ["-DSTIC_FEW_TYPES"]
 QUICK = ["-O0", "-Wno-error"]  # the compiler takes longer than the programs; a fault may leave a name unused
 
+pytestmark = pytest.mark.native
+
 Finished = subprocess.CompletedProcess[str]
 Runs = dict[str, "Future[dict[str, Finished]]"]
 

@@ -19,6 +19,7 @@ pytestmark = [pytest.mark.cuda, pytest.mark.skipif(not torch.cuda.is_available()
 inductor = pytest.param(
     "inductor",
     marks=[
+        pytest.mark.native,
         pytest.mark.skipif(not has_triton(), reason="inductor needs Triton on a GPU"),
         # Inductor itself still imports a module that calls what torch has deprecated.
         pytest.mark.filterwarnings("ignore:`torch.jit.script:DeprecationWarning"),

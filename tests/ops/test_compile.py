@@ -16,6 +16,7 @@ from torch._dynamo.testing import CompileCounterWithBackend
 from stic_fast.ops import gram, gram_loss, grmala_step, grmala_step_, metropolis_accept, noise, scaled_silu, vrm_batch
 
 needs_inductor = [
+    pytest.mark.native,
     pytest.mark.skipif(not any(map(shutil.which, ("c++", "g++", "clang++"))), reason="inductor needs a C++ compiler"),
     # Inductor itself still imports a module that calls what torch has deprecated.
     pytest.mark.filterwarnings("ignore:`torch.jit.script:DeprecationWarning"),

@@ -1,0 +1,85 @@
+# SPDX-FileCopyrightText: 2026 The stic_fast authors
+# SPDX-License-Identifier: MIT
+
+# Decides whether the CUDA part is compiled: by whether there is a compiler that compiles one of its sources, never by a
+# device. Sets cuda_found and cuda_reason, which `stic-fast info` prints, and enables the language; therefore it is
+# included where CMake lets a language be enabled, and is no function.
+include("${CMAKE_CURRENT_LIST_DIR}/CudaArchitectures.cmake")
+
+# The CUDA compiler: the one that CMAKE_CUDA_COMPILER or CUDACXX names, or the first nvcc; empty where there is none.
+function(stic_cuda_compiler variable)
+  set(named "${CMAKE_CUDA_COMPILER}")
+  if(NOT named)
+    separate_arguments(words NATIVE_COMMAND "$ENV{CUDACXX}")
+    list(POP_FRONT words named)
+  endif()
+  if(NOT named)
+    set(named nvcc)
+  endif()
+  find_program(cuda_compiler_found NAMES "${named}" PATHS ENV CUDA_PATH PATH_SUFFIXES bin)
+  set(${variable} "" PARENT_SCOPE)
+  if(cuda_compiler_found)
+    set(${variable} "${cuda_compiler_found}" PARENT_SCOPE)
+  endif()
+  unset(cuda_compiler_found CACHE)  # looked for anew each time
+endfunction()
+
+# What is wrong with a CUDA compiler that is there, by its own words; empty if it compiles and links csrc/cuda/noise.cu.
+# CMake's own check would end the build, and does not find headers that are too old or too new for the compiler.
+function(stic_cuda_complaint variable compiler architecture)
+  separate_arguments(flags NATIVE_COMMAND "${CMAKE_CUDA_FLAGS} $ENV{CUDAFLAGS}")
+  foreach(host IN ITEMS "${CMAKE_CUDA_HOST_COMPILER}" "$ENV{CUDAHOSTCXX}")
+    if(host)
+      list(APPEND flags "-ccbin=${host}")
+      break()
+    endif()
+  endforeach()
+  string(REGEX REPLACE "^([0-9]+).*" "sm_\\1" gpu "${architecture}")
+  set(folder "${CMAKE_BINARY_DIR}/cuda_probe")
+  file(MAKE_DIRECTORY "${folder}")
+  execute_process(COMMAND "${CMAKE_COMMAND}" -E env LC_ALL=C "${compiler}" ${flags} -std=c++17 "-arch=${gpu}" -shared
+                          -Xcompiler=-fPIC "${CMAKE_CURRENT_FUNCTION_LIST_DIR}/../csrc/cuda/noise.cu" -o noise.so
+                  WORKING_DIRECTORY "${folder}" OUTPUT_VARIABLE output ERROR_VARIABLE output RESULT_VARIABLE failure)
+  set(told "")
+  if(failure)
+    string(REGEX MATCH "\n([^\n]*[^A-Za-z\n])?(error|fatal)[ :][^\n]*" told "\n${output}")
+    string(STRIP "${told}" told)
+    string(REGEX REPLACE "[^ -~]" "?" told "${told}")
+    if(told STREQUAL "")
+      set(told "exit status ${failure} without an error message")
+    endif()
+  endif()
+  set(${variable} "${told}" PARENT_SCOPE)
+endfunction()
+
+set(cuda_found FALSE)
+if(STIC_CUDA STREQUAL "OFF")
+  set(cuda_reason "disabled with STIC_CUDA=OFF")
+else()
+  stic_cuda_compiler(cuda_compiler)
+  if(cuda_compiler AND NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
+    stic_cuda_architectures(CMAKE_CUDA_ARCHITECTURES "${cuda_compiler}")
+  endif()
+  if(NOT cuda_compiler)
+    set(cuda_reason "no CUDA compiler was found when it was built")
+  elseif(NOT CMAKE_CUDA_ARCHITECTURES)
+    set(cuda_reason "${cuda_compiler}, found when it was built, knows no compute capability of 8.0, 9.0 and 10.0")
+  else()
+    list(GET CMAKE_CUDA_ARCHITECTURES -1 newest)
+    stic_cuda_complaint(complaint "${cuda_compiler}" "${newest}")
+    if(complaint)
+      set(cuda_reason "${cuda_compiler}, found when it was built, failed with: ${complaint}")
+    else()
+      set(CMAKE_CUDA_COMPILER "${cuda_compiler}" CACHE FILEPATH "The CUDA compiler")
+      enable_language(CUDA)
+      set(cuda_found TRUE)
+      string(REPLACE ";" ", " architectures "${CMAKE_CUDA_ARCHITECTURES}")
+      set(cuda_reason "nvcc ${CMAKE_CUDA_COMPILER_VERSION}, architectures ${architectures}")
+    endif()
+  endif()
+  if(STIC_CUDA STREQUAL "ON" AND NOT cuda_found)
+    message(FATAL_ERROR "STIC_CUDA=ON, but the CUDA part cannot be compiled: ${cuda_reason}. "
+                        "Put a CUDA compiler of version 11.8 or newer on the PATH, name it in CUDACXX, or use AUTO.")
+  endif()
+endif()
+message(STATUS "CUDA part: ${cuda_reason}")
