@@ -259,4 +259,4 @@ def test_a_damaged_record_is_said(own_run: Path, capsys: pytest.CaptureFixture[s
     assert "evaluation.json is damaged" in capsys.readouterr().err
     (own_run / "evaluation.json").write_text('{"seed": 0}')
     assert main(["report", str(own_run)]) == 2
-    assert "evaluation.json is of another version" in capsys.readouterr().err
+    assert "evaluation.json is of an older version" in capsys.readouterr().err
