@@ -48,7 +48,7 @@ def numbers(text: str) -> list[float]:
 
 
 def test_they_are_short() -> None:
-    assert len(EXAMPLES) == 5
+    assert len(EXAMPLES) == 6
     for path in EXAMPLES:
         assert len(path.read_text().splitlines()) < 40, path.name
 
@@ -72,6 +72,14 @@ def test_counterfactual(run: Run, folder: Path) -> None:
     assert len(lines) == 4 and last == "picture: counterfactual.png"
     assert all(line.startswith("called 3 before") and ", 8 after (0.8" in line for line in lines)
     assert picture(folder, "counterfactual.png").std() > 30
+
+
+def test_foreign_model(run: Run) -> None:
+    lines = run("foreign_model").splitlines()
+    assert [line.split(":")[0] for line in lines] == ["torch.float64", "torch.float32", "torch.float16"]
+    for line in lines:
+        accuracy, attacked, score, as_asked = numbers(line)
+        assert accuracy > 0.95 and 0.7 < attacked < accuracy and score > 0.9 and as_asked > 0.95
 
 
 def test_style(run: Run, folder: Path) -> None:

@@ -35,6 +35,7 @@ from stic_fast.evaluation.record_form import (
 )
 from stic_fast.evaluation.records import attack_record, classifier_record, outlier_record, subset
 from stic_fast.models import Layout, Precision
+from stic_fast.readable import readable
 from stic_fast.training import ImageSampler, Progress, TrainedRun
 
 OUTLIER_SCORES = "outlier_scores.safetensors"
@@ -175,7 +176,7 @@ class RunEvaluation(Options):
     def _outliers(self, run: TrainedRun) -> OutlierScores:
         test, classes = run.splits.test, run.model.num_classes
         images, _ = subset(test.images, test.labels, self.n, self.seed)
-        others = {spec: load(spec).test.images for spec in (self.others.split(",") if self.others else ())}
+        others = {readable(spec): load(spec).test.images for spec in (self.others.split(",") if self.others else ())}
         sets = outlier_sets(images, seed=self.seed, others=others)
         record, scores = outlier_record(run.model, images, sets, classes, self.batch_size, test.name)
         file = run.folder.path / "evaluation" / OUTLIER_SCORES

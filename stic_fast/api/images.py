@@ -18,8 +18,8 @@ from torch import Tensor
 from stic_fast.api.image_files import check_grid_fits, class_grid, is_folder, prepare_target, write_images
 from stic_fast.api.image_folder import ImageFolder
 from stic_fast.errors import InputError
-from stic_fast.evaluation.cache import fingerprint
 from stic_fast.evaluation.checks import check_images
+from stic_fast.evaluation.kept import fingerprint
 from stic_fast.plots import image_grid
 from stic_fast.training.image_sampler import occurrence
 

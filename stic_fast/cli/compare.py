@@ -17,8 +17,8 @@ from stic_fast.cli.terminal import say
 from stic_fast.errors import InputError
 from stic_fast.evaluation.comparison import ComparedScore, compared, comparison_text
 from stic_fast.evaluation.record_form import Evaluation
-from stic_fast.plots.comparison import Panel, comparison_figure
-from stic_fast.plots.looks import save_figure
+from stic_fast.plots.comparison import Panel, save_comparison
+from stic_fast.readable import readable
 from stic_fast.training import folder_of
 
 PICTURED = ("FD", "recall", "Cls_R", "Cls_G", "accuracy", "ECE", "AUROC-log_density", "PGD-8")
@@ -51,7 +51,7 @@ class Compare:
         self.out.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(table) as file:
             file.write(text.encode(errors="backslashreplace"))
-        save_figure(comparison_figure(panels_of(pictured)), picture, dpi=130)
+        save_comparison(panels_of(pictured), picture)
         say(text)
         say(f"table:   {table}\npicture: {picture}")
 
@@ -61,6 +61,7 @@ def read_groups(texts: Sequence[str]) -> dict[str, dict[str, Evaluation]]:
     groups: dict[str, dict[str, Evaluation]] = {}
     for text in texts:
         label, equals, folders = text.partition("=")
+        label = readable(label)
         runs = [folder.strip() for folder in folders.split(",") if folder.strip()]
         if not equals or not label.strip() or not runs:
             raise InputError(f"runs to compare are named as LABEL=RUN,RUN, got {text!r}; write for example stic=runs/0")

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from stic_fast.api.image_files import prepare_target
 from stic_fast.counts import Count, CountOrZero, Options, Seed
-from stic_fast.data.class_names import find_class
+from stic_fast.data.class_names import find_class, is_name
 from stic_fast.errors import InputError
 from stic_fast.models import Layout, Precision
 from stic_fast.training import ImageSampler, RunFolder, TrainedRun
@@ -95,7 +95,7 @@ def find_classes(asked: str, class_names: Sequence[str]) -> list[int]:
     while words:
         # the longest name first, for a name may hold commas
         parts = [",".join(words[:count]) for count in range(len(words), 0, -1)]
-        word = next((part for part in parts if part.strip() in class_names), words[0])
+        word = next((part for part in parts if is_name(part, class_names)), words[0])
         words = words[word.count(",") + 1 :]
         number = find_class(word, class_names)
         if number in found:

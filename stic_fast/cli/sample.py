@@ -18,7 +18,7 @@ from stic_fast.cli.drawing import DrawingCommand, find_classes, spread
 from stic_fast.cli.progress import RichProgress
 from stic_fast.counts import Count, Range
 from stic_fast.errors import InputError
-from stic_fast.evaluation.cache import fingerprint
+from stic_fast.evaluation.kept import fingerprint
 from stic_fast.training import ImageSampler, open_run
 
 

@@ -23,6 +23,7 @@ from stic_fast.cli.drawing import picture_of
 from stic_fast.cli.progress import RichProgress
 from stic_fast.digests import listed_file
 from stic_fast.plots.grid import write_png
+from stic_fast.plots.looks import as_written
 from stic_fast.studies import STUDIES, Study
 from stic_fast.training import folder_of
 
@@ -80,6 +81,7 @@ def save_figure(figure: Figure, target: Path, *, footer: str) -> None:
     letters = int(width * 72 / (0.52 * FOOTER_SIZE))
     text = textwrap.fill(footer, letters, break_on_hyphens=False)
     figure.text(0.01, -0.01, text, va="top", ha="left", fontsize=FOOTER_SIZE, color="0.5")
+    as_written(figure)
     dots = min(DOTS_PER_INCH, WIDEST / (width + 0.5))
     settings: dict[str, Any] = {"bbox_inches": "tight", "pad_inches": 0.12, "facecolor": "white"}
     write_png(target, lambda file: figure.savefig(file, format="png", dpi=dots, **settings))

@@ -5,9 +5,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from unicodedata import normalize
 
 from stic_fast.errors import InputError
+from stic_fast.readable import readable
+
+
+def is_name(asked: str, class_names: Sequence[str]) -> bool:
+    """Whether a text is a class's name, in any form of Unicode."""
+    return _plain(asked) in map(_plain, class_names)
+
+
+def _plain(name: str) -> str:
+    return readable(name).strip()
 
 
 def find_class(asked: str, class_names: Sequence[str]) -> int:
@@ -20,8 +29,8 @@ def find_class(asked: str, class_names: Sequence[str]) -> int:
     (1, 0)
     """
     numbers = {str(number): number for number in range(len(class_names))}
-    known = {**numbers, **{normalize("NFC", name): number for number, name in enumerate(class_names)}}
-    asked = normalize("NFC", asked).strip()
+    known = {**numbers, **{_plain(name): number for number, name in enumerate(class_names)}}
+    asked = _plain(asked)
     if asked not in known:
         shown = [name if name == str(number) else f"{number} {name}" for number, name in enumerate(class_names[:20])]
         listed = ", ".join([*shown, *["…"] * (len(class_names) > 20)])

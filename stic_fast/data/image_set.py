@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from stic_fast.errors import InputError
+from stic_fast.readable import readable
 
 CHANNELS = (1, 3)
 """Grey, or red, green and blue."""
@@ -27,7 +28,7 @@ class ImageSet:
 
     images: uint8 (N, C, H, W), contiguous, C = 1 (grey) or 3 (RGB); labels: int64 (N,), each in 0..num_classes-1;
     class_names: one distinct name per class; name: where the images come from, the first word of every message.
-    N may be 0. Raises InputError where one of these does not hold.
+    N may be 0. Both are kept as `readable` has them. Raises InputError where one of these does not hold.
 
     >>> images = torch.zeros(3, 1, 8, 8, dtype=torch.uint8)
     >>> shapes = ImageSet(images, torch.tensor([0, 1, 0]), ("circle", "square"), "shapes")
@@ -45,6 +46,8 @@ class ImageSet:
     def __post_init__(self) -> None:
         for fault in self._faults():
             raise InputError(f"{self.name}: {fault}")
+        object.__setattr__(self, "name", readable(self.name))
+        object.__setattr__(self, "class_names", tuple(map(readable, self.class_names)))
 
     def _faults(self) -> Iterator[str]:
         images, labels, names = self.images, self.labels, self.class_names

@@ -14,8 +14,8 @@ from torch import Tensor
 from stic_fast.counts import check_count
 from stic_fast.errors import InputError
 from stic_fast.evaluation.checks import check_equal_lengths, check_images, finite_rows
-from stic_fast.evaluation.fixed_classifier import device_of
 from stic_fast.models.frozen import frozen
+from stic_fast.models.weights import device_of
 
 
 @runtime_checkable

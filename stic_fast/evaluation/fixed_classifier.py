@@ -6,40 +6,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import chain
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from stic_fast.evaluation.checks import check_logits
 from stic_fast.models.frozen import frozen
+from stic_fast.models.weights import device_of, dtype_of
 from stic_fast.pixels import to_unit
 
 Model = Callable[[Tensor], Tensor]
-
-
-def weight_of(model: object) -> Tensor | None:
-    """A weight of the model, which tells device and type: a parameter, or, as frozen TorchScript has none, a buffer."""
-    if not isinstance(model, nn.Module):
-        return None
-    weights = list(chain(model.parameters(), model.buffers()))
-    return next((weight for weight in weights if weight.is_floating_point()), next(iter(weights), None))
-
-
-def dtype_of(model: object) -> torch.dtype:
-    """The type that the model wants its images in: that of its weights, or float32.
-
-    >>> dtype_of(nn.Linear(2, 2).half()), dtype_of(nn.Flatten())
-    (torch.float16, torch.float32)
-    """
-    weight = weight_of(model)
-    return torch.float32 if weight is None or not weight.is_floating_point() else weight.dtype
-
-
-def device_of(model: object, images: Tensor) -> torch.device:
-    """Where the model wants its images; where they are, if it has no weights."""
-    weight = weight_of(model)
-    return images.device if weight is None else weight.device
 
 
 class FixedClassifier:

@@ -12,12 +12,12 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from stic_fast.evaluation.cache import cached, fingerprint
 from stic_fast.evaluation.checks import check_labels
 from stic_fast.evaluation.features import FeatureStatistics, JudgeNetwork, Reading, read_images
 from stic_fast.evaluation.frechet import frechet_distance, kernel_distance
 from stic_fast.evaluation.inception_score import inception_score, modified_inception_score
 from stic_fast.evaluation.judge import Judge, top_k_accuracy
+from stic_fast.evaluation.kept import fingerprint, kept
 from stic_fast.evaluation.manifold import ManifoldScores, manifold_scores
 
 NEIGHBOURS = {"precision": 3, "recall": 3, "density": 5, "coverage": 5}
@@ -85,7 +85,7 @@ class ReferenceImages:
         """As `of`, but what a `Judge` reads is kept beside it, so that a second run on the same data need not wait.
 
         Other judges, whose weights may lie out of reach in TorchScript, read anew. Arguments cache and say as for
-        `cache.cached`.
+        `kept.kept`.
         """
         if not isinstance(judge, Judge):
             return cls.of(judge, images, most=most, seed=seed, batch_size=batch_size)
@@ -96,7 +96,7 @@ class ReferenceImages:
             return {"logits": made.everything.logits, "some": made.some, **summary}
 
         key = fingerprint({"most": most, "seed": seed}, images, *judge.state_dict().values())
-        found = cached("reference", key, read, cache=cache, say=say)
+        found = kept("reference", key, read, cache=cache, say=say)
         statistics = FeatureStatistics(int(found["count"]), found["mean"], found["scatter"])
         return cls(Reading(found["logits"], statistics, None), found["some"])
 

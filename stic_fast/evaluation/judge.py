@@ -17,10 +17,10 @@ from torch.nn import functional as F
 from stic_fast.counts import check_count
 from stic_fast.errors import InputError
 from stic_fast.evaluation.checks import check_labelled_images, unit_images
-from stic_fast.evaluation.fixed_classifier import device_of, dtype_of
 from stic_fast.models.fixed_passes import Precision, uses_bf16
 from stic_fast.models.frozen import frozen
 from stic_fast.models.gradients import outside_inference
+from stic_fast.models.weights import device_of, dtype_of
 from stic_fast.pixels import as_unit, to_unit
 
 SMALLEST_SIDE = 4  # pixels

@@ -18,10 +18,10 @@ import torch
 from torch import Tensor, nn
 
 from stic_fast.errors import InputError
-from stic_fast.evaluation.cache import cached, fingerprint
 from stic_fast.evaluation.checks import check_labelled_images
 from stic_fast.evaluation.features import JudgeNetwork
 from stic_fast.evaluation.judge import Judge, train_judge
+from stic_fast.evaluation.kept import fingerprint, kept
 from stic_fast.evaluation.network_judge import as_judge
 from stic_fast.evaluation.resnet20 import load_resnet20_judge
 from stic_fast.evaluation.torchscript_judge import load_torchscript_judge
@@ -146,10 +146,10 @@ def cached_judge(
 ) -> Judge:
     """The small CNN trained by `train_judge`, or the one that an earlier call trained on the same data and settings.
 
-    It is kept (see `cache.cached`) as CACHE/cnn-KEY.safetensors, where the key is a hash of the images and labels,
+    It is kept (see `kept.kept`) as CACHE/cnn-KEY.safetensors, where the key is a hash of the images and labels,
     num_classes, the seed and the training settings.
 
-    The arguments are those of `cache.cached` and `train_judge`, and so are the errors.
+    The arguments are those of `kept.kept` and `train_judge`, and so are the errors.
 
     >>> import tempfile
     >>> images = torch.tensor([0, 255, 0, 255], dtype=torch.uint8).view(4, 1, 1, 1).expand(4, 1, 4, 4)
@@ -171,7 +171,7 @@ def cached_judge(
     def train() -> dict[str, Tensor]:
         return train_judge(images, labels, num_classes, **settings, device=device, progress=progress).state_dict()
 
-    judge.load_state_dict(cached(judge.name, key, train, cache=cache, say=say))
+    judge.load_state_dict(kept(judge.name, key, train, cache=cache, say=say))
     return judge.eval().requires_grad_(False).to(device)
 
 

@@ -13,9 +13,9 @@ from torch.nn import functional as F
 from stic_fast.errors import InputError
 from stic_fast.evaluation.checks import described, unit_images
 from stic_fast.evaluation.features import JudgeNetwork
-from stic_fast.evaluation.fixed_classifier import weight_of
 from stic_fast.models.frozen import frozen
 from stic_fast.models.recorded import recorded, the_output
+from stic_fast.models.weights import weight_of
 
 
 class NetworkJudge(nn.Module):

@@ -19,10 +19,11 @@ from torch import Tensor
 from stic_fast.counts import check_count
 from stic_fast.errors import InputError
 from stic_fast.evaluation.checks import check_images, real_logits
-from stic_fast.evaluation.fixed_classifier import Model, device_of, fixed_classifier
+from stic_fast.evaluation.fixed_classifier import Model, fixed_classifier
 from stic_fast.models import ScoreClassifier
 from stic_fast.models.frozen import frozen
 from stic_fast.models.gradients import gradient_of, outside_inference
+from stic_fast.models.weights import device_of
 from stic_fast.pixels import as_unit
 
 SIGMA = 0.5

@@ -17,7 +17,6 @@ from torch import Tensor, nn
 
 from stic_fast.errors import InputError
 from stic_fast.evaluation.checks import described
-from stic_fast.evaluation.fixed_classifier import device_of
 from stic_fast.evaluation.judges import load_judge
 from stic_fast.evaluation.network_judge import NetworkJudge, last_line
 from stic_fast.evaluation.noise_seed import noise_seed
@@ -25,6 +24,7 @@ from stic_fast.models import Classifier, FilterBank
 from stic_fast.models.classifier import check_layer_names
 from stic_fast.models.frozen import frozen
 from stic_fast.models.recorded import recorded, the_output
+from stic_fast.models.weights import device_of
 from stic_fast.pixels import to_unit
 
 FILTERS = "filters"

@@ -63,6 +63,10 @@ class _Block(nn.Module):
         return F.relu(y + shortcut)
 
 
+NESTED = ("state_dict", "model_state_dict", "model", "net", "network")
+"""Where the checkpoints of usual training loops have the weights."""
+
+
 def _stage(channels_in: int, channels: int) -> nn.Sequential:
     return nn.Sequential(_Block(channels_in, channels), *(_Block(channels, channels) for _ in range(BLOCKS - 1)))
 
@@ -70,9 +74,10 @@ def _stage(channels_in: int, channels: int) -> nn.Sequential:
 def load_resnet20_judge(path: Path) -> NetworkJudge:
     """The judge "resnet20" from a checkpoint {"state_dict": {"module.conv1.weight": …}}, or the state dict itself.
 
-    The prefix "module.", which data-parallel training leaves, may be there or not. Images are normalised with
-    ImageNet's mean and standard deviation, as these checkpoints were trained. The number of classes is the last
-    layer's. Nothing but tensors and plain values is unpickled (`weights_only`). The judge is on the CPU, in evaluation
+    What a wrapper puts before the names does not matter: "module." of data-parallel training, "model." of Lightning,
+    "_orig_mod." of torch.compile, or several of them; nor does the entry of the checkpoint that has the weights, by
+    one of the names NESTED. Images are normalised with ImageNet's mean and standard deviation, as these checkpoints
+    were trained. The number of classes is the last layer's. Nothing but tensors and plain values is unpickled (`weights_only`). The judge is on the CPU, in evaluation
     mode, its parameters frozen.
 
     Raises:
@@ -104,11 +109,14 @@ def _state_dict(path: Path) -> dict[str, Tensor]:
         content = read_torch(path, hint)
     except FileNotFoundError as error:
         raise InputError(f"there is no file {path}; give the path of a ResNet-20 checkpoint") from error
-    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
-        content = content["state_dict"]
+    if isinstance(content, Mapping):
+        content = next((content[name] for name in NESTED if isinstance(content.get(name), Mapping)), content)
     if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
         raise InputError(f'{path} has no state dict; save {{"state_dict": network.state_dict()}}')
-    weights = {str(key).removeprefix("module."): value for key, value in content.items()}
+    named = {f".{key}": value for key, value in content.items()}
+    ends = sorted((key.removesuffix(".linear.weight") for key in named if key.endswith(".linear.weight")), key=len)
+    prefix = f"{ends[0]}." if ends else "."
+    weights = {key.removeprefix(prefix): value for key, value in named.items() if key.startswith(prefix)}
     if "linear.weight" not in weights or weights["linear.weight"].ndim != 2:
         raise InputError(f"{path} is no ResNet-20: it has no matrix linear.weight; give another file")
     return weights

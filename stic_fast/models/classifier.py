@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from stic_fast.errors import InputError
+from stic_fast.models.weights import dtype_of
 
 _MOST_NAMES_LISTED = 40
 
@@ -92,8 +93,7 @@ class Classifier(nn.Module):
         if not x.is_floating_point():
             raise InputError(f"x must be float images in [-1, 1], got {x.dtype}; bytes become that by x / 127.5 - 1")
         if x.dtype == torch.float32:
-            floating = (parameter.dtype for parameter in self.parameters() if parameter.is_floating_point())
-            x = x.to(next(floating, torch.float32))
+            x = x.to(dtype_of(self))
         logits, features = self.forward_keeping(x, frozenset(layers))
         return logits, [features[name] for name in layers]
 

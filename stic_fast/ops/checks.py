@@ -15,6 +15,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
+from stic_fast.ops.differentiation import in_forward_mode
 from stic_fast.ops.library import DTYPE_CODES
 
 MAX_SEED = 2**64
@@ -202,7 +203,12 @@ def check_step_sizes(sizes: dict[str, object], x: Tensor) -> tuple[list[float], 
 
 
 def _stays_tensor(size: object) -> bool:
-    return isinstance(size, Tensor) and (size.dim() > 0 or size.device.type != "cpu")
+    return isinstance(size, Tensor) and (
+        size.dim() > 0
+        or size.device.type != "cpu"
+        or in_forward_mode()
+        or torch._C._functorch.is_functorch_wrapped_tensor(size)  # what a slice of vmap has is no number
+    )
 
 
 def _check_number(name: str, size: object) -> float:

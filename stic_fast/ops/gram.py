@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from stic_fast.ops.checks import check_float_tensor, check_tensor
-from stic_fast.ops.library import fresh, register, register_autograd
+from stic_fast.ops.library import fresh, register
 
 
 def gram(features: Tensor) -> Tensor:
@@ -69,8 +69,9 @@ def outside_autocast(features: Tensor) -> AbstractContextManager[object]:
 
 def reference(features: Tensor) -> Tensor:
     """The Gram matrix in plain PyTorch."""
-    flat = positions(features)
-    return (flat @ flat.mT / flat.shape[2]).to(features.dtype)
+    with outside_autocast(features):
+        flat = positions(features)
+        return (flat @ flat.mT / flat.shape[2]).to(features.dtype)
 
 
 def _blas(features: Tensor) -> Tensor:
@@ -96,12 +97,21 @@ def _backward(ctx, grad):
     (features,) = ctx.saved_tensors
     flat = positions(features)
     symmetric = (grad + grad.mT).to(flat.dtype)
-    return (symmetric @ flat / flat.shape[2]).reshape(features.shape).to(features.dtype)
+    return ((symmetric @ flat / flat.shape[2]).reshape(features.shape).to(features.dtype),)
 
 
 def _check(features: Tensor) -> None:
     check_features("features", features)
 
 
-register("gram", "Tensor features", "Tensor", check=_check, cpu=_blas, reference=_blas, fake=_fake)
-register_autograd("gram", _backward, _setup_context)
+register(
+    "gram",
+    "Tensor features",
+    "Tensor",
+    check=_check,
+    cpu=_blas,
+    reference=_blas,
+    fake=_fake,
+    derivative=(_backward, _setup_context),
+    plain=reference,
+)

@@ -18,18 +18,25 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from stic_fast.ops import gram_loss_op  # noqa: F401, registers the op
+from stic_fast.ops import gram_loss_op  # noqa: F401, defines the ops
 from stic_fast.ops.checks import check_tensor
-from stic_fast.ops.gram import positions
+from stic_fast.ops.differentiation import Derivative, below_autograd, in_forward_mode
+from stic_fast.ops.gram import outside_autocast, positions
 from stic_fast.ops.gram_loss_blas import SMALLEST_NORM, round_up
 from stic_fast.ops.gram_loss_blas import GramScale as GramScale
-from stic_fast.ops.gram_loss_checks import NO_LAYERS, name_of
+from stic_fast.ops.gram_loss_checks import NO_LAYERS, check_loss, name_of, target_name
 from stic_fast.ops.gram_loss_cuda import MOST_DUAL_POSITIONS
+from stic_fast.ops.library import LIBRARY
 
 TILE_ROWS, TILE_COLUMNS = 8, 32
 """The part of a product that the kernel sums in registers, with AVX-512; half or a quarter of it otherwise."""
 PACKED, TRANSPOSED = 20, 30
 """Multiplications that take as long as packing a number in the order it lies in, or across it; measured."""
+
+ONCE = (
+    "gram_loss is differentiable once by backward passes; for second derivatives build it from stic_fast.gram, or take "
+    "torch.func.hessian"
+)
 
 
 def gram_loss(
@@ -62,9 +69,10 @@ def gram_loss(
             exactly in G; their gradient multiplies them with G − A in TF32. A CPU has no TF32.
 
     Returns:
-        (batch,), float32 (float64 for float64 features). Differentiable once in `features`; `reference` and `gram`
-        are constants. Gradients have the dtype of the features: in float16 those below 6e-8 or above 65,504 are lost
-        unless the loss is scaled, as `stic_fast.sampling.outputs` does.
+        (batch,), float32 (float64 for float64 features). Differentiable in `features`, once by backward passes and to
+        any order in forward mode, which torch.func.hessian uses; `reference` and `gram` are constants. Gradients have
+        the dtype of the features: in float16 those below 6e-8 or above 65,504 are lost unless the loss is scaled, as
+        `stic_fast.sampling.outputs` does.
 
     Raises:
         TypeError, ValueError: layers that do not match in number, batch, channels, dtype or device; a reference that
@@ -161,11 +169,8 @@ def _targets(
                 f"{'both' if features is not None else 'neither'}; pass exactly one of the two"
             )
         is_gram.append(matrix is not None)
-        name = f"{'reference' if matrix is None else 'gram'}[{index}]"
-        target = check_tensor(name, features if matrix is None else matrix)
-        if target.requires_grad and torch.is_grad_enabled():
-            raise ValueError(f"{name} is a constant of the loss and must not require grad; pass {name}.detach()")
-        targets.append(target)
+        name = target_name(index, matrix is not None)
+        targets.append(check_tensor(name, features if matrix is None else matrix))
     return targets, is_gram
 
 
@@ -186,3 +191,103 @@ def reference_loss(
         else:
             total = total + (torch.log1p(square / norm) if normalize == "log" else square / norm)
     return total
+
+
+class _Loss(Derivative):
+    """The backward pass of `gram_loss`, whose lists of tensors are spread out as autograd needs them."""
+
+    @staticmethod
+    def forward(ctx, keys, is_gram, is_dual, normalize, allow_tf32, *tensors):
+        layers, targets = tensors[: len(is_dual)], tensors[len(is_dual) :]
+        loss, slopes, products = Derivative.compute(
+            torch.ops.stic_fast.gram_loss.default,
+            keys,
+            layers,
+            targets,
+            is_gram,
+            is_dual,
+            normalize,
+            True,
+            allow_tf32,
+        )
+        ctx.is_dual, ctx.target_count = is_dual, len(targets)
+        ctx.mark_non_differentiable(slopes, products)
+        ctx.set_materialize_grads(False)  # no zeros as large as the products
+        references = [target for target, dual in zip(targets, is_dual, strict=True) if dual]
+        ctx.save_for_backward(slopes, products, *layers, *references)
+        return loss, slopes, products
+
+    @staticmethod
+    def backward(ctx, grad_loss, _slopes, _products):
+        count = len(ctx.is_dual)
+        if grad_loss is None:
+            return (None,) * (5 + count + ctx.target_count)
+        slopes, products, *saved = ctx.saved_tensors
+        layers, kept = saved[:count], iter(saved[count:])
+        references = [next(kept) if dual else None for dual in ctx.is_dual]
+        gradients = torch.ops.stic_fast.gram_loss_gradient.default(grad_loss, slopes, products, layers, references)
+        return None, None, None, None, None, *gradients, *[None] * ctx.target_count
+
+
+class _Gradient(Derivative):
+    """The backward pass that `gram_loss_gradient` has not."""
+
+    @staticmethod
+    def forward(ctx, keys, slopes, products, references, grad_loss, *layers):
+        gradient = torch.ops.stic_fast.gram_loss_gradient.default
+        return tuple(Derivative.compute(gradient, keys, grad_loss, slopes, products, layers, references))
+
+    @staticmethod
+    def backward(ctx, *_):
+        raise RuntimeError(ONCE)
+
+    @staticmethod
+    def jvp(ctx, *_):
+        raise RuntimeError(ONCE)
+
+
+def _loss_kernel(
+    keys: torch._C.DispatchKeySet,
+    layers: Sequence[Tensor],
+    targets: Sequence[Tensor],
+    is_gram: Sequence[bool],
+    is_dual: Sequence[bool],
+    normalize: GramScale,
+    with_gradient: bool,
+    allow_tf32: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """`gram_loss` for autograd and torch.func; it keeps what its gradient needs where one is asked for."""
+    op = torch.ops.stic_fast.gram_loss.default
+    if in_forward_mode():
+        check_loss(layers, targets, is_gram, is_dual, normalize, with_gradient, allow_tf32)
+        with outside_autocast(layers[0]):
+            loss = reference_loss(layers, targets, is_gram, normalize)
+        return loss, loss.new_empty(0), loss.new_empty(0)
+    if torch.is_grad_enabled():
+        for index, target in enumerate(targets):
+            if target.requires_grad:
+                name = target_name(index, is_gram[index])
+                raise ValueError(f"{name} is a constant of the loss and must not require grad; pass {name}.detach()")
+        if any(layer.requires_grad for layer in layers):
+            return _Loss.record(keys, is_gram, is_dual, normalize, allow_tf32, *layers, *targets)
+    return below_autograd(op, keys, layers, targets, is_gram, is_dual, normalize, with_gradient, allow_tf32)
+
+
+def _gradient_kernel(
+    keys: torch._C.DispatchKeySet,
+    grad_loss: Tensor,
+    slopes: Tensor,
+    products: Tensor,
+    layers: Sequence[Tensor],
+    references: Sequence[Tensor | None],
+) -> Sequence[Tensor]:
+    """`gram_loss_gradient` for autograd and torch.func, which refuses to be differentiated."""
+    recorded = torch.is_grad_enabled() and torch._C._any_requires_grad(grad_loss, layers)
+    if recorded or in_forward_mode():
+        return list(_Gradient.record(keys, slopes, products, references, grad_loss, *layers))
+    op = torch.ops.stic_fast.gram_loss_gradient.default
+    return below_autograd(op, keys, grad_loss, slopes, products, layers, references)
+
+
+LIBRARY.impl("gram_loss", _loss_kernel, "Autograd", with_keyset=True)
+LIBRARY.impl("gram_loss_gradient", _gradient_kernel, "Autograd", with_keyset=True)

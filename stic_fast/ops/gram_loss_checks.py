@@ -98,9 +98,14 @@ def name_of(index: int, count: int) -> str:
     return "features" if count == 1 else f"features[{index}]"
 
 
+def target_name(index: int, is_gram: bool) -> str:
+    """What messages call what a layer is held against."""
+    return f"{'gram' if is_gram else 'reference'}[{index}]"
+
+
 def check_target(index: int, layer: Kind, target: Tensor, is_gram: bool) -> None:
     """That a layer of that kind can be held against these reference features, or this Gram matrix."""
-    name = f"{'gram' if is_gram else 'reference'}[{index}]"
+    name = target_name(index, is_gram)
     if not is_gram:
         check_features(name, target)
     layer_shape, layer_dtype, layer_device = layer

@@ -9,13 +9,14 @@ it would have to be read and written again. `gram_loss_cuda` decides otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, get_args
 
 import torch
 from torch import Tensor
 
 from stic_fast.ops import gram_loss_cuda
+from stic_fast.ops.batching import Rule, joined_chains, loop
 from stic_fast.ops.gram_loss_blas import (
     GramScale,
     channels_last,
@@ -29,7 +30,7 @@ from stic_fast.ops.gram_loss_blas import (
     product_offsets,
 )
 from stic_fast.ops.gram_loss_checks import check_gradient, check_loss
-from stic_fast.ops.library import DTYPE_CODES, LIBRARY, address, fresh, launch, register
+from stic_fast.ops.library import DTYPE_CODES, address, fresh, launch, register
 
 
 def _native_layer(
@@ -203,72 +204,26 @@ def _fake_gradient(
     return [gradient_like(layer) for layer in layers]
 
 
-class _Differentiable(torch.autograd.Function):
-    """The derivative of `gram_loss`, its lists of tensors spread out as autograd needs them.
-
-    `torch.library.register_autograd` takes lists too, but flattens all arguments as trees, which costs 0.2 ms a step.
-    """
-
-    @staticmethod
-    def forward(ctx, keys, is_gram, is_dual, normalize, allow_tf32, *tensors):
-        layers, targets = tensors[: len(is_dual)], tensors[len(is_dual) :]
-        with torch._C._AutoDispatchBelowAutograd():
-            loss, slopes, products = torch.ops.stic_fast.gram_loss.default.redispatch(
-                keys & torch._C._after_autograd_keyset,
-                layers,
-                targets,
-                is_gram,
-                is_dual,
-                normalize,
-                True,
-                allow_tf32,
-            )
-        ctx.is_dual, ctx.target_count = is_dual, len(targets)
-        ctx.mark_non_differentiable(slopes, products)
-        ctx.set_materialize_grads(False)  # no zeros as large as the products
-        references = [target for target, dual in zip(targets, is_dual, strict=True) if dual]
-        ctx.save_for_backward(slopes, products, *layers, *references)
-        return loss, slopes, products
-
-    @staticmethod
-    def backward(ctx, grad_loss, _slopes, _products):
-        if torch.is_grad_enabled():  # backward was called with create_graph=True
-            raise RuntimeError("gram_loss is differentiable once; for second derivatives build it from stic_fast.gram")
-        count = len(ctx.is_dual)
-        if grad_loss is None:
-            return (None,) * (5 + count + ctx.target_count)
-        slopes, products, *saved = ctx.saved_tensors
-        layers, kept = saved[:count], iter(saved[count:])
-        references = [next(kept) if dual else None for dual in ctx.is_dual]
-        gradients = torch.ops.stic_fast.gram_loss_gradient.default(grad_loss, slopes, products, layers, references)
-        return None, None, None, None, None, *gradients, *[None] * ctx.target_count
+def _joined_losses(op: Any, check: Callable[..., Any]) -> Rule:
+    """The rule of `gram_loss` for vmap."""
+    joined = joined_chains(op, check, outputs=(0, 1, 0), one_for_all=("targets",))
+    return _kept_by_chains(joined, loop(op))
 
 
-def _autograd(
-    keys: torch._C.DispatchKeySet,
-    layers: Sequence[Tensor],
-    targets: Sequence[Tensor],
-    is_gram: Sequence[bool],
-    is_dual: Sequence[bool],
-    normalize: str,
-    with_gradient: bool,
-    allow_tf32: bool,
-) -> tuple[Tensor, Tensor, Tensor]:
-    if torch.is_grad_enabled() and any(layer.requires_grad for layer in layers):
-        if not with_gradient:
-            raise RuntimeError("gram_loss was called without its gradient; pass features that require grad")
-        return _Differentiable.apply(keys, is_gram, is_dual, normalize, allow_tf32, *layers, *targets)
-    with torch._C._AutoDispatchBelowAutograd():
-        return torch.ops.stic_fast.gram_loss.default.redispatch(
-            keys & torch._C._after_autograd_keyset,
-            layers,
-            targets,
-            is_gram,
-            is_dual,
-            normalize,
-            with_gradient,
-            allow_tf32,
-        )
+def _joined_gradients(op: Any, check: Callable[..., Any]) -> Rule:
+    """The rule of `gram_loss_gradient` for vmap."""
+    joined = joined_chains(op, check, axes={"slopes": 1}, one_for_all=("references",))
+    return _kept_by_chains(joined, loop(op))
+
+
+def _kept_by_chains(joined: Rule, one_by_one: Rule) -> Rule:
+    """On a GPU what the gradient needs lies there layer by layer, and cannot be cut into slices of chains."""
+
+    def rule(info: Any, dims: Any, first: Any, *arguments: Any) -> tuple[Any, Any]:
+        place = (first if isinstance(first, Tensor) else first[0]).device
+        return (one_by_one if place.type == "cuda" else joined)(info, dims, first, *arguments)
+
+    return rule
 
 
 register(
@@ -281,8 +236,8 @@ register(
     cuda=_on_cuda,
     reference=loss_by_products,
     fake=_fake,
+    vmap=_joined_losses,
 )
-LIBRARY.impl("gram_loss", _autograd, "Autograd", with_keyset=True)
 register(
     "gram_loss_gradient",
     "Tensor grad_loss, Tensor slopes, Tensor products, Tensor[] layers, Tensor?[] references",
@@ -292,4 +247,5 @@ register(
     cuda=_gradient_on_cuda,
     reference=gradient_by_products,
     fake=_fake_gradient,
+    vmap=_joined_gradients,
 )

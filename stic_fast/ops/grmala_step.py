@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import torch
 from torch import Tensor
 
+from stic_fast.ops.batching import joined_chains
 from stic_fast.ops.checks import (
     check_chain_ids,
     check_chains,
@@ -23,7 +25,8 @@ from stic_fast.ops.checks import (
     check_step_sizes,
     check_tensor,
 )
-from stic_fast.ops.library import DTYPE_CODES, fresh, register, register_autograd, run
+from stic_fast.ops.differentiation import in_forward_mode
+from stic_fast.ops.library import DTYPE_CODES, fresh, register, run
 from stic_fast.ops.noise import Stream, reference_normal
 
 _ARGUMENTS = (
@@ -102,6 +105,8 @@ def grmala_step_(
     arguments = _checked(x, grad_logp, grad_gram, eps1, eps2, eps3, seed, step, chain_ids, clamp)
     if torch.is_grad_enabled() and any(isinstance(a, Tensor) and a.requires_grad for a in arguments):
         raise ValueError("grmala_step_ overwrites x and has no gradient; use grmala_step or torch.no_grad()")
+    if in_forward_mode():
+        return x.copy_(torch.ops.stic_fast.grmala_step.default(*arguments))
     torch.ops.stic_fast.grmala_step_.default(*arguments)
     return x
 
@@ -250,6 +255,8 @@ def _fake(x: Tensor, *_: object) -> Tensor:
 
 def _setup_context(ctx, inputs, output) -> None:
     _, _, grad_gram, _, _, eps, ctx.eps1, ctx.eps2, _, ctx.low, ctx.high, _, _ = inputs
+    if eps is not None and eps.requires_grad:  # within vmap a size does not show that it requires grad
+        raise ValueError("eps1, eps2 and eps3 must not require grad, step sizes are constants; pass them detached")
     ctx.has_gram = grad_gram is not None
     ctx.save_for_backward(output, eps)
 
@@ -265,6 +272,23 @@ def _backward(ctx, grad):
     return grad, (size1 * grad).to(grad.dtype), grad_gram, *[None] * 10
 
 
+_joined_chains = functools.partial(joined_chains, axes={"eps": 1})
+
+
+def _in_place(op, check):
+    def rule(info, dims, x, *arguments):
+        if dims[0] is None:
+            raise ValueError(
+                "grmala_step_ overwrites x, over which vmap must go where it goes over another argument; "
+                "use grmala_step"
+            )
+        moved, _ = _joined_chains(torch.ops.stic_fast.grmala_step.default, check)(info, dims, x, *arguments)
+        x.movedim(dims[0], 0).copy_(moved)
+        return None, None
+
+    return rule
+
+
 register(
     "grmala_step",
     f"Tensor x, {_ARGUMENTS}",
@@ -274,6 +298,8 @@ register(
     cuda=_native,
     reference=reference,
     fake=_fake,
+    vmap=_joined_chains,
+    derivative=(_backward, _setup_context),
 )
 register(
     "grmala_step_",
@@ -284,5 +310,5 @@ register(
     cuda=_native_,
     reference=_reference_,
     fake=lambda *_: None,
+    vmap=_in_place,
 )
-register_autograd("grmala_step", _backward, _setup_context)

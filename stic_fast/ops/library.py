@@ -3,9 +3,9 @@
 """The torch.library namespace `stic_fast`: how each op is registered.
 
 An op has a check of its arguments, a native kernel for the CPU, where built one for CUDA too, a reference in plain
-PyTorch that serves every other device, a fake for tracing, and where it is differentiable an autograd formula. The
-check stands before each of them, below the dispatcher, so that no call of an op reaches a kernel without it; `run`
-takes the addresses.
+PyTorch that serves every other device, a fake for tracing, a rule for torch.func.vmap, and where it is differentiable a
+kernel for autograd. The check stands before each of them, below the dispatcher, so that no call of an op reaches a
+kernel without it; `run` takes the addresses.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from typing import Any
 import torch
 
 from stic_fast.native import kernels
+from stic_fast.ops.batching import Rule, joined_chains
+from stic_fast.ops.differentiation import autograd_kernel
 
 LIBRARY = torch.library.Library("stic_fast", "DEF")
 
@@ -41,16 +43,33 @@ def register(
     cuda: Callable[..., Any] | None = None,
     reference: Callable[..., Any],
     fake: Callable[..., Any],
+    vmap: Callable[..., Rule] = joined_chains,
+    derivative: tuple[Callable[..., Any], Callable[..., None]] | None = None,
+    plain: Callable[..., Any] | None = None,
 ) -> None:
-    """Defines `torch.ops.stic_fast.NAME` with its native kernels, its reference for other devices, and its fake.
+    """Defines `torch.ops.stic_fast.NAME`.
 
-    `check` raises for arguments that do not fit together: a kernel trusts every shape, dtype and device.
+    Args:
+        name, arguments, returns: its schema.
+        check: raises for arguments that do not fit together: a kernel trusts every shape, dtype and device.
+        cpu, cuda: its native kernels.
+        reference: the op in plain PyTorch, for other devices.
+        fake: for tracing.
+        vmap: makes its rule for torch.func.vmap of the op and its check.
+        derivative: its backward pass and what that keeps, see `differentiation.autograd_kernel`.
+        plain: the differentiable form of `reference`, where that is another.
     """
     LIBRARY.define(f"{name}({arguments}) -> {returns}", tags=(torch.Tag.pt2_compliant_tag,))
     on_cuda = reference if cuda is None else native_where_possible(cuda, reference)
     for backend, implementation in (("CPU", cpu), ("CUDA", on_cuda), ("MPS", reference), ("XPU", reference)):
         LIBRARY.impl(name, _after(name, check, implementation), backend)
     torch.library.register_fake(f"stic_fast::{name}", _after(name, check, fake), lib=LIBRARY)
+    op = getattr(torch.ops.stic_fast, name).default
+    rule = vmap(op, _after(name, check, lambda *_: None))
+    torch.library.register_vmap(f"stic_fast::{name}", rule, lib=LIBRARY)
+    if derivative is not None:
+        kernel = autograd_kernel(op, *derivative, _after(name, check, reference if plain is None else plain))
+        LIBRARY.impl(name, kernel, "Autograd", with_keyset=True)
 
 
 def _after(name: str, check: Callable[..., None], implementation: Callable[..., Any]) -> Callable[..., Any]:
@@ -132,11 +151,6 @@ def _empty(tensor: torch.Tensor) -> int:
     if tensor.numel():
         raise ValueError(f"a tensor of shape {tuple(tensor.shape)} has no memory, its storage was freed; fill it anew")
     return 0
-
-
-def register_autograd(name: str, backward: Callable[..., Any], setup_context: Callable[..., None]) -> None:
-    """Gives the op its derivative."""
-    torch.library.register_autograd(f"stic_fast::{name}", backward, setup_context=setup_context, lib=LIBRARY)
 
 
 def fresh(tensor: torch.Tensor) -> torch.Tensor:

@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from stic_fast.ops.batching import joined_chains
 from stic_fast.ops.checks import (
     check_chain_ids,
     check_chains,
@@ -23,7 +25,7 @@ from stic_fast.ops.checks import (
     check_step_sizes,
     check_tensor,
 )
-from stic_fast.ops.library import DTYPE_CODES, fresh, register, register_autograd, run
+from stic_fast.ops.library import DTYPE_CODES, fresh, register, run
 from stic_fast.ops.noise import Stream, words
 
 
@@ -228,5 +230,6 @@ register(
     cuda=_native,
     reference=reference,
     fake=_fake,
+    vmap=functools.partial(joined_chains, axes={"eps": 1}),
+    derivative=(_backward, _setup_context),
 )
-register_autograd("metropolis_accept", _backward, _setup_context)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from stic_fast.ops.checks import check_float_tensor, check_like, check_tensor
 from stic_fast.ops.gram_loss_blas import channels_last, gradient_like, laid_out
-from stic_fast.ops.library import DTYPE_CODES, fresh, register, register_autograd, run
+from stic_fast.ops.library import DTYPE_CODES, fresh, register, run
 
 _GAIN = 1 / 0.596
 
@@ -94,7 +94,8 @@ def _sum_of_positions(values: Tensor) -> Tensor:
 
 
 def _laid_out(values: Tensor, like: Tensor) -> Tensor:
-    return gradient_like(like).copy_(values)
+    order = torch.channels_last if channels_last(like) else torch.contiguous_format
+    return values.to(like.dtype).contiguous(memory_format=order)
 
 
 def reference(x: Tensor, scales: Tensor | None, scale: float) -> Tensor:
@@ -207,8 +208,8 @@ register(
     cpu=_native,
     reference=reference,
     fake=_fake,
+    derivative=(_backward, _setup_context),
 )
-register_autograd("scaled_silu", _backward, _setup_context)
 register(
     "scaled_silu_backward",
     "Tensor grad, Tensor x, Tensor? scales, float scale",
@@ -217,5 +218,5 @@ register(
     cpu=_native_backward,
     reference=reference_backward,
     fake=_fake_backward,
+    derivative=(_backward_of_backward, _setup_backward_context),
 )
-register_autograd("scaled_silu_backward", _backward_of_backward, _setup_backward_context)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from stic_fast.ops.batching import loop
 from stic_fast.ops.checks import (
     check_chain_ids,
     check_float,
@@ -292,4 +293,5 @@ register(
     cuda=_native,
     reference=reference,
     fake=_fake,
+    vmap=lambda op, _: loop(op),  # a row's partner depends on all rows of its batch
 )

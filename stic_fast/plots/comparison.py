@@ -9,6 +9,7 @@ import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
 
 from stic_fast.errors import InputError
@@ -38,6 +39,11 @@ class Panel:
     better: Literal["higher", "lower"] | None = None
     real: float | None = None
     """Of real images in place of drawn ones."""
+
+
+def save_comparison(shown: Sequence[Panel], path: str | PathLike[str]) -> None:
+    """Write `comparison_figure` as a PNG at path, whole or not at all; errors as there and of `looks.save_figure`."""
+    looks.save_figure(comparison_figure(shown), path, dpi=130)
 
 
 def comparison_figure(shown: Sequence[Panel]) -> Figure:

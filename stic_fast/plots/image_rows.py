@@ -11,7 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from stic_fast.plots.grid import image_grid
-from stic_fast.plots.looks import hide_frame
+from stic_fast.plots.looks import as_written, hide_frame
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,6 +60,7 @@ def plot_image_rows(
     axes.set_yticks([place for place, _ in rows], [text for _, text in rows])
     axes.set_title(title, loc="left", fontsize=11, pad=10)
     hide_frame(axes)
+    as_written(axes)
 
 
 def row_labels(names: Sequence[str]) -> Labels:

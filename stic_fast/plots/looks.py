@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stic_fast.plots.grid import write_png
+from stic_fast.readable import readable
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -158,6 +159,25 @@ def mark(label: str, **look: Any) -> Artist:
     return Line2D([], [], label=label, **{"linestyle": "none", **look})
 
 
+def as_written(artist: Artist) -> None:
+    """Has names in an artist, such as a figure, shown as they are, whatever their bytes, and none as mathematics.
+
+    The powers of ten along a logarithmic axis stay powers.
+
+    >>> figure = new_figure(1, 1)
+    >>> label, power = figure.text(0, 0, "A$AP$"), figure.text(0, 0, r"$\\mathdefault{10^{2}}$")
+    >>> as_written(figure)
+    >>> label.get_parse_math(), power.get_parse_math()
+    (False, True)
+    """
+    from matplotlib.text import Text
+
+    for text in artist.findobj(Text):
+        text.set_text(readable(text.get_text()))  # paths may be any bytes
+        if "$" in text.get_text() and r"$\mathdefault" not in text.get_text():
+            text.set_parse_math(False)
+
+
 def save_figure(figure: Figure, path: str | PathLike[str], *, dpi: float = 110) -> None:
     """Write a figure as a PNG at path, whole or not at all.
 
@@ -165,4 +185,5 @@ def save_figure(figure: Figure, path: str | PathLike[str], *, dpi: float = 110) 
         InputError: for a path that does not end in ".png".
         OSError: where the file cannot be written; an older file at path is then still whole.
     """
+    as_written(figure)
     write_png(path, lambda file: figure.savefig(file, format="png", dpi=dpi))

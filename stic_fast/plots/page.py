@@ -118,7 +118,7 @@ class Page:
             OSError: it cannot be written.
         """
         with atomic_write(path) as file:
-            file.write(self.html().encode())
+            file.write(self.html().encode(errors="backslashreplace"))  # paths may be any bytes
 
 
 def _cell(kind: str, value: str | float | None, right: bool) -> str:

@@ -18,9 +18,9 @@ from torch.nn.functional import adaptive_max_pool2d
 
 from stic_fast.counts import MOST, Count, Range
 from stic_fast.errors import InputError
-from stic_fast.evaluation.fixed_classifier import device_of
 from stic_fast.models import Classifier
 from stic_fast.models.frozen import frozen
+from stic_fast.models.weights import device_of
 from stic_fast.pixels import to_unit
 from stic_fast.plots.looks import BLUE, finish, new_figure
 from stic_fast.studies.other_runs import open_beside, paths_in

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stic_fast.errors import InputError
+from stic_fast.readable import readable
 from stic_fast.training import TrainedRun, open_run
 
 
@@ -35,7 +36,7 @@ def open_beside(run: TrainedRun, others: Sequence[Path], data: str | None = None
             both = f"{folder} was trained on {other.config.data} and {run.folder.address} on {run.config.data}"
             raise InputError(f"{both}, which differ in classes or image size; compare runs of the same images")
         opened.append(other)
-    return dict(zip(names, opened, strict=True))
+    return dict(zip(map(readable, names), opened, strict=True))
 
 
 def paths_in(listed: str | None) -> list[Path]:

@@ -190,7 +190,6 @@ class RunConfig:
         Raises:
             InputError: naming the setting and its range.
         """
-        check_count("batch_size", self.batch_size, most=len(train), why="as there are training images")
         side = min(train.image_shape[1:])
         check_count(
             "augmentation.max_shift", self.augmentation.max_shift, least=0, most=side - 1, why="inside the images"

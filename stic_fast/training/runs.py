@@ -14,7 +14,7 @@ import torch
 
 from stic_fast.data import ImageSet, Splits, load
 from stic_fast.errors import InputError
-from stic_fast.evaluation.cache import fingerprint
+from stic_fast.evaluation.kept import fingerprint
 from stic_fast.models import Classifier
 from stic_fast.models.gradients import outside_inference
 from stic_fast.sampling import Recipe

@@ -171,7 +171,7 @@ def _quick_pictures(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         patch.setattr(Page, "picture", picture_in_numbers)
         patch.setattr("stic_fast.cli.study.save_figure", lambda figure, target, footer: None)
-        patch.setattr("stic_fast.cli.compare.save_figure", lambda figure, path, dpi: None)
+        patch.setattr("stic_fast.cli.compare.save_comparison", lambda shown, path: None)
         yield
 
 

@@ -4,8 +4,11 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 
+from stic_fast.cli.drawing import find_classes
 from stic_fast.data.class_names import find_class
 from stic_fast.errors import InputError
 
@@ -24,3 +27,9 @@ def test_an_unknown_class_is_refused_with_those_there_are(word: str) -> None:
 def test_only_twenty_of_many_classes_are_listed() -> None:
     with pytest.raises(InputError, match=r"19 c19, …$"):
         find_class("dog", [f"c{number}" for number in range(21)])
+
+
+def test_listed_names_with_commas_in_any_form_of_unicode() -> None:
+    names = [unicodedata.normalize("NFD", "thé, café"), "café"]
+    for form in ("NFC", "NFD"):
+        assert find_classes(unicodedata.normalize(form, "café,thé, café"), names) == [1, 0]

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from PIL import Image
 
 from stic_fast.data import load
+from stic_fast.data.class_names import find_class
 from stic_fast.errors import InputError
 
 
@@ -223,3 +225,14 @@ def test_single_images_leave_nothing_to_hold_out(tmp_path: Path) -> None:
     write_two_classes(tmp_path, count=1)
     with pytest.raises(InputError, match="hold out"):
         load(f"folder:{tmp_path}")
+
+
+def test_names_in_other_encodings_are_written_out(tmp_path: Path) -> None:
+    for name in (b"caf\xe9", b"tea"):
+        folder = Path(os.fsdecode(os.path.join(os.fsencode(tmp_path), b"im\xe9gs", name)))
+        folder.mkdir(parents=True)
+        for number in range(2):
+            Image.new("L", (4, 4), number).save(folder / f"{number}.png")
+    train = load(f"folder:{folder.parent}").train
+    assert train.class_names == (r"caf\udce9", "tea") and r"im\udce9gs" in train.name
+    assert find_class("caf\udce9", train.class_names) == find_class(r"caf\udce9", train.class_names) == 0

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 
 from stic_fast.errors import InputError
 from stic_fast.evaluation import judges
-from stic_fast.evaluation.cache import default_cache
 from stic_fast.evaluation.features import JudgeNetwork
 from stic_fast.evaluation.judges import (
     JudgeRequest,
@@ -26,6 +25,7 @@ from stic_fast.evaluation.judges import (
     register_judge,
     torchscript_spec,
 )
+from stic_fast.evaluation.kept import default_cache
 from stic_fast.evaluation.resnet20 import load_resnet20_judge
 from stic_fast.evaluation.torchscript_judge import load_torchscript_judge
 

@@ -85,6 +85,19 @@ def test_resnet20_reads_the_checkpoint_format(tmp_path: Path, legacy: bool, bare
     torch.testing.assert_close(judge(COLOURED.float() / 127.5 - 1), read.logits, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("prefix", "entry"),
+    [("model.", "state_dict"), ("_orig_mod.module.", None), ("net.", "model_state_dict"), ("", "model")],
+)
+def test_what_wrappers_put_before_the_names_does_not_matter(tmp_path: Path, prefix: str, entry: str | None) -> None:
+    weights = {prefix + key.removeprefix("module."): value for key, value in checkpoint_weights().items()}
+    other = {"loss.weight": torch.ones(2)} if prefix else {}
+    torch.save({entry: {**weights, **other}, "epoch": 3} if entry else weights, tmp_path / "net.th")
+    judge = load_judge(f"resnet20:{tmp_path}/net.th", COLOURED, torch.tensor([0, 1, 2]), 10)
+    _, logits = written_out(checkpoint_weights(), COLOURED)
+    torch.testing.assert_close(read_images(judge, COLOURED, batch_size=2).logits.double(), logits, rtol=1e-4, atol=1e-5)
+
+
 def without(weights: dict[str, Tensor], key: str) -> dict[str, Tensor]:
     return {name: value for name, value in weights.items() if name != key}
 

@@ -316,8 +316,10 @@ def test_differentiable_once() -> None:
     loss = gram_loss(features.requires_grad_(), target).sum()
     (first,) = torch.autograd.grad(loss, features, retain_graph=True)
     assert torch.equal(first, torch.autograd.grad(loss, features, retain_graph=True)[0])
+    (again,) = torch.autograd.grad(loss, features, create_graph=True)
+    assert torch.equal(first, again)
     with pytest.raises(RuntimeError, match=r"^gram_loss .*once"):
-        torch.autograd.grad(loss, features, create_graph=True)
+        torch.autograd.grad(again.sum(), features)
 
 
 @pytest.mark.parametrize("case", ["primal", "dual", "gram"])

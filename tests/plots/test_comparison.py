@@ -13,8 +13,7 @@ from matplotlib.colors import to_hex
 from PIL import Image
 
 from stic_fast.errors import InputError
-from stic_fast.plots.comparison import COLOURS, Panel, comparison_figure
-from stic_fast.plots.looks import save_figure
+from stic_fast.plots.comparison import COLOURS, Panel, comparison_figure, save_comparison
 
 VALUES = {"STIC": [1.0, 2.0, 6.0], "JEM": [4.0], "GMMC": []}
 
@@ -79,11 +78,11 @@ def test_panels_fill_a_grid_of_four_columns_at_most(count: int, rows: int, colum
 def test_seven_labels_stay_on_one_screen(tmp_path: Path) -> None:
     labels = ["STIC", "STIC-ERM", "JEM", "GMMC (generative)", "GMMC (discriminative)", "introspective", "softmax"]
     panels = [Panel(f"score {i}", {label: [i, i + 0.5] for label in labels}, "higher", real=i) for i in range(8)]
-    save_figure(comparison_figure(panels), tmp_path / "all.png", dpi=130)
+    save_comparison(panels, tmp_path / "all.png")
     with Image.open(tmp_path / "all.png") as picture:
         assert 1200 < picture.width < 2000 and picture.height < 1000
     with pytest.raises(InputError, match=r"\.png"):
-        save_figure(comparison_figure(panels), tmp_path / "all.jpg")
+        save_comparison(panels, tmp_path / "all.jpg")
 
 
 def test_bad_panels_are_refused_in_words() -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from stic_fast.errors import InputError
 from stic_fast.plots import looks
+from stic_fast.readable import readable
 
 
 def test_colours_differ() -> None:
@@ -63,3 +64,19 @@ def test_a_figure_is_written_as_png_or_not_at_all(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"picture\.pdf"):
         looks.save_figure(looks.new_figure(1, 1), tmp_path / "picture.pdf")
     assert [file.name for file in tmp_path.iterdir()] == ["one.png"]
+
+
+@pytest.mark.parametrize("name", ["A$AP$", "$_$", "Ke$ha vs $^", "tau$5", "caf\udce9"])
+def test_names_are_no_mathematics(name: str, tmp_path: Path) -> None:
+    figure = looks.new_figure(3, 3)
+    axes = figure.subplots()
+    axes.plot([1, 1000], label=name)
+    axes.set_yscale("log")
+    axes.set_title(name)
+    axes.set_xticks([0, 1], [readable(name), "b"])
+    looks.legend(figure)
+    looks.save_figure(figure, tmp_path / "one.png")
+    (entry,), tick = figure.legends[0].get_texts(), axes.get_xticklabels()[0]
+    for text in (entry, tick, axes.title):
+        assert text.get_text() == readable(name) and not ("$" in name and text.get_parse_math())
+    assert any(label.get_parse_math() and "10^{2}" in label.get_text() for label in axes.get_yticklabels())

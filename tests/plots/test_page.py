@@ -94,3 +94,9 @@ def test_pictures_are_inside_the_page(tmp_path: Path) -> None:
 def test_an_older_page_stays_where_the_new_one_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(OSError):
         Page("run").write(tmp_path / "missing" / "report.html")
+
+
+def test_names_may_be_any_bytes(tmp_path: Path) -> None:
+    page = Page("runs/caf\udce9")
+    page.write(tmp_path / "page.html")
+    assert r"runs/caf\udce9" in (tmp_path / "page.html").read_text()

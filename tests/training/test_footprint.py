@@ -124,10 +124,6 @@ def test_more_images_than_fit_are_not_drawn(run: Path, monkeypatch: pytest.Monke
 def test_settings_that_the_images_have_no_room_for(tmp_path: Path) -> None:
     fewest = int(torch.bincount(load("digits").train.labels).min())
     for config, message in (
-        (
-            replace(DIGITS, batch_size=1_439),
-            "batch_size must be from 1 to 1438, as there are training images, got",
-        ),
         (replace(DIGITS, references=fewest + 1), f"references must be from 1 to {fewest}, as the smallest class has"),
         (
             replace(DIGITS, augmentation=replace(DIGITS.augmentation, max_shift=8)),

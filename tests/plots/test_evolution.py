@@ -13,7 +13,7 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
-from stic_fast.studies.evolution import TITLE, Moment, evolution_figure
+from stic_fast.plots.evolution import TITLE, Moment, evolution_figure
 from stic_fast.training.stic import LOSSES
 
 METRICS: list[dict[str, Any]] = [

@@ -21,7 +21,7 @@ from torch import Tensor
 from stic_fast.atomic_write import atomic_write
 
 
-def cached(
+def kept(
     kind: str,
     key: str,
     make: Callable[[], Mapping[str, Tensor]],
@@ -43,18 +43,22 @@ def cached(
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     made = cached("square", "0a", lambda: {"of 3": torch.tensor([9])}, cache=Path(folder))
-    ...     cached("square", "0a", lambda: 1 / 0, cache=Path(folder))
+    ...     made = kept("square", "0a", lambda: {"of 3": torch.tensor([9])}, cache=Path(folder))
+    ...     kept("square", "0a", lambda: 1 / 0, cache=Path(folder))
     {'of 3': tensor([9])}
     """
     say = partial(warnings.warn, stacklevel=2) if say is None else say
-    file = (default_cache() if cache is None else cache) / f"{kind}-{key[:16]}.safetensors"
+    folder = default_cache() if cache is None else cache
+    if folder is None:
+        say(f"the {kind} could not be kept, for there is no home directory; let XDG_CACHE_HOME name a place for it")
+        return _plain(make())
+    file = folder / f"{kind}-{key[:16]}.safetensors"
     if file.exists():
         found = _read(file, key)
         if isinstance(found, dict):
             return found
         say(f"the kept {kind} {file} is damaged ({found}); it is made anew and replaced")
-    tensors = {name: value.detach().cpu().contiguous() for name, value in make().items()}
+    tensors = _plain(make())
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(file) as stream:
@@ -79,10 +83,20 @@ def fingerprint(settings: Mapping[str, Any], *tensors: Tensor) -> str:
     return digest.hexdigest()
 
 
-def default_cache() -> Path:
-    """Where trained judges are kept unless told otherwise: stic_fast/judges in $XDG_CACHE_HOME or ~/.cache."""
-    home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path("~/.cache").expanduser()) / "stic_fast" / "judges"
+def default_cache() -> Path | None:
+    """Where trained judges are kept unless told otherwise: stic_fast/judges in $XDG_CACHE_HOME or ~/.cache.
+
+    None for a user without a home directory, such as that of a service or a container.
+    """
+    try:
+        home = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+    except RuntimeError:
+        return None
+    return Path(home) / "stic_fast" / "judges"
+
+
+def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
 
 
 def _read(file: Path, key: str) -> dict[str, Tensor] | str:

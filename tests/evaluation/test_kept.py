@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from stic_fast.evaluation.cache import cached, fingerprint
+from stic_fast.evaluation.kept import fingerprint, kept
 
 TENSORS = {"a": torch.arange(6.0).view(2, 3).T, "b": torch.tensor(7), "empty": torch.zeros(0, 3)}
 
@@ -20,8 +20,8 @@ def never() -> dict[str, Tensor]:
 
 
 def test_tensors_come_back(tmp_path: Path) -> None:
-    made = cached("thing", "0123456789abcdef01", lambda: TENSORS, cache=tmp_path / "deep" / "er")
-    again = cached("thing", "0123456789abcdef01", never, cache=tmp_path / "deep" / "er")
+    made = kept("thing", "0123456789abcdef01", lambda: TENSORS, cache=tmp_path / "deep" / "er")
+    again = kept("thing", "0123456789abcdef01", never, cache=tmp_path / "deep" / "er")
     for found in (made, again):
         assert found.keys() == TENSORS.keys()
         assert all(torch.equal(found[name], value) for name, value in TENSORS.items())
@@ -31,8 +31,8 @@ def test_tensors_come_back(tmp_path: Path) -> None:
 
 def test_a_key_that_begins_alike_is_another_key(tmp_path: Path) -> None:
     said: list[str] = []
-    cached("thing", "0123456789abcdef01", lambda: TENSORS, cache=tmp_path)
-    other = cached("thing", "0123456789abcdef02", lambda: {"c": torch.ones(1)}, cache=tmp_path, say=said.append)
+    kept("thing", "0123456789abcdef01", lambda: TENSORS, cache=tmp_path)
+    other = kept("thing", "0123456789abcdef02", lambda: {"c": torch.ones(1)}, cache=tmp_path, say=said.append)
     assert list(other) == ["c"] and "it is of something else" in said[0]
 
 
@@ -42,13 +42,13 @@ def test_a_key_that_begins_alike_is_another_key(tmp_path: Path) -> None:
 )
 def test_a_changed_header_is_noticed(tmp_path: Path, before: bytes, after: bytes) -> None:
     """The numbers' own bytes are as they were."""
-    cached("thing", "01", lambda: {"a": TENSORS["a"].T.reshape(3, 2)}, cache=tmp_path)
+    kept("thing", "01", lambda: {"a": TENSORS["a"].T.reshape(3, 2)}, cache=tmp_path)
     (file,) = tmp_path.iterdir()
     content = file.read_bytes()
     assert before in content
     file.write_bytes(content.replace(before, after))
     said: list[str] = []
-    found = cached("thing", "01", lambda: {"a": torch.ones(1)}, cache=tmp_path, say=said.append)
+    found = kept("thing", "01", lambda: {"a": torch.ones(1)}, cache=tmp_path, say=said.append)
     assert found["a"].tolist() == [1.0] and "is damaged" in said[0] and "made anew" in said[0]
 
 
@@ -67,3 +67,20 @@ def test_a_fingerprint_tells_settings_types_shapes_and_values_apart(other: str) 
     own = fingerprint({"seed": 0}, TENSORS["a"])
     assert own == fingerprint({"seed": 0}, TENSORS["a"].contiguous()) and len(own) == 64
     assert other != own
+
+
+def test_without_a_home_things_are_made_and_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(user: object) -> object:
+        raise KeyError(f"no entry for {user}")
+
+    for name in ("HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    said: list[str] = []
+    found = kept("judge", "0123456789abcdef01", lambda: TENSORS, say=said.append)
+    assert all(torch.equal(found[name], value) for name, value in TENSORS.items())
+    assert said == [
+        "the judge could not be kept, for there is no home directory; let XDG_CACHE_HOME name a place for it"
+    ]
+    with pytest.warns(UserWarning, match="no home directory"):
+        kept("judge", "0123456789abcdef01", lambda: TENSORS)
