@@ -77,7 +77,8 @@ class WrappedClassifier(Classifier):
         if tuple(logits.shape) != (batch, self.num_logits):
             raise InputError(
                 f"{who} returned logits of shape {tuple(logits.shape)}, but num_classes={self.num_classes} and "
-                f"has_fake_class={self.has_fake_class} ask for {(batch, self.num_logits)}; correct these or the module's last layer"
+                f"has_fake_class={self.has_fake_class} ask for {(batch, self.num_logits)}; correct these or the "
+                "module's last layer"
             )
 
 
