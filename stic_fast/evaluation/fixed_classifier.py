@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from stic_fast.evaluation.checks import check_logits
+from stic_fast.models.classifier import logits_alone
 from stic_fast.models.frozen import frozen
 from stic_fast.models.weights import device_of, dtype_of
 from stic_fast.pixels import to_unit
@@ -34,7 +35,7 @@ class FixedClassifier:
 
     def logits(self, x: Tensor) -> Tensor:
         """All logits of x, (B, C) or wider, like x; a model of half precision is shown x in it."""
-        logits = self.model(x.to(self.read))
+        logits = logits_alone(self.model(x.to(self.read)), "the model")
         check_logits(logits, self.num_classes)
         return logits.to(self.dtype)
 

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from stic_fast.counts import check_count
 from stic_fast.errors import InputError
 from stic_fast.evaluation.checks import check_labelled_images, unit_images
+from stic_fast.models.classifier import logits_alone
 from stic_fast.models.fixed_passes import Precision, uses_bf16
 from stic_fast.models.frozen import frozen
 from stic_fast.models.gradients import outside_inference
@@ -195,7 +196,10 @@ def predict_logits(model: Callable[[Tensor], Tensor], images: Tensor, *, batch_s
     device, dtype = device_of(model, images), dtype_of(model)
     with torch.no_grad(), frozen(model):
         return torch.cat(
-            [model(as_unit(part.to(device)).to(dtype)).float().cpu() for part in torch.split(images, batch_size)]
+            [
+                logits_alone(model(as_unit(part.to(device)).to(dtype)), "the model").float().cpu()
+                for part in torch.split(images, batch_size)
+            ]
         )
 
 

@@ -77,8 +77,8 @@ def load_resnet20_judge(path: Path) -> NetworkJudge:
     What a wrapper puts before the names does not matter: "module." of data-parallel training, "model." of Lightning,
     "_orig_mod." of torch.compile, or several of them; nor does the entry of the checkpoint that has the weights, by
     one of the names NESTED. Images are normalised with ImageNet's mean and standard deviation, as these checkpoints
-    were trained. The number of classes is the last layer's. Nothing but tensors and plain values is unpickled (`weights_only`). The judge is on the CPU, in evaluation
-    mode, its parameters frozen.
+    were trained. The number of classes is the last layer's. Nothing but tensors and plain values is unpickled
+    (`weights_only`). The judge is on the CPU, in evaluation mode, its parameters frozen.
 
     Raises:
         InputError: the file is missing, damaged, holds code, or is no ResNet-20.

@@ -146,6 +146,20 @@ def check_image_batch(x: Tensor, in_channels: int) -> None:
         )
 
 
+def logits_alone(returned: object, who: str) -> Tensor:
+    """What a model returned, where it is a tensor.
+
+    Raises:
+        InputError: it is a tuple or a mapping, as models return that give more than logits.
+    """
+    if not isinstance(returned, Tensor):
+        raise InputError(
+            f"{who} returned a {type(returned).__name__} instead of a tensor of logits; put a module around it that "
+            "returns the logits alone"
+        )
+    return returned
+
+
 def without_autocast(device: str) -> AbstractContextManager[Any]:
     """Within it a pass computes in the weights' own precision; the meta device, for one, has no autocast."""
     return torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext()

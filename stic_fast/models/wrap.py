@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from stic_fast.errors import InputError
-from stic_fast.models.classifier import Classifier
+from stic_fast.models.classifier import Classifier, logits_alone
 from stic_fast.models.recorded import recorded, the_output
 
 
@@ -72,14 +72,13 @@ class WrappedClassifier(Classifier):
         return logits, {name: _the_feature(name, outputs[name], batch=x.shape[0]) for name in names}
 
     def _check_logits(self, logits: Any, *, batch: int) -> None:
-        said = f"the wrapped {type(self.module).__name__} returned"
-        if not isinstance(logits, Tensor):
-            hint = "put a module around it that returns the logits alone"
-            raise InputError(f"{said} a {type(logits).__name__} instead of a tensor of logits; {hint}")
+        who = f"the wrapped {type(self.module).__name__}"
+        logits = logits_alone(logits, who)
         if tuple(logits.shape) != (batch, self.num_logits):
             raise InputError(
-                f"{said} logits of shape {tuple(logits.shape)}, but num_classes={self.num_classes} and has_fake_class="
-                f"{self.has_fake_class} ask for {(batch, self.num_logits)}; correct these or the module's last layer"
+                f"{who} returned logits of shape {tuple(logits.shape)}, but num_classes={self.num_classes} and "
+                f"has_fake_class={self.has_fake_class} ask for {(batch, self.num_logits)}; correct these or the "
+                "module's last layer"
             )
 
 

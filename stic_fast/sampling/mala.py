@@ -85,6 +85,9 @@ class MALA(Sampler[MALAResult]):
         if not torch.isfinite(logp).all():
             chain = int((~torch.isfinite(logp)).nonzero()[0])
             raise InputError(f"log p is {logp[chain].item()} where chain {chain} starts; start where p is positive")
+        if not torch.isfinite(gradient).all():  # each proposal would be rejected, and the chain stand still
+            chain = int((~torch.isfinite(gradient).flatten(1).all(1)).nonzero()[0])
+            raise InputError(f"the gradient of log p is not finite where chain {chain} starts; start elsewhere")
         return state._replace(logp=logp, gradient=gradient, accepted=torch.zeros(len(state.x), device=state.x.device))
 
     def _transition(self, state: ChainState, record: Record | None) -> tuple[ChainState, Tensor | None]:

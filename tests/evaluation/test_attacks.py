@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from stic_fast.errors import InputError
 from stic_fast.evaluation.attacks import AttackResult, pgd
 from stic_fast.evaluation.class_scores import accuracy
+from stic_fast.evaluation.out_of_distribution import ood_scores
 from stic_fast.evaluation.square_attack import _square, square_attack, square_side
 from stic_fast.models import WideResNet
 from stic_fast.pixels import to_unit
@@ -260,3 +261,19 @@ def test_bad_input_is_refused_in_words(images: Tensor, change: dict[str, object]
 def test_square_needs_queries(images: Tensor) -> None:
     with pytest.raises(InputError, match="queries"):
         square_attack(linear(3), images, torch.arange(60) % 3, 3, epsilon=0.1, seed=0, queries=0)
+
+
+@pytest.mark.parametrize("pack", [lambda y: (y, y), lambda y: {"logits": y}, lambda y: [y]])
+def test_models_that_return_more_than_logits_are_named(images: Tensor, pack: Callable[[Tensor], object]) -> None:
+    def model(x: Tensor) -> object:
+        return pack(x.flatten(1)[:, :3])
+
+    labels = torch.zeros(len(images), dtype=torch.int64)
+    for evaluate in (
+        lambda: pgd(model, images, labels, 3, epsilon=0.1, seed=0, steps=1),
+        lambda: square_attack(model, images, labels, 3, epsilon=0.1, seed=0, queries=1),
+        lambda: ood_scores(model, images, 3),
+        lambda: accuracy(model, images, labels, 3),
+    ):
+        with pytest.raises(InputError, match=r"^the model returned a (tuple|dict|list) instead of a tensor of logits"):
+            evaluate()

@@ -168,6 +168,8 @@ def test_starts_where_there_is_no_density() -> None:
         MALA(steps=2, eps1=0.1).run(lambda x: x.log().sum(1), start, seed=0)
     with pytest.raises(InputError, match=r"log p .*chain 0"):
         MALA(steps=2, eps1=0.1).run(lambda x: (x - 1).abs().log().sum(1), start, seed=0)
+    with pytest.raises(InputError, match=r"gradient of log p is not finite where chain 1 starts"):
+        MALA(steps=2, eps1=0.1).run(lambda x: (x + 1).abs().sqrt().sum(1), start, seed=0)
     with pytest.raises(InputError, match=r"chain 2 .*support"):
         MALA(steps=2, eps1=0.1, support=(-1.5, 1.5)).run(standard_normal, start, seed=0)
 
