@@ -62,7 +62,7 @@ def normal(
         shape: (chains, *sample); the element index runs row-major inside one sample.
         seed: 0 .. 2⁶⁴ − 1.
         step: 0 .. 2³² − 1, or a one-element int64 tensor on the device (a captured graph then draws anew).
-        chain_ids: int64 (chains,), taken modulo 2³²; the batch rows if None.
+        chain_ids: int64 (chains,), taken modulo 2³²; if None the batch rows, in torch.func.vmap those of each slice.
         stream: which use of noise this is, 0 .. 2³² − 1.
         dtype: float32, float64, bfloat16 or float16; the values are those of float32, rounded.
         device: where the result lives; where chain_ids does, or the CPU, if None.
