@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import math
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -104,10 +105,9 @@ def test_bytes_for_people() -> None:
 
 
 PAGES = """
-import resource, sys, torch
+import resource, torch
 from stic_fast.memory import keep_what_is_freed
-if sys.argv[1] == "kept":
-    keep_what_is_freed()
+keep_what_is_freed()
 def passes(count):
     for _ in range(count):
         [torch.ones(4 * 2**20) for _ in range(10)]  # as a forward pass keeps features, and a backward pass frees them
@@ -120,9 +120,8 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a setting of glibc")
 def test_freed_memory_is_kept_for_the_next_tensors(tmp_path: Path) -> None:
-    """In pages that the system had to provide for ten times 160 MiB."""
-    lost, kept = (
-        int(subprocess.check_output([sys.executable, "-c", PAGES, how], cwd=tmp_path, text=True))
-        for how in ("as it is", "kept")
-    )
-    assert kept < lost / 5
+    """Ten times 160 MiB: the system has to provide pages for less than one of them. By default it does so for nearly
+    all, or for none, as the heap happens to lie.
+    """
+    pages = int(subprocess.check_output([sys.executable, "-c", PAGES], cwd=tmp_path, text=True))
+    assert pages < 160 * 2**20 / resource.getpagesize()

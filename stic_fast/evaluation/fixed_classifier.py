@@ -59,7 +59,7 @@ def fixed_classifier(model: Model, num_classes: int, images: Tensor) -> Iterator
         images: tells the device where the model does not.
 
     >>> images = torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1)
-    >>> with fixed_classifier(nn.Flatten(), 1, images) as classifier:
+    >>> with fixed_classifier(torch.nn.Flatten(), 1, images) as classifier:
     ...     classifier.class_logits(classifier.place(images)).tolist()
     [[-1.0], [1.0]]
     """
