@@ -33,8 +33,9 @@ Picture = AnyImages | str | os.PathLike[str]
 """One image: uint8 or floats in [−1, 1], (C, H, W) with one or three channels; or an image file's path."""
 MOST_PIXELS = 2**26
 """Of an image file: some 200 megabytes as it is read."""
-FIDELITY, PAPERS_FIDELITY = 0.1, 0.3
-"""How far a styled image keeps to its content: by Gram matrices; by a cascade, as its paper has it."""
+FIDELITY, CASCADES_FIDELITY = 0.1, 0.95
+"""How far a styled image keeps to its content: by Gram matrices; by a cascade, where α weighs means over pixels against
+means over patches, and the paper's 0.3 leaves nothing of a photograph."""
 
 
 @outside_inference
@@ -114,8 +115,7 @@ def stylize(
             what follows it takes size, fidelity, and whom to tell.
         size: height and width of the result, to which the content is resized, cut to the middle where it has another
             shape; None for its own.
-        fidelity: α, from 0 to 1, how far the result keeps to the content; 0.1 if None, and 0.3, the paper's, of a
-            cascade. 1 is the content, by "gram" in the style's colours.
+        fidelity: α, from 0 to 1, how far the result keeps to the content; 0.1 if None, and 0.95 of a cascade. 1 is the content, by "gram" in the style's colours.
         engine, network, layers, steps, on_preview, progress: as for `texture`.
 
     Returns:
@@ -133,7 +133,7 @@ def stylize(
     if isinstance(style, TrainedRun):
         cascade, picture = Cascade.of(style, on_preview, progress), read_picture(content)
         picture = fit_images(picture, (style.image_shape[0], *(size or picture.shape[2:])))
-        return cascade.stylized(to_unit(picture), PAPERS_FIDELITY if fidelity is None else fidelity)
+        return cascade.stylized(to_unit(picture), CASCADES_FIDELITY if fidelity is None else fidelity)
     source, subject = _for_network(read_picture(style), network), read_picture(content)
     subject = fit_images(subject, (source.shape[1], *(size or subject.shape[2:])))
     source = as_large_as(subject, source)

@@ -123,7 +123,7 @@ class Stylize(PictureCommand):
     # Height and width of the result; the content is resized to cover it, and cut to the middle. None for the content's
     # own; a photograph of many megapixels needs a smaller one.
     size: Annotated[str | None, tyro.conf.arg(metavar="HxW")] = None
-    # How far the result keeps to the content, from 0 to 1; None for 0.1, and for 0.3 of a cascade.
+    # How far the result keeps to the content, from 0 to 1; None for 0.1, and for 0.95 of a cascade.
     fidelity: Probability | None = None
 
     def execute(self) -> None:
