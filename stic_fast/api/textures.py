@@ -115,7 +115,8 @@ def stylize(
             what follows it takes size, fidelity, and whom to tell.
         size: height and width of the result, to which the content is resized, cut to the middle where it has another
             shape; None for its own.
-        fidelity: α, from 0 to 1, how far the result keeps to the content; 0.1 if None, and 0.95 of a cascade. 1 is the content, by "gram" in the style's colours.
+        fidelity: α, from 0 to 1, how far the result keeps to the content; 0.1 if None, and 0.95 of a cascade. 1 is the
+            content, by "gram" in the style's colours.
         engine, network, layers, steps, on_preview, progress: as for `texture`.
 
     Returns:
