@@ -4,9 +4,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,28 @@ def _ctrl_c() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(scope="session")
+def run_python() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """run_python(program, folder, NAME=value): a program in a Python of its own, where warnings are errors."""
+    import stic_fast
+
+    package = str(Path(stic_fast.__file__).parents[1])
+    search_path = os.pathsep.join([package, os.environ.get("PYTHONPATH", "")])
+
+    def run(program: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-W", "error", "-c", program],
+            env=os.environ | {"PYTHONPATH": search_path} | environment,
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    return run
 
 
 @pytest.fixture(scope="module")

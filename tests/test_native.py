@@ -9,8 +9,8 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import sysconfig
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,8 @@ import torch
 import stic_fast
 from stic_fast.native import kernels
 from stic_fast.ops.noise import Stream
+
+RunPython = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def test_build_info() -> None:
@@ -33,10 +35,8 @@ def test_build_info() -> None:
 
 
 @pytest.mark.skipif(not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="needs a free-threaded Python")
-def test_no_lock_comes_back_with_the_module(tmp_path: Path) -> None:
-    program = "import sys, stic_fast._native; assert not sys._is_gil_enabled()"
-    command = [sys.executable, "-W", "error", "-c", program]
-    finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+def test_no_lock_comes_back_with_the_module(run_python: RunPython, tmp_path: Path) -> None:
+    finished = run_python("import sys, stic_fast._native; assert not sys._is_gil_enabled()", tmp_path)
     assert finished.returncode == 0, finished.stderr
 
 
@@ -80,20 +80,12 @@ def test_the_cuda_part_is_there_as_built_and_loads_without_a_driver() -> None:
         kernels.cuda.noise_fill(0, 0, 0, 0, 1, 1, 0, 0, 0, True, 0, 0)
 
 
-def test_a_missing_native_module_is_one_clear_sentence(tmp_path: Path) -> None:
+def test_a_missing_native_module_is_one_clear_sentence(run_python: RunPython, tmp_path: Path) -> None:
     package = Path(stic_fast.__file__).parent
     shutil.copytree(package, tmp_path / "stic_fast", ignore=shutil.ignore_patterns("*.so", "*.pyd", "__pycache__"))
     search_path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
     for statement in ("import stic_fast", "import stic_fast.models"):
-        finished = subprocess.run(
-            [sys.executable, "-W", "error", "-c", statement],
-            env=os.environ | {"PYTHONPATH": search_path},
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        finished = run_python(statement, tmp_path, PYTHONPATH=search_path)
         last = finished.stderr.splitlines()[-1]
         assert finished.returncode != 0
         assert last.startswith("ImportError: stic_fast's native module stic_fast._native cannot be loaded (")

@@ -106,7 +106,7 @@ def loss_by_products(
         flat = positions(layer)
         with outside_autocast(layer):
             square, norm, layer_products = _dual(flat, positions(target)) if dual else _primal(flat, target, given)
-        term, slope = _scaled(square, norm, flat.shape[1], flat.shape[2], normalize)
+        term, slope = scaled(square, norm, flat.shape[1], flat.shape[2], normalize)
         loss += term
         slopes[index] = slope
         kept += [product.flatten(1) for product in layer_products]
@@ -167,7 +167,7 @@ def gradient_by_products(
     return gradients
 
 
-def _scaled(square: Tensor, norm: Tensor, channels: int, size: int, normalize: str) -> tuple[Tensor, Tensor]:
+def scaled(square: Tensor, norm: Tensor, channels: int, size: int, normalize: str) -> tuple[Tensor, Tensor]:
     """The layer's term of the loss and its derivative in ‖G − A‖²."""
     if normalize == "none":
         scale = torch.full_like(square, size**2)

@@ -18,7 +18,7 @@ from stic_fast.models.frozen import frozen
 from stic_fast.ops.grmala_step import grmala_step
 from stic_fast.ops.metropolis_accept import metropolis_accept
 from stic_fast.sampling.pull import Record
-from stic_fast.sampling.sampler import ChainRecord, ChainState, Sampler, check_end
+from stic_fast.sampling.sampler import ChainRecord, ChainState, Sampler, check_end, not_finite
 from stic_fast.sampling.steps import Steps, StepSizes, scheduled
 
 
@@ -82,12 +82,10 @@ class MALA(Sampler[MALAResult]):
                 raise InputError(f"chain {chain} starts outside the support {self.support}; start where p is positive")
         with frozen(state.pull.model):
             logp, gradient = self._value_and_gradient(state, state.x, state.step)
-        if not torch.isfinite(logp).all():
-            chain = int((~torch.isfinite(logp)).nonzero()[0])
-            raise InputError(f"log p is {logp[chain].item()} where chain {chain} starts; start where p is positive")
-        if not torch.isfinite(gradient).all():  # each proposal would be rejected, and the chain stand still
-            chain = int((~torch.isfinite(gradient).flatten(1).all(1)).nonzero()[0])
-            raise InputError(f"the gradient of log p is not finite where chain {chain} starts; start elsewhere")
+        if bad := not_finite(logp):
+            raise InputError(f"log p is {logp[bad[0]].item()} where chain {bad[0]} starts; start where p is positive")
+        if bad := not_finite(gradient):  # each proposal would be rejected, and the chain stand still
+            raise InputError(f"the gradient of log p is not finite where chain {bad[0]} starts; start elsewhere")
         return state._replace(logp=logp, gradient=gradient, accepted=torch.zeros(len(state.x), device=state.x.device))
 
     def _transition(self, state: ChainState, record: Record | None) -> tuple[ChainState, Tensor | None]:

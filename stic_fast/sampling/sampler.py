@@ -282,9 +282,21 @@ def check_end(x: Tensor, hint: str) -> None:
     Raises:
         Diverged: naming the first such chain.
     """
-    if not torch.isfinite(x).all():
-        bad = (~torch.isfinite(x.flatten(1)).all(1)).nonzero()[:, 0]
-        raise Diverged(f"{len(bad)} of {len(x)} chains diverged to NaN (first: chain {int(bad[0])}); {hint}")
+    if bad := not_finite(x):
+        raise Diverged(f"{len(bad)} of {len(x)} chains diverged to NaN (first: chain {bad[0]}); {hint}")
+
+
+def not_finite(values: Tensor) -> list[int]:
+    """The chains of which something in (chains, …) is not finite; waits for the device.
+
+    >>> not_finite(torch.tensor([0.0, torch.nan, 1.0, torch.inf]))
+    [1, 3]
+    """
+    finite = torch.isfinite(values)
+    if finite.all():
+        return []
+    bad: list[int] = (~finite.reshape(len(values), -1).all(1)).nonzero()[:, 0].tolist()
+    return bad
 
 
 def _trace(
@@ -309,6 +321,5 @@ def _check_start(x: Tensor, target: Tensor | None, end: int, *, needs_target: bo
         raise InputError("target is missing; give what each chain is to become, such as a class per chain")
     if target is not None and len(target) != len(x):
         raise InputError(f"x holds {len(x)} chains but target {len(target)}; give one target per chain")
-    if not torch.isfinite(x).all():
-        chain = int((~torch.isfinite(x.flatten(1)).all(1)).nonzero()[0])
-        raise InputError(f"x has NaN or infinity in chain {chain}; start chains from finite images in [-1, 1]")
+    if bad := not_finite(x):
+        raise InputError(f"x has NaN or infinity in chain {bad[0]}; start chains from finite images in [-1, 1]")

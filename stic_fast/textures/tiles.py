@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from stic_fast.ops.gram import gram
-from stic_fast.ops.gram_loss_blas import SMALLEST_NORM
+from stic_fast.ops.gram_loss_blas import scaled
 
 Tiles = Iterable[list[Tensor]]
 """For one tile after the other the features of all layers, each (1, channels, height, width)."""
@@ -101,15 +101,14 @@ class _TiledGramLoss(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, tiles: Callable[[Tensor], Tiles], targets: Sequence[Tensor]) -> Tensor:
         matrices, places = _walk(tiles(x))
+        terms, slopes = [], []
+        for matrix, target, count in zip(matrices, targets, places, strict=True):
+            away, channels = matrix - target, matrix.shape[1]
+            term, slope = scaled(away.square().sum(), target.square().sum(), channels, count, "log")
+            terms.append(term)
+            slopes.append(2 * slope * away)
+        leaf = x.detach().requires_grad_()
         with torch.enable_grad():
-            matrices = [matrix.requires_grad_() for matrix in matrices]
-            terms = [
-                torch.log1p((matrix - target).square().sum() / target.square().sum().clamp_min(SMALLEST_NORM))
-                for matrix, target in zip(matrices, targets, strict=True)
-            ]
-            loss = torch.stack(terms).sum()
-            slopes = torch.autograd.grad(loss, matrices)
-            leaf = x.detach().requires_grad_()
             for features in tiles(leaf):
                 shares = [
                     feature.shape[2:].numel() / count * (slope * gram(feature)).sum()
@@ -117,7 +116,7 @@ class _TiledGramLoss(torch.autograd.Function):
                 ]
                 torch.stack(shares).sum().backward()  # type: ignore[no-untyped-call]
         ctx.save_for_backward(leaf.grad)
-        return loss.detach()
+        return torch.stack(terms).sum()
 
     @staticmethod
     def backward(ctx: Any, *slope: Tensor) -> Any:

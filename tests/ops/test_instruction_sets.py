@@ -4,14 +4,12 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-import stic_fast
 from stic_fast.native import kernels
 
 # Prints one line per op: its name and the SHA-256 of all it gives, over dtypes, ragged sizes and options; of gram_loss,
@@ -83,23 +81,17 @@ for name, sha in DIGESTS.items():
 """
 
 
-def run_with(isa: str, program: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    package = str(Path(stic_fast.__file__).parents[1])
-    search_path = os.pathsep.join([package, os.environ.get("PYTHONPATH", "")])
-    environment = os.environ | {"STIC_FAST_ISA": isa, "OMP_NUM_THREADS": "1", "PYTHONPATH": search_path}
-    return subprocess.run(
-        [sys.executable, "-W", "error", "-c", program],
-        env=environment,
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+Run = Callable[[str, str, Path], subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="module")
-def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
+def run_with(run_python: Callable[..., subprocess.CompletedProcess[str]]) -> Run:
+    """run_with(isa, program, folder): a program by one instruction set."""
+    return lambda isa, program, folder: run_python(program, folder, STIC_FAST_ISA=isa, OMP_NUM_THREADS="1")
+
+
+@pytest.fixture(scope="module")
+def outcomes(run_with: Run, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
     """Per instruction set, what the program prints."""
     printed = {}
     for isa in kernels.build_info()["isa_found"]:
@@ -130,7 +122,7 @@ def test_all_compute_exactly(outcomes: dict[str, dict[str, str]], op: str, bound
     assert max(errors.values()) < bound, errors
 
 
-def test_an_unknown_one_is_refused_at_import_in_one_sentence(tmp_path: Path) -> None:
+def test_an_unknown_one_is_refused_at_import_in_one_sentence(run_with: Run, tmp_path: Path) -> None:
     finished = run_with("mmx", "import stic_fast", tmp_path)
     names = ", ".join(kernels.build_info()["isa_found"])
     sentence = f"STIC_FAST_ISA='mmx' cannot run here; choose one of {names} or leave it unset"
@@ -139,6 +131,6 @@ def test_an_unknown_one_is_refused_at_import_in_one_sentence(tmp_path: Path) -> 
     assert finished.stderr.count("Error") == 1
 
 
-def test_an_empty_one_is_none(tmp_path: Path) -> None:
+def test_an_empty_one_is_none(run_with: Run, tmp_path: Path) -> None:
     program = "from stic_fast.native import kernels; print(kernels.build_info()['isa'])"
     assert run_with("", program, tmp_path).stdout.strip() == kernels.build_info()["isa_found"][0]

@@ -4,9 +4,8 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -44,17 +43,10 @@ print(before, len(ids) - before)
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are counted where Linux lists them")
-def test_sizes_that_alternate_create_no_threads(tmp_path: Path) -> None:
-    environment = os.environ | {"OMP_NUM_THREADS": "8", "OMP_WAIT_POLICY": "passive"}
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", PROGRAM],
-        env=environment,
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+def test_sizes_that_alternate_create_no_threads(
+    run_python: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    done = run_python(PROGRAM, tmp_path, OMP_NUM_THREADS="8", OMP_WAIT_POLICY="passive")
     assert done.returncode == 0, done.stderr
     before, created = map(int, done.stdout.split())
     assert before >= 8 and created == 0
